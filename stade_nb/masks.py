@@ -1,0 +1,165 @@
+"""Which weights go: unstructured (per row, layer or block) and N:M selection from scores.
+
+Masks are True where the weight is pruned. Equal scores are settled by position: the lower column
+goes first (the lower flat index where a whole layer or block competes), always.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import torch
+from torch import Tensor
+
+from stade_nb.errors import StadeError, unknown
+
+SCOPES = ("row", "layer")
+# Up to this many competitors, counting pairwise wins is faster than finding a threshold.
+PAIRWISE = 16
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """How much goes: a share of the weights, or `n` of every `m` consecutive input columns.
+
+    N:M follows the paper's wording: N are set to zero, M - N stay.
+    """
+
+    sparsity: float
+    n: int | None = None
+    m: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sparsity <= 1:
+            raise StadeError(
+                f"sparsity {self.sparsity}: expected a share from 0 to 1; "
+                "write fifty per cent as '0.5' or '50%'"
+            )
+
+    def __str__(self) -> str:
+        return repr(self.sparsity) if self.m is None else f"{self.n}:{self.m}"
+
+
+def parse_pattern(pattern: str | float | Pattern) -> Pattern:
+    """Section 4's patterns: "0.5", 0.5 or "50%" (a share), "2:4" (2 of every 4 columns go).
+
+    >>> parse_pattern("2:4")
+    Pattern(sparsity=0.5, n=2, m=4)
+    """
+    if isinstance(pattern, Pattern):
+        return pattern
+    text = "" if isinstance(pattern, bool) else str(pattern).strip()
+    if match := re.fullmatch(r"(\d+):(\d+)", text):
+        n, m = int(match[1]), int(match[2])
+        if m == 0 or n > m:
+            raise StadeError(f"pattern {text!r}: expected N:M with N at most M and M at least 1")
+        return Pattern(n / m, n, m)
+    if match := re.fullmatch(r"(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)(%?)", text):
+        # Decimal, because 33.3 / 100 is not the float nearest to 0.333.
+        return Pattern(float(Decimal(match[1]) / (100 if match[2] else 1)))
+    raise StadeError(f"pattern {pattern!r}: expected a share such as '0.5' or '50%', or N:M: '2:4'")
+
+
+def unstructured(score: Tensor, sparsity: float, scope: str = "row") -> Tensor:
+    """Section 4: prune exactly int(n * sparsity) lowest scores, n weights competing.
+
+    score: (out, in). scope: "row" (n = in_features, each output row by itself) or "layer"
+    (n = out * in). Returns (out, in), True = pruned.
+    """
+    if scope not in SCOPES:
+        raise unknown("scope", scope, SCOPES)
+    _check(score)
+    competing = score if scope == "row" else score.reshape(1, -1)
+    return lowest(competing, int(competing.shape[1] * Pattern(sparsity).sparsity)).view(score.shape)
+
+
+def unstructured_block(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
+    """As `unstructured`, all weights of several matrices competing; earlier matrices go first."""
+    if not scores:
+        raise StadeError("no scores: expected the score matrices of at least one layer")
+    for score in scores:
+        _check(score)
+    flat = torch.cat([score.flatten() for score in scores])
+    masks = unstructured(flat[None], sparsity)[0].split([score.numel() for score in scores])
+    return [mask.view(score.shape) for mask, score in zip(masks, scores, strict=True)]
+
+
+def n_of_m(score: Tensor, n: int, m: int, layer: str = "") -> Tensor:
+    """Section 4: in every group of `m` consecutive columns, from column 0, the `n` lowest go.
+
+    score: (out, in). Returns (out, in), True = pruned. StadeError, naming `layer`, where `m` does
+    not divide the number of columns.
+    """
+    pattern = parse_pattern(f"{n}:{m}")
+    _check(score, layer)
+    check_groups(score.shape[1], pattern, layer)
+    return lowest(score.reshape(-1, m), n).view(score.shape)
+
+
+def select(score: Tensor, pattern: str | float | Pattern, scope: str = "row", layer: str = "") -> Tensor:
+    """The mask of `pattern` for `score`, (out, in); `scope` matters to unstructured ones only."""
+    pattern = parse_pattern(pattern)
+    _check(score, layer)
+    if pattern.n is not None and pattern.m is not None:
+        return n_of_m(score, pattern.n, pattern.m, layer)
+    return unstructured(score, pattern.sparsity, scope)
+
+
+def check_groups(columns: int, pattern: Pattern, layer: str = "") -> None:
+    """StadeError where an N:M pattern's groups do not fill the columns of `layer`."""
+    if pattern.m is not None and columns % pattern.m:
+        raise StadeError(
+            f"pattern {pattern} on {_named(layer)} with {columns} input features: expected a "
+            f"multiple of {pattern.m}; choose an M that divides {columns}, or leave this layer out"
+        )
+
+
+def lowest(score: Tensor, count: int) -> Tensor:
+    """True at the `count` lowest entries of each row of `score`, (rows, n); ties: lower column."""
+    rows, n = score.shape
+    if count <= 0 or count >= n:
+        return torch.full_like(score, count > 0, dtype=torch.bool)
+    if n <= PAIRWISE:
+        return _lowest_pairwise(score, count)
+    # The value of the last entry to go does not depend on which of several equal ones it is.
+    if count <= n // 2:
+        last = score.topk(count, dim=1, largest=False, sorted=False).values.amax(1, keepdim=True)
+    else:
+        last = score.topk(n - count + 1, dim=1, sorted=False).values.amin(1, keepdim=True)
+    pruned = score <= last
+    tied = (pruned.sum(dim=1) > count).nonzero()[:, 0]
+    if tied.numel():
+        below, equal = score[tied] < last[tied], score[tied] == last[tied]
+        room = count - below.sum(dim=1, keepdim=True)
+        pruned[tied] = below | (equal & (equal.cumsum(dim=1) <= room))
+    return pruned
+
+
+def _lowest_pairwise(score: Tensor, count: int) -> Tensor:
+    columns = score.T.contiguous()
+    rank = torch.zeros(columns.shape, dtype=torch.uint8, device=score.device)
+    for late in range(1, len(columns)):
+        for early in range(late):
+            first = columns[early] <= columns[late]
+            rank[late] += first
+            rank[early] += ~first
+    return (rank < count).T.contiguous()
+
+
+def _named(layer: str) -> str:
+    return f"layer {layer!r}" if layer else "a layer"
+
+
+def _check(score: Tensor, layer: str = "") -> None:
+    if score.ndim != 2:
+        raise StadeError(
+            f"scores of shape {tuple(score.shape)} for {_named(layer)}: expected (out, in)"
+        )
+    if bad := int(score.isnan().sum()):
+        raise StadeError(
+            f"{bad} of {score.numel()} scores of {_named(layer)} are NaN: expected numbers; "
+            "check the weights and the calibration inputs"
+        )

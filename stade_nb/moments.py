@@ -1,0 +1,137 @@
+"""One-pass statistics of a layer's inputs: what Eqs. 5 and 8 estimate from data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stade_nb.errors import StadeError
+
+# Rows are taken in chunks of about this many numbers, so that the float64 copy stays small.
+CHUNK = 1 << 22
+
+
+@dataclass
+class Moments:
+    """Eqs. 5 and 8: count, mean and squared deviations of every input feature, in float64.
+
+    count: tokens seen (N). mean: (in,). m2: (in,), the sum over tokens of (x - mean)².
+    cross: (in, in), the sum of (x - mean)(x - mean)ᵀ, or None where it was not asked for.
+
+    Batches are reduced about their own mean and merged by the rule of Chan, Golub and LeVeque,
+    so the result depends neither on how the tokens were batched nor on the size of their mean.
+    """
+
+    count: int
+    mean: Tensor
+    m2: Tensor
+    cross: Tensor | None = None
+
+    @classmethod
+    def zeros(cls, features: int, device: torch.device | str = "cpu", gram: bool = False) -> Moments:
+        """Statistics of no tokens at all; `gram` also gathers the (in, in) cross products."""
+
+        def empty(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.float64, device=device)
+
+        return cls(0, empty(features), empty(features), empty(features, features) if gram else None)
+
+    def update(self, x: Tensor) -> None:
+        """Add the tokens `x`, (..., in) in any float dtype, in place.
+
+        StadeError, and nothing changed, where the width is wrong or a number is not finite.
+        """
+        features = self.mean.numel()
+        if not x.is_floating_point():
+            raise StadeError(f"inputs of dtype {x.dtype}: expected a float dtype; convert them first")
+        if x.ndim == 0 or x.shape[-1] != features:
+            raise StadeError(
+                f"inputs of shape {tuple(x.shape)}: expected (..., {features}); "
+                "gather the inputs of the layer these statistics belong to"
+            )
+        batch = Moments.zeros(features, self.mean.device, gram=self.cross is not None)
+        for rows in x.detach().reshape(-1, features).split(max(1, CHUNK // max(1, features))):
+            batch.merge(_of_rows(rows.to(torch.float64), gram=self.cross is not None))
+        bad = ~torch.isfinite(batch.mean + batch.m2)
+        if bad.any():
+            raise StadeError(
+                f"inputs are not finite in {int(bad.sum())} of {features} features "
+                f"(first: feature {int(bad.nonzero()[0])}): expected numbers; "
+                "run the model in float32 or bfloat16, and check its weights"
+            )
+        self.merge(batch)
+
+    def merge(self, other: Moments) -> None:
+        """Add the tokens that `other` has seen, in place; the order of merges is irrelevant."""
+        if self.mean.shape != other.mean.shape:
+            raise StadeError(
+                f"statistics of {other.mean.numel()} features cannot join those of "
+                f"{self.mean.numel()}: expected the same layer's inputs"
+            )
+        if (self.cross is None) != (other.cross is None):
+            raise StadeError(
+                "statistics with and without cross products cannot be merged: "
+                "gather both with gram=True or both without"
+            )
+        if other.count == 0:
+            return
+        count = self.count + other.count
+        step = other.mean - self.mean
+        weight = self.count * (other.count / count)
+        self.mean = self.mean + step * (other.count / count)
+        self.m2 = self.m2 + other.m2 + step.square() * weight
+        if self.cross is not None and other.cross is not None:
+            self.cross += other.cross
+            self.cross.addr_(step, step, alpha=weight)
+        self.count = count
+
+    def _need(self, tokens: int, what: str) -> None:
+        if self.count < tokens:
+            raise StadeError(
+                f"{what} of {self.count} tokens: expected at least {tokens}; "
+                "run calibration windows through the layer first"
+            )
+
+    @property
+    def variance(self) -> Tensor:
+        """Eq. 8: the unbiased variance sigma_j² = m2_j / (N - 1), (in,)."""
+        self._need(2, "variance")
+        return self.m2 / (self.count - 1)
+
+    @property
+    def second_moment(self) -> Tensor:
+        """Eq. 9: E[X_j²] = m2_j / N + mean_j², (in,)."""
+        self._need(1, "second moment")
+        return self.m2 / self.count + self.mean.square()
+
+    @property
+    def squared_norm(self) -> Tensor:
+        """Eq. 5: ‖X_j‖² = the sum over tokens of x_j², (in,)."""
+        self._need(1, "norm")
+        return self.m2 + self.count * self.mean.square()
+
+    @property
+    def norm(self) -> Tensor:
+        """Eq. 10: ‖X_j‖₂, (in,)."""
+        return self.squared_norm.sqrt()
+
+    @property
+    def gram(self) -> Tensor:
+        """Table 1: XᵀX = the sum over tokens of x xᵀ, not centred, (in, in)."""
+        if self.cross is None:
+            raise StadeError("cross products were not gathered: use Moments.zeros(..., gram=True)")
+        self._need(1, "Gram matrix")
+        return torch.addr(self.cross, self.mean, self.mean, alpha=self.count)
+
+
+def _of_rows(x: Tensor, gram: bool) -> Moments:
+    """Moments of one float64 chunk (rows, in), about its own mean."""
+    if x.shape[0] == 0:
+        return Moments.zeros(x.shape[1], x.device, gram)
+    mean = x.mean(dim=0)
+    centred = x - mean
+    cross = centred.T @ centred if gram else None
+    m2 = cross.diagonal().clone() if cross is not None else centred.square_().sum(dim=0)
+    return Moments(x.shape[0], mean, m2, cross)

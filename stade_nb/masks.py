@@ -112,7 +112,7 @@ def check_groups(columns: int, pattern: Pattern, layer: str = "") -> None:
     """StadeError where an N:M pattern's groups do not fill the columns of `layer`."""
     if pattern.m is not None and columns % pattern.m:
         raise StadeError(
-            f"pattern {pattern} on {_named(layer)} with {columns} input features: expected a "
+            f"pattern {pattern} on {named(layer)} with {columns} input features: expected a "
             f"multiple of {pattern.m}; choose an M that divides {columns}, or leave this layer out"
         )
 
@@ -149,17 +149,17 @@ def _lowest_pairwise(score: Tensor, count: int) -> Tensor:
     return (rank < count).T.contiguous()
 
 
-def _named(layer: str) -> str:
+def named(layer: str) -> str:
     return f"layer {layer!r}" if layer else "a layer"
 
 
 def _check(score: Tensor, layer: str = "") -> None:
     if score.ndim != 2:
         raise StadeError(
-            f"scores of shape {tuple(score.shape)} for {_named(layer)}: expected (out, in)"
+            f"scores of shape {tuple(score.shape)} for {named(layer)}: expected (out, in)"
         )
     if bad := int(score.isnan().sum()):
         raise StadeError(
-            f"{bad} of {score.numel()} scores of {_named(layer)} are NaN: expected numbers; "
+            f"{bad} of {score.numel()} scores of {named(layer)} are NaN: expected numbers; "
             "check the weights and the calibration inputs"
         )

@@ -72,7 +72,10 @@ def solve(
             f"({weight.shape[1]}, {weight.shape[1]}); use the statistics of this layer's inputs"
         )
     if not weight.isfinite().all():
-        raise StadeError("the weight holds NaN or infinity: expected numbers; check the checkpoint")
+        raise StadeError(
+            f"the weight of {masks.named(layer)} holds NaN or infinity: expected numbers; "
+            "check the checkpoint"
+        )
     factor, dead = inverse_factor(hessian, damping)
     new = weight.to(torch.promote_types(weight.dtype, torch.float32), copy=True)
     new[:, dead] = 0

@@ -1,0 +1,247 @@
+"""The paper's methods as data (Table 1), and one layer pruned by any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stade_nb import masks, metrics, sparsegpt
+from stade_nb.bias import corrected
+from stade_nb.errors import StadeError, unknown
+from stade_nb.masks import Pattern
+from stade_nb.moments import Moments
+
+NOTHING: frozenset[str] = frozenset()
+MOMENTS = frozenset({"moments"})
+GRAM = frozenset({"moments", "gram"})
+UNCENTRED = frozenset({"uncentred"})
+BOTH = frozenset({"centred", "uncentred"})
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A pruning score: its LaTeX, where the paper prints it, what it needs and how to compute it.
+
+    score: (weight, moments, generator) -> (out, in); None where SparseGPT's solver scores block by
+    block while it updates the weights.
+    """
+
+    formula: str
+    equation: str
+    needs: frozenset[str]
+    score: Callable[[Tensor, Moments, torch.Generator], Tensor] | None
+
+
+METRICS = {
+    "magnitude": Metric(
+        r"|W_{i,j}|", "Table 1", NOTHING, lambda w, x, generator: metrics.magnitude(w)
+    ),
+    "random": Metric(
+        r"\mathcal{U}(0, 1)", "", NOTHING, lambda w, x, generator: metrics.random(w, generator)
+    ),
+    "wanda": Metric(
+        r"\|X_{:,j}\|_2\,|W_{i,j}|",
+        "Eq. 10",
+        MOMENTS,
+        lambda w, x, generator: metrics.wanda(w, x.norm),
+    ),
+    "std": Metric(
+        r"\|X_{:,j}-\mu_j\|_2\,|W_{i,j}|",
+        "Eq. 11",
+        MOMENTS,
+        lambda w, x, generator: metrics.std(w, x.variance),
+    ),
+    "without_bias": Metric(
+        r"(\sigma_j^2+\mu_j^2)\,W_{i,j}^2",
+        "Eq. 9",
+        MOMENTS,
+        lambda w, x, generator: metrics.without_bias(w, x.mean, x.variance),
+    ),
+    "without_bias_as_printed": Metric(
+        r"(\|X_{:,j}-\mu_j\|_2^2+\mu_j^2)\,W_{i,j}^2",
+        "Eq. 12",
+        MOMENTS,
+        lambda w, x, generator: metrics.without_bias_as_printed(w, x.mean, x.variance, x.count),
+    ),
+    "sparsegpt": Metric(
+        r"W_{i,j}^2/C_{j,j}^2,\quad C^\top C=(\tfrac{2}{N}X^\top X+\lambda\mathbf{1})^{-1}",
+        "Table 1",
+        GRAM,
+        None,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of Table 1. `centred` and `uncentred` name the metric for a layer of that kind.
+
+    corrects_bias: the kinds of layers whose bias Eq. 7 corrects. title: the paper's name.
+    """
+
+    name: str
+    title: str
+    centred: str
+    uncentred: str
+    corrects_bias: frozenset[str]
+    updates_weights: bool
+    reference: str
+
+    def metric(self, centred: bool) -> Metric:
+        """The score for a layer whose input is `centred` (follows a normalisation) or is not."""
+        return METRICS[self.centred if centred else self.uncentred]
+
+    def formula(self, centred: bool) -> str:
+        """Table 1's last column, in LaTeX; W is (out, in), mu and sigma are the inputs' moments."""
+        return self.metric(centred).formula
+
+    def corrects(self, centred: bool) -> bool:
+        """Whether Eq. 7 changes the bias of such a layer."""
+        return ("centred" if centred else "uncentred") in self.corrects_bias
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What must be gathered from layer inputs: nothing, "moments", or "moments" and "gram"."""
+        moments = MOMENTS if self.corrects_bias else NOTHING
+        return moments | self.metric(True).needs | self.metric(False).needs
+
+
+STADE = "Coello de Portugal Mecke et al. 2025, arXiv 2503.22451"
+WANDA = "Sun et al. 2024, arXiv 2306.11695"
+SPARSEGPT = "Frantar and Alistarh 2023, arXiv 2301.00774"
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            "magnitude",
+            "Magnitude",
+            "magnitude",
+            "magnitude",
+            NOTHING,
+            False,
+            "Zhu and Gupta 2017, arXiv 1710.01878",
+        ),
+        Method("random", "Random", "random", "random", NOTHING, False, "a baseline, not the paper's"),
+        Method("wanda", "Wanda", "wanda", "wanda", NOTHING, False, WANDA),
+        Method("std", "STD metric", "std", "std", BOTH, False, STADE),
+        Method("stade", "STADE", "wanda", "std", UNCENTRED, False, STADE),
+        Method(
+            "stade_without_bias",
+            "STADE (w/o bias)",
+            "wanda",
+            "without_bias",
+            NOTHING,
+            False,
+            STADE,
+        ),
+        Method(
+            "stade_without_bias_as_printed",
+            "STADE (w/o bias), Eq. 12 to the letter",
+            "wanda",
+            "without_bias_as_printed",
+            NOTHING,
+            False,
+            STADE,
+        ),
+        Method("sparsegpt", "SparseGPT", "sparsegpt", "sparsegpt", NOTHING, True, SPARSEGPT),
+        Method(
+            "sparsegpt_without_update",
+            "SparseGPT (w/o update)",
+            "sparsegpt",
+            "sparsegpt",
+            NOTHING,
+            False,
+            SPARSEGPT,
+        ),
+        Method(
+            "wanda_with_bias",
+            "Wanda + bias correction",
+            "wanda",
+            "wanda",
+            BOTH,
+            False,
+            "Wanda's mask with the paper's Eq. 7",
+        ),
+    )
+}
+
+# The options of the authors' command lines that are not a name above. Their second version also
+# calls `stade` what is `std` here; a name of the paper keeps the paper's meaning.
+ALIASES = {
+    "stadew": "stade",
+    "stadew_star": "stade_without_bias",
+    "stadenobias": "stade_without_bias",
+    "sparsegptnoupdate": "sparsegpt_without_update",
+}
+
+
+def method(name: str) -> Method:
+    """Table 1: the method called `name`, here or on the authors' command lines."""
+    if name == "stade_plus":
+        raise StadeError(
+            "method 'stade_plus': the authors' README lists it, but no published code has it and "
+            f"what it computes is not described; expected one of {', '.join(METHODS)}"
+        )
+    name = ALIASES.get(name, name)
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    return METHODS[name]
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """A pruned layer: weight (out, in), bias (out,) or None, and pruned (out, in), True = gone."""
+
+    weight: Tensor
+    bias: Tensor | None
+    pruned: Tensor
+
+
+_method = method  # prune_layer has a parameter of that name
+
+
+def prune_layer(
+    weight: Tensor,
+    bias: Tensor | None,
+    moments: Moments | None,
+    method: str,
+    pattern: str | float | Pattern,
+    *,
+    centred: bool,
+    scope: str = "row",
+    generator: torch.Generator | None = None,
+    layer: str = "",
+) -> LayerResult:
+    """Table 1: one layer pruned by `method`; new tensors in the input's dtype, nothing in place.
+
+    moments: of the layer's inputs, as the method needs them. centred: whether the input counts as
+    centred. scope: who competes for a share, see masks.unstructured; SparseGPT has its own rule.
+    generator: for "random". layer: a name for error messages.
+    """
+    chosen, pattern = _method(method), masks.parse_pattern(pattern)
+    if chosen.needs and moments is None:
+        raise StadeError(
+            f"method {chosen.name!r} without statistics of the layer's inputs: expected moments; "
+            "run the calibration windows through the layer first"
+        )
+    if method == "random" and generator is None:
+        raise StadeError(
+            "method 'random' without a generator: expected a torch.Generator; "
+            "pass torch.Generator().manual_seed(0)"
+        )
+    score = chosen.metric(centred).score
+    if score is None:
+        hessian = sparsegpt.hessian(moments)
+        kept, pruned = sparsegpt.solve(
+            weight, hessian, pattern, update=chosen.updates_weights, layer=layer
+        )
+    else:
+        pruned = masks.select(score(weight, moments, generator), pattern, scope, layer)
+        kept = weight.masked_fill(pruned, 0)
+    if chosen.corrects(centred):
+        bias = corrected(bias, weight, pruned, moments.mean)
+    return LayerResult(kept, None if bias is None else bias.clone(), pruned)

@@ -1,0 +1,184 @@
+"""Parameters of the notebooks: what each one takes, checked before anything is computed.
+
+Papermill runs a notebook with its defaults when a parameter's name is misspelt, and hands over
+any type. `checked` looks at the notebook's own variables instead: it must be called before any
+other plain value is assigned, so every plain value that exists is a parameter, declared or not.
+"""
+
+import types
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pandas
+
+from stade_nb.errors import StadeError, unknown
+from stade_nb.masks import parse_pattern
+from stade_nb.methods import METHODS
+
+
+class Rule(NamedTuple):
+    """What a parameter may be: in words, and as a function that returns the value to use."""
+
+    expected: str
+    accept: Callable[[Any], Any]
+
+
+def _need(condition: bool, hint: str = "") -> None:
+    """Refuse a value; `checked` adds the parameter's name, the value and what was expected."""
+    if not condition:
+        raise ValueError(hint)
+
+
+def _bounded(kind: type, least: float, most: float) -> Callable[[Any], Any]:
+    def accept(value):
+        _need(isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most)
+        return value
+
+    return accept
+
+
+def whole(least: int, most: int) -> Rule:
+    """A whole number from `least` to `most`, both included."""
+    return Rule(f"a whole number from {least} to {most}", _bounded(int, least, most))
+
+
+def span(least: float, most: float) -> Rule:
+    """Two numbers [low, high], low <= high, both from `least` to `most`."""
+    accept_one = _bounded(int | float, least, most)
+
+    def accept(value):
+        _need(isinstance(value, list | tuple) and len(value) == 2)
+        low, high = map(accept_one, value)
+        _need(low <= high)
+        return low, high
+
+    return Rule(f"two numbers [low, high] from {least:g} to {most:g}", accept)
+
+
+def text(what: str) -> Rule:
+    """Any string that is not blank; `what` says what it names."""
+
+    def accept(value):
+        _need(isinstance(value, str) and bool(value.strip()))
+        return value
+
+    return Rule(what, accept)
+
+
+def one_of(*options: str) -> Rule:
+    """One of the strings `options`."""
+
+    def accept(value):
+        if value not in options:
+            raise unknown("value", value, options)
+        return value
+
+    return Rule("one of " + ", ".join(options), accept)
+
+
+def several(rule: Rule) -> Rule:
+    """A list without repeats. One value is a list of one; a string is split at its commas."""
+
+    def accept(value):
+        if isinstance(value, str):
+            value = [item.strip() for item in value.split(",")]
+        items = [rule.accept(item) for item in (value if isinstance(value, list) else [value])]
+        _need(bool(items), "the list is empty")
+        _need(len(set(items)) == len(items), "something is named twice")
+        return items
+
+    return Rule(f"a list of: {rule.expected}", accept)
+
+
+def _pattern(value):
+    if isinstance(value, int) and value > 1:
+        # YAML 1.1 reads an unquoted 2:4 as the base-60 number 124, and 4:8 as 248.
+        meant = f"{value // 60}:{value % 60}"
+        _need(False, f"YAML reads an unquoted {meant} as {value}: put '{meant}' in quotes")
+    return str(parse_pattern(value))
+
+
+PATTERN = Rule("a sparsity such as 0.5 or an N:M pattern such as '2:4'", _pattern)
+
+_TABLE = {
+    "models": several(text("'embedded', an embedded model, a local folder or a hub id")),
+    "methods": several(one_of("dense", *METHODS)),
+    "patterns": several(PATTERN),
+    "magnitude_scope": one_of("layer", "row"),
+    "calibration": text("'embedded', 'c4', or the path of a text or token file"),
+    "evaluation": text("'embedded', 'wikitext2', or the path of a text or token file"),
+    "windows": whole(1, 1_000_000),
+    "evaluation_windows": whole(2, 1_000_000),
+    "window_length": whole(2, 1_000_000),
+    "seed": whole(0, 2**31 - 1),
+    "device": text("'cpu', 'cuda', 'cuda:1' or 'auto'"),
+    "dtype": one_of("float32", "float16", "bfloat16"),
+    "batch_size": whole(1, 4096),
+    "results_dir": text("a folder, made if it does not exist"),
+}
+SCHEMAS: dict[str, dict[str, Rule]] = {
+    "bias": {
+        "inputs": whole(2, 512),
+        "outputs": whole(1, 512),
+        "layers": whole(1, 1_000_000),
+        "mean_range": span(-100, 100),
+        "std_range": span(1e-3, 100),
+        "samples": whole(10_000, 10**9),
+        "seed": _TABLE["seed"],
+        "device": _TABLE["device"],
+    },
+    "table3_perplexity": _TABLE,
+    "table5_without_bias": _TABLE,
+    "embedded_models": {
+        "models": _TABLE["models"],
+        "sample_tokens": whole(1, 500),
+        "prompt": text("the beginning of a sentence"),
+        "seed": _TABLE["seed"],
+        "device": _TABLE["device"],
+    },
+}
+_IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+
+
+def _given(variables: dict) -> dict:
+    """The plain values among a notebook's variables, without IPython's own."""
+    plain = bool | int | float | str | list | tuple | dict | set | None
+    return {name: value for name, value in variables.items()
+            if not name.startswith("_") and name not in _IPYTHON and isinstance(value, plain)}
+
+
+def checked(variables: dict, notebook: str) -> types.SimpleNamespace:
+    """The parameters of `notebook` found in `variables` (its `globals()`), checked and resolved.
+
+    Raises StadeError for a name that the notebook does not take (with the nearest that it does),
+    for one that its parameters cell lacks, and for a value of the wrong type or out of range.
+    """
+    if notebook not in SCHEMAS:
+        raise unknown("notebook", notebook, SCHEMAS)
+    schema, given = SCHEMAS[notebook], _given(variables)
+    for name in given:
+        if name not in schema:
+            raise unknown(f"parameter of {notebook}.ipynb", name, schema)
+    if missing := [name for name in schema if name not in given]:
+        raise StadeError(f"{notebook}.ipynb has no value for {', '.join(missing)}: "
+                         "its cell tagged `parameters` must give each a default")
+    resolved = {}
+    for name, rule in schema.items():
+        try:
+            resolved[name] = rule.accept(given[name])
+        except ValueError as error:
+            hint = f" ({error})" if str(error) else ""
+            raise StadeError(f"parameter {name} = {given[name]!r} of {notebook}.ipynb: "
+                             f"expected {rule.expected}{hint}") from None
+    return types.SimpleNamespace(**resolved)
+
+
+def shown(parameters: types.SimpleNamespace, notebook: str) -> pandas.DataFrame:
+    """The resolved parameters as a table for the page: parameter, value, what it may be."""
+    rows = [(name, _written(value), SCHEMAS[notebook][name].expected)
+            for name, value in vars(parameters).items()]
+    return pandas.DataFrame(rows, columns=["parameter", "value", "may be"]).set_index("parameter")
+
+
+def _written(value) -> str:
+    return ", ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)

@@ -33,10 +33,21 @@ class Pattern:
     m: int | None = None
 
     def __post_init__(self) -> None:
+        if self.n is not None or self.m is not None:
+            if self.n is None or self.m is None or not 0 <= self.n <= self.m or self.m < 1:
+                raise StadeError(
+                    f"pattern {self.n}:{self.m}: expected N:M with whole numbers, N at most M and "
+                    "M at least 1, such as '2:4'"
+                )
+            if self.sparsity != self.n / self.m:
+                raise StadeError(
+                    f"sparsity {self.sparsity} with pattern {self.n}:{self.m}: expected "
+                    f"{self.n / self.m}; write parse_pattern('{self.n}:{self.m}')"
+                )
         if not 0 <= self.sparsity <= 1:
             raise StadeError(
-                f"sparsity {self.sparsity}: expected a share from 0 to 1; "
-                "write fifty per cent as '0.5' or '50%'"
+                f"sparsity {self.sparsity}: expected a share from 0 to 1, such as 0.5 or '50%', or "
+                "N:M in quotes, '2:4' (YAML reads a bare 2:4 as the number 124)"
             )
 
     def __str__(self) -> str:
@@ -54,16 +65,14 @@ def parse_pattern(pattern: str | float | Pattern) -> Pattern:
     text = "" if isinstance(pattern, bool) else str(pattern).strip()
     if match := re.fullmatch(r"(\d+):(\d+)", text):
         n, m = int(match[1]), int(match[2])
-        if m == 0 or n > m:
-            raise StadeError(f"pattern {text!r}: expected N:M with N at most M and M at least 1")
-        return Pattern(n / m, n, m)
+        return Pattern(n / m if m else 0.0, n, m)
     if match := re.fullmatch(r"(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)(%?)", text):
         # Decimal, because 33.3 / 100 is not the float nearest to 0.333.
         return Pattern(float(Decimal(match[1]) / (100 if match[2] else 1)))
     raise StadeError(f"pattern {pattern!r}: expected a share such as '0.5' or '50%', or N:M: '2:4'")
 
 
-def unstructured(score: Tensor, sparsity: float, scope: str = "row") -> Tensor:
+def unstructured(score: Tensor, sparsity: float, scope: str = "row", layer: str = "") -> Tensor:
     """Section 4: prune exactly int(n * sparsity) lowest scores, n weights competing.
 
     score: (out, in). scope: "row" (n = in_features, each output row by itself) or "layer"
@@ -71,17 +80,16 @@ def unstructured(score: Tensor, sparsity: float, scope: str = "row") -> Tensor:
     """
     if scope not in SCOPES:
         raise unknown("scope", scope, SCOPES)
-    _check(score)
+    share = Pattern(sparsity).sparsity
+    _check(score, layer)
     competing = score if scope == "row" else score.reshape(1, -1)
-    return lowest(competing, int(competing.shape[1] * Pattern(sparsity).sparsity)).view(score.shape)
+    return lowest(competing, int(competing.shape[1] * share)).view(score.shape)
 
 
 def unstructured_block(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
     """As `unstructured`, all weights of several matrices competing; earlier matrices go first."""
     if not scores:
         raise StadeError("no scores: expected the score matrices of at least one layer")
-    for score in scores:
-        _check(score)
     flat = torch.cat([score.flatten() for score in scores])
     masks = unstructured(flat[None], sparsity)[0].split([score.numel() for score in scores])
     return [mask.view(score.shape) for mask, score in zip(masks, scores, strict=True)]
@@ -99,13 +107,14 @@ def n_of_m(score: Tensor, n: int, m: int, layer: str = "") -> Tensor:
     return lowest(score.reshape(-1, m), n).view(score.shape)
 
 
-def select(score: Tensor, pattern: str | float | Pattern, scope: str = "row", layer: str = "") -> Tensor:
+def select(
+    score: Tensor, pattern: str | float | Pattern, scope: str = "row", layer: str = ""
+) -> Tensor:
     """The mask of `pattern` for `score`, (out, in); `scope` matters to unstructured ones only."""
     pattern = parse_pattern(pattern)
-    _check(score, layer)
     if pattern.n is not None and pattern.m is not None:
         return n_of_m(score, pattern.n, pattern.m, layer)
-    return unstructured(score, pattern.sparsity, scope)
+    return unstructured(score, pattern.sparsity, scope, layer)
 
 
 def check_groups(columns: int, pattern: Pattern, layer: str = "") -> None:
@@ -119,26 +128,14 @@ def check_groups(columns: int, pattern: Pattern, layer: str = "") -> None:
 
 def lowest(score: Tensor, count: int) -> Tensor:
     """True at the `count` lowest entries of each row of `score`, (rows, n); ties: lower column."""
-    rows, n = score.shape
+    n = score.shape[1]
     if count <= 0 or count >= n:
         return torch.full_like(score, count > 0, dtype=torch.bool)
-    if n <= PAIRWISE:
-        return _lowest_pairwise(score, count)
-    # The value of the last entry to go does not depend on which of several equal ones it is.
-    if count <= n // 2:
-        last = score.topk(count, dim=1, largest=False, sorted=False).values.amax(1, keepdim=True)
-    else:
-        last = score.topk(n - count + 1, dim=1, sorted=False).values.amin(1, keepdim=True)
-    pruned = score <= last
-    tied = (pruned.sum(dim=1) > count).nonzero()[:, 0]
-    if tied.numel():
-        below, equal = score[tied] < last[tied], score[tied] == last[tied]
-        room = count - below.sum(dim=1, keepdim=True)
-        pruned[tied] = below | (equal & (equal.cumsum(dim=1) <= room))
-    return pruned
+    return _lowest_pairwise(score, count) if n <= PAIRWISE else _lowest_threshold(score, count)
 
 
 def _lowest_pairwise(score: Tensor, count: int) -> Tensor:
+    """A column's rank is the number of columns that go before it: counted pair by pair."""
     columns = score.T.contiguous()
     rank = torch.zeros(columns.shape, dtype=torch.uint8, device=score.device)
     for late in range(1, len(columns)):
@@ -149,7 +146,25 @@ def _lowest_pairwise(score: Tensor, count: int) -> Tensor:
     return (rank < count).T.contiguous()
 
 
+def _lowest_threshold(score: Tensor, count: int) -> Tensor:
+    """The value of the last entry to go is the same whichever of several equal ones that is."""
+    n = score.shape[1]
+    if count <= n // 2:
+        last = score.topk(count, dim=1, largest=False, sorted=False).values.amax(1, keepdim=True)
+    else:
+        last = score.topk(n - count + 1, dim=1, sorted=False).values.amin(1, keepdim=True)
+    pruned = score <= last
+    # Rows with more such entries than may go: of the equal ones, the first columns fill the room.
+    tied = (pruned.count_nonzero(dim=1) > count).nonzero()[:, 0]
+    if tied.numel():
+        below, equal = score[tied] < last[tied], score[tied] == last[tied]
+        room = count - below.sum(dim=1, keepdim=True)
+        pruned[tied] = below | (equal & (equal.cumsum(dim=1) <= room))
+    return pruned
+
+
 def named(layer: str) -> str:
+    """The layer as messages call it."""
     return f"layer {layer!r}" if layer else "a layer"
 
 
@@ -158,8 +173,8 @@ def _check(score: Tensor, layer: str = "") -> None:
         raise StadeError(
             f"scores of shape {tuple(score.shape)} for {named(layer)}: expected (out, in)"
         )
-    if bad := int(score.isnan().sum()):
+    if score.isnan().any():
         raise StadeError(
-            f"{bad} of {score.numel()} scores of {named(layer)} are NaN: expected numbers; "
-            "check the weights and the calibration inputs"
+            f"{int(score.isnan().sum())} of {score.numel()} scores of {named(layer)} are NaN: "
+            "expected numbers; check the weights and the calibration inputs"
         )

@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from stade_nb import masks, metrics, sparsegpt
+from stade_nb import masks, sparsegpt
 from stade_nb.bias import corrected
 from stade_nb.errors import StadeError, unknown
 from stade_nb.masks import Pattern
+from stade_nb.metrics import METRICS, MOMENTS, NOTHING, Metric
 from stade_nb.moments import Moments
 
-NOTHING: frozenset[str] = frozenset()
-MOMENTS = frozenset({"moments"})
-GRAM = frozenset({"moments", "gram"})
 UNCENTRED = frozenset({"uncentred"})
 BOTH = frozenset({"centred", "uncentred"})
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A pruning score: its LaTeX, where the paper prints it, what it needs and how to compute it.
-
-    score: (weight, moments, generator) -> (out, in); None where SparseGPT's solver scores block by
-    block while it updates the weights.
-    """
-
-    formula: str
-    equation: str
-    needs: frozenset[str]
-    score: Callable[[Tensor, Moments, torch.Generator], Tensor] | None
-
-
-METRICS = {
-    "magnitude": Metric(
-        r"|W_{i,j}|", "Table 1", NOTHING, lambda w, x, generator: metrics.magnitude(w)
-    ),
-    "random": Metric(
-        r"\mathcal{U}(0, 1)", "", NOTHING, lambda w, x, generator: metrics.random(w, generator)
-    ),
-    "wanda": Metric(
-        r"\|X_{:,j}\|_2\,|W_{i,j}|",
-        "Eq. 10",
-        MOMENTS,
-        lambda w, x, generator: metrics.wanda(w, x.norm),
-    ),
-    "std": Metric(
-        r"\|X_{:,j}-\mu_j\|_2\,|W_{i,j}|",
-        "Eq. 11",
-        MOMENTS,
-        lambda w, x, generator: metrics.std(w, x.variance),
-    ),
-    "without_bias": Metric(
-        r"(\sigma_j^2+\mu_j^2)\,W_{i,j}^2",
-        "Eq. 9",
-        MOMENTS,
-        lambda w, x, generator: metrics.without_bias(w, x.mean, x.variance),
-    ),
-    "without_bias_as_printed": Metric(
-        r"(\|X_{:,j}-\mu_j\|_2^2+\mu_j^2)\,W_{i,j}^2",
-        "Eq. 12",
-        MOMENTS,
-        lambda w, x, generator: metrics.without_bias_as_printed(w, x.mean, x.variance, x.count),
-    ),
-    "sparsegpt": Metric(
-        r"W_{i,j}^2/C_{j,j}^2,\quad C^\top C=(\tfrac{2}{N}X^\top X+\lambda\mathbf{1})^{-1}",
-        "Table 1",
-        GRAM,
-        None,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -86,9 +29,9 @@ class Method:
     title: str
     centred: str
     uncentred: str
-    corrects_bias: frozenset[str]
-    updates_weights: bool
     reference: str
+    corrects_bias: frozenset[str] = NOTHING
+    updates_weights: bool = False
 
     def metric(self, centred: bool) -> Metric:
         """The score for a layer whose input is `centred` (follows a normalisation) or is not."""
@@ -110,64 +53,38 @@ class Method:
 
 
 STADE = "Coello de Portugal Mecke et al. 2025, arXiv 2503.22451"
+ZHU = "Zhu and Gupta 2017, arXiv 1710.01878"
 WANDA = "Sun et al. 2024, arXiv 2306.11695"
 SPARSEGPT = "Frantar and Alistarh 2023, arXiv 2301.00774"
 
-METHODS = {
-    method.name: method
-    for method in (
-        Method(
-            "magnitude",
-            "Magnitude",
-            "magnitude",
-            "magnitude",
-            NOTHING,
-            False,
-            "Zhu and Gupta 2017, arXiv 1710.01878",
-        ),
-        Method("random", "Random", "random", "random", NOTHING, False, "a baseline, not the paper's"),
-        Method("wanda", "Wanda", "wanda", "wanda", NOTHING, False, WANDA),
-        Method("std", "STD metric", "std", "std", BOTH, False, STADE),
-        Method("stade", "STADE", "wanda", "std", UNCENTRED, False, STADE),
-        Method(
-            "stade_without_bias",
-            "STADE (w/o bias)",
-            "wanda",
-            "without_bias",
-            NOTHING,
-            False,
-            STADE,
-        ),
-        Method(
-            "stade_without_bias_as_printed",
-            "STADE (w/o bias), Eq. 12 to the letter",
-            "wanda",
-            "without_bias_as_printed",
-            NOTHING,
-            False,
-            STADE,
-        ),
-        Method("sparsegpt", "SparseGPT", "sparsegpt", "sparsegpt", NOTHING, True, SPARSEGPT),
-        Method(
-            "sparsegpt_without_update",
-            "SparseGPT (w/o update)",
-            "sparsegpt",
-            "sparsegpt",
-            NOTHING,
-            False,
-            SPARSEGPT,
-        ),
-        Method(
-            "wanda_with_bias",
-            "Wanda + bias correction",
-            "wanda",
-            "wanda",
-            BOTH,
-            False,
-            "Wanda's mask with the paper's Eq. 7",
-        ),
-    )
-}
+_ROWS = (
+    Method("magnitude", "Magnitude", "magnitude", "magnitude", ZHU),
+    Method("random", "Random", "random", "random", "a baseline of this book"),
+    Method("wanda", "Wanda", "wanda", "wanda", WANDA),
+    Method("std", "STD metric", "std", "std", STADE, BOTH),
+    Method("stade", "STADE", "wanda", "std", STADE, UNCENTRED),
+    Method("stade_without_bias", "STADE (w/o bias)", "wanda", "without_bias", STADE),
+    Method(
+        "stade_without_bias_as_printed",
+        "STADE (w/o bias), Eq. 12 to the letter",
+        "wanda",
+        "without_bias_as_printed",
+        STADE,
+    ),
+    Method("sparsegpt", "SparseGPT", "sparsegpt", "sparsegpt", SPARSEGPT, updates_weights=True),
+    Method(
+        "sparsegpt_without_update", "SparseGPT (w/o update)", "sparsegpt", "sparsegpt", SPARSEGPT
+    ),
+    Method(
+        "wanda_with_bias",
+        "Wanda + bias correction",
+        "wanda",
+        "wanda",
+        "Wanda's mask with this paper's Eq. 7",
+        BOTH,
+    ),
+)
+METHODS = {row.name: row for row in _ROWS}
 
 # The options of the authors' command lines that are not a name above. Their second version also
 # calls `stade` what is `std` here; a name of the paper keeps the paper's meaning.
@@ -228,7 +145,7 @@ def prune_layer(
             f"method {chosen.name!r} without statistics of the layer's inputs: expected moments; "
             "run the calibration windows through the layer first"
         )
-    if method == "random" and generator is None:
+    if chosen.name == "random" and generator is None:
         raise StadeError(
             "method 'random' without a generator: expected a torch.Generator; "
             "pass torch.Generator().manual_seed(0)"

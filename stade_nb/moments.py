@@ -30,7 +30,9 @@ class Moments:
     cross: Tensor | None = None
 
     @classmethod
-    def zeros(cls, features: int, device: torch.device | str = "cpu", gram: bool = False) -> Moments:
+    def zeros(
+        cls, features: int, device: torch.device | str = "cpu", gram: bool = False
+    ) -> Moments:
         """Statistics of no tokens at all; `gram` also gathers the (in, in) cross products."""
 
         def empty(*shape: int) -> Tensor:
@@ -45,7 +47,9 @@ class Moments:
         """
         features = self.mean.numel()
         if not x.is_floating_point():
-            raise StadeError(f"inputs of dtype {x.dtype}: expected a float dtype; convert them first")
+            raise StadeError(
+                f"inputs of dtype {x.dtype}: expected a float dtype; convert them first"
+            )
         if x.ndim == 0 or x.shape[-1] != features:
             raise StadeError(
                 f"inputs of shape {tuple(x.shape)}: expected (..., {features}); "

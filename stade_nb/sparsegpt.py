@@ -107,7 +107,9 @@ def _prune_block(
     for j in range(weight.shape[1]):
         if pattern.m is not None and j % pattern.m == 0:
             group = slice(j, j + pattern.m)
-            mask[:, group] = masks.select(metrics.sparsegpt(weight[:, group], scale[group]), pattern)
+            mask[:, group] = masks.select(
+                metrics.sparsegpt(weight[:, group], scale[group]), pattern
+            )
         errors[:, j] = torch.where(mask[:, j], weight[:, j], 0) / scale[j]
         weight[:, j + 1 :].addr_(errors[:, j], factor[j, j + 1 :], alpha=-1)
     return mask, errors

@@ -27,61 +27,19 @@ RECORDED = ROOT / "data" / "corpus.json"
 SEPARATOR = "<|endoftext|>"
 VALIDATION_SHARE = 40  # one file in 40 of the training packages is held out
 
+_TRAINING = (
+    "stdlib torch transformers sympy numpy matplotlib networkx nltk datasets accelerate "
+    "huggingface_hub lm_eval sphinx docutils hypothesis sqlalchemy pyarrow IPython "
+    "_pytest jedi aiohttp prompt_toolkit pygments tornado traitlets rich mpmath nbclient "
+    "nbformat papermill jinja2 fsspec click regex tqdm pydantic babel PIL fontTools "
+    "evaluate myst_parser jupyter_client ipykernel requests urllib3 attr joblib anyio"
+)
 # Named one by one: "everything installed" would differ from machine to machine. Evaluation and
 # calibration leave out the standard library, whose text depends on Python's version.
 PACKAGES: dict[str, tuple[str, ...]] = {
     "evaluation": ("scipy",),
     "calibration": ("pandas", "sklearn"),
-    "training": [
-        "stdlib",
-        "torch",
-        "transformers",
-        "sympy",
-        "numpy",
-        "matplotlib",
-        "networkx",
-        "nltk",
-        "datasets",
-        "accelerate",
-        "huggingface_hub",
-        "lm_eval",
-        "sphinx",
-        "docutils",
-        "hypothesis",
-        "sqlalchemy",
-        "pyarrow",
-        "IPython",
-        "_pytest",
-        "jedi",
-        "aiohttp",
-        "prompt_toolkit",
-        "pygments",
-        "tornado",
-        "traitlets",
-        "rich",
-        "mpmath",
-        "nbclient",
-        "nbformat",
-        "papermill",
-        "jinja2",
-        "fsspec",
-        "click",
-        "regex",
-        "tqdm",
-        "pydantic",
-        "babel",
-        "PIL",
-        "fontTools",
-        "evaluate",
-        "myst_parser",
-        "jupyter_client",
-        "ipykernel",
-        "requests",
-        "urllib3",
-        "attr",
-        "joblib",
-        "anyio",
-    ],
+    "training": tuple(_TRAINING.split()),
 }
 # A paragraph that stands in two parts stays in the first of these only.
 _ORDER = ("evaluation", "calibration", "training")

@@ -101,8 +101,9 @@ def table(number: int) -> pandas.DataFrame:
     printed = _read(f"table{number}").copy()
     if "method" in printed:
         printed["method"] = printed["method"].map(_NAMES)
-        printed["pattern"] = [DENSE if s == "0%" else str(parse_pattern(s))
-                              for s in printed.pop("sparsity")]
+        printed["pattern"] = [
+            DENSE if s == "0%" else str(parse_pattern(s)) for s in printed.pop("sparsity")
+        ]
     return printed
 
 
@@ -125,7 +126,7 @@ def printed_orders(number: int, methods: list[str], patterns: list[str]) -> list
     methods = [m for m in methods if m != DENSE and m in set(printed["method"])]
     for pattern in (p for p in patterns if p in set(printed["pattern"])):
         for index, first in enumerate(methods):
-            for second in methods[index + 1:]:
+            for second in methods[index + 1 :]:
                 lower, _, higher = printed_counts(number, first, second, pattern)
                 if lower != higher:
                     pair = (first, second) if lower > higher else (second, first)
@@ -135,12 +136,18 @@ def printed_orders(number: int, methods: list[str], patterns: list[str]) -> list
 
 def printed_verdict(number: int, claims: list[Claim]) -> tuple[str, str]:
     """The verdict that the printed numbers alone give, without noise, and the counts behind it."""
-    gaps = [(gap, claim.comparable) for claim in claims for pattern in claim.patterns
-            for gap in _printed_gaps(number, claim.below, claim.above, pattern)]
+    gaps = [
+        (gap, claim.comparable)
+        for claim in claims
+        for pattern in claim.patterns
+        for gap in _printed_gaps(number, claim.below, claim.above, pattern)
+    ]
     agree = all(abs(gap) < COMPARABLE if comparable else gap < 0 for gap, comparable in gaps)
     lower, equal = sum(gap < 0 for gap, _ in gaps), sum(gap == 0 for gap, _ in gaps)
-    return (HOLDS if agree else FAILS, f"lower in {lower}, equal in {equal}, "
-                                       f"higher in {len(gaps) - lower - equal} of {len(gaps)}")
+    return (
+        HOLDS if agree else FAILS,
+        f"lower in {lower}, equal in {equal}, higher in {len(gaps) - lower - equal} of {len(gaps)}",
+    )
 
 
 def difference(ours, other, confidence: float = CONFIDENCE) -> Difference:
@@ -179,16 +186,32 @@ def judge(ran: pandas.DataFrame, claims: list[Claim]) -> pandas.DataFrame:
     95 %. Columns: id, pattern, claim, model, change (relative perplexity), low, high, verdict.
     """
     losses = ran.set_index(["model", "method", "pattern"])["losses"]
-    pairs = [(claim, pattern, model) for claim in claims for pattern in claim.patterns
-             for model in dict.fromkeys(ran["model"])
-             if (model, claim.below, pattern) in losses.index
-             and (model, claim.above, pattern) in losses.index]
+    pairs = [
+        (claim, pattern, model)
+        for claim in claims
+        for pattern in claim.patterns
+        for model in dict.fromkeys(ran["model"])
+        if (model, claim.below, pattern) in losses.index
+        and (model, claim.above, pattern) in losses.index
+    ]
     shared = pandas.Series([claim.id for claim, _, _ in pairs]).value_counts()
     rows = []
     for claim, pattern, model in pairs:
-        found = difference(losses[model, claim.below, pattern], losses[model, claim.above, pattern],
-                           1 - (1 - CONFIDENCE) / shared[claim.id])
-        rows.append((claim.id, pattern, claim.words, model, *map(math.expm1, found),
-                     verdict(found, claim.comparable)))
-    return pandas.DataFrame(rows, columns=["id", "pattern", "claim", "model", "change", "low",
-                                           "high", "verdict"])
+        found = difference(
+            losses[model, claim.below, pattern],
+            losses[model, claim.above, pattern],
+            1 - (1 - CONFIDENCE) / shared[claim.id],
+        )
+        rows.append(
+            (
+                claim.id,
+                pattern,
+                claim.words,
+                model,
+                *map(math.expm1, found),
+                verdict(found, claim.comparable),
+            )
+        )
+    return pandas.DataFrame(
+        rows, columns=["id", "pattern", "claim", "model", "change", "low", "high", "verdict"]
+    )

@@ -143,8 +143,11 @@ _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 def _given(variables: dict) -> dict:
     """The plain values among a notebook's variables, without IPython's own."""
     plain = bool | int | float | str | list | tuple | dict | set | None
-    return {name: value for name, value in variables.items()
-            if not name.startswith("_") and name not in _IPYTHON and isinstance(value, plain)}
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith("_") and name not in _IPYTHON and isinstance(value, plain)
+    }
 
 
 def checked(variables: dict, notebook: str) -> types.SimpleNamespace:
@@ -160,23 +163,29 @@ def checked(variables: dict, notebook: str) -> types.SimpleNamespace:
         if name not in schema:
             raise unknown(f"parameter of {notebook}.ipynb", name, schema)
     if missing := [name for name in schema if name not in given]:
-        raise StadeError(f"{notebook}.ipynb has no value for {', '.join(missing)}: "
-                         "its cell tagged `parameters` must give each a default")
+        raise StadeError(
+            f"{notebook}.ipynb has no value for {', '.join(missing)}: "
+            "its cell tagged `parameters` must give each a default"
+        )
     resolved = {}
     for name, rule in schema.items():
         try:
             resolved[name] = rule.accept(given[name])
         except ValueError as error:
             hint = f" ({error})" if str(error) else ""
-            raise StadeError(f"parameter {name} = {given[name]!r} of {notebook}.ipynb: "
-                             f"expected {rule.expected}{hint}") from None
+            raise StadeError(
+                f"parameter {name} = {given[name]!r} of {notebook}.ipynb: "
+                f"expected {rule.expected}{hint}"
+            ) from None
     return types.SimpleNamespace(**resolved)
 
 
 def shown(parameters: types.SimpleNamespace, notebook: str) -> pandas.DataFrame:
     """The resolved parameters as a table for the page: parameter, value, what it may be."""
-    rows = [(name, _written(value), SCHEMAS[notebook][name].expected)
-            for name, value in vars(parameters).items()]
+    rows = [
+        (name, _written(value), SCHEMAS[notebook][name].expected)
+        for name, value in vars(parameters).items()
+    ]
     return pandas.DataFrame(rows, columns=["parameter", "value", "may be"]).set_index("parameter")
 
 

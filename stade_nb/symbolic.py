@@ -23,5 +23,7 @@ def steps() -> list[tuple[str, str, bool]]:
         ("Eq. 8, at the root", loss.subs(new, best), sigma**2 * w**2),
         ("Eq. 9, B* = B", loss.subs(new, b), (sigma**2 + mu**2) * w**2),
     ]
-    return [(name, str(sympy.factor(left)).replace("**", "^"), sympy.simplify(left - right) == 0)
-            for name, left, right in derived]
+    return [
+        (name, str(sympy.factor(left)).replace("**", "^"), sympy.simplify(left - right) == 0)
+        for name, left, right in derived
+    ]

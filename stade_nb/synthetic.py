@@ -4,14 +4,13 @@ A layer has `weight` (..., out, in) and `bias` (..., out); its input X_j ~ N(mea
 independent, with `mean` and `std` (..., in). Leading dimensions are layers side by side. Float64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from stade_nb import metrics
 from stade_nb.moments import Moments
 
 DRAWN_AT_ONCE = 1 << 14
@@ -32,20 +31,33 @@ class Estimate(NamedTuple):
     error: Tensor
 
 
-def random_layers(layers: int, outputs: int, inputs: int, mean_range: tuple[float, float],
-                  std_range: tuple[float, float], generator: torch.Generator) -> Layer:
-    """`layers` layers of Sec. 3.1: normal weights and biases; means and stds uniform in ranges."""
+def random_layers(
+    shape: tuple[int, ...],
+    mean_range: tuple[float, float],
+    std_range: tuple[float, float],
+    generator: torch.Generator,
+) -> Layer:
+    """Layers of Sec. 3.1 with weights of `shape` (..., out, in) on the generator's device.
 
-    def uniform(span):
-        draws = torch.rand(layers, inputs, generator=generator, dtype=torch.float64,
-                           device=generator.device)
-        return span[0] + (span[1] - span[0]) * draws
+    Weights and biases are standard normal; means and standard deviations uniform in their ranges.
+    """
+    *leading, inputs = shape[:-2] + shape[-1:]
 
-    return Layer(_normal((layers, outputs, inputs), generator),
-                 _normal((layers, outputs), generator), uniform(mean_range), uniform(std_range))
+    def uniform(low, high):
+        return low + (high - low) * torch.rand(
+            *leading, inputs, generator=generator, dtype=torch.float64, device=generator.device
+        )
+
+    return Layer(
+        normal(shape, generator),
+        normal(shape[:-1], generator),
+        uniform(*mean_range),
+        uniform(*std_range),
+    )
 
 
-def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Standard normal numbers of `shape` on the generator's device, float64."""
     return torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
 
 
@@ -97,22 +109,41 @@ def expected_loss(layer: Layer, new_bias: Tensor) -> Tensor:
     return change(layer.weight, layer.bias, new_bias, x).square().mean(dim=-3)
 
 
-def monte_carlo(layer: Layer, new_bias: Tensor, counts: Sequence[int],
-                generator: torch.Generator) -> list[Estimate]:
-    """Eq. 2's expectation for one layer by sampling, as it stands after each of `counts` draws.
+def drawn_loss(layer: Layer, new_bias: Tensor, x: Tensor) -> Tensor:
+    """Eq. 2 before the expectation: the squared change for each draw, (samples, out, in)."""
+    return change(layer.weight, layer.bias, new_bias, x).square()
 
-    The draws are nested: the estimate at a larger count contains those at the smaller ones.
+
+def drawn_slope(layer: Layer, new_bias: Tensor, x: Tensor) -> Tensor:
+    """Eq. 7 before the expectation: its derivative by B* for each draw, by autograd."""
+    step = torch.zeros(len(x), *layer.weight.shape, dtype=x.dtype, device=x.device)
+    step.requires_grad_()
+    values = (change(layer.weight, layer.bias, new_bias, x) - step).square()
+    return torch.autograd.grad(values.sum(), step)[0]
+
+
+def monte_carlo(
+    layer: Layer,
+    values: Callable[[Tensor], Tensor],
+    counts: Sequence[int],
+    generator: torch.Generator,
+) -> list[Estimate]:
+    """Mean and standard error of values(x) after each of `counts` draws x of one layer's input.
+
+    values: (samples, in) -> (samples, out, in). The draws are nested: an estimate from more draws
+    contains those before it.
     """
-    shape = layer.weight.shape
     gathered = Moments.zeros(layer.weight.numel(), layer.weight.device)
     estimates = []
     for count in sorted(counts):
         while gathered.count < count:
             rows = min(DRAWN_AT_ONCE, count - gathered.count)
-            x = layer.mean + layer.std * _normal((rows, shape[-1]), generator)
-            gathered.update(change(layer.weight, layer.bias, new_bias, x).square().flatten(1))
+            x = layer.mean + layer.std * normal((rows, *layer.mean.shape), generator)
+            gathered.update(values(x).flatten(1))
         error = (gathered.variance / count).sqrt()
-        estimates.append(Estimate(count, gathered.mean.view(shape), error.view(shape)))
+        estimates.append(
+            Estimate(count, gathered.mean.view_as(layer.weight), error.view_as(layer.weight))
+        )
     return estimates
 
 
@@ -130,68 +161,8 @@ def best_bias_by_search(layer: Layer) -> Tensor:
     def loss_at(step: float, flat: int) -> float:
         return float(expected_loss(layer, keep + step).flatten()[flat])
 
-    steps = [minimize_scalar(loss_at, args=(flat,), method="brent").x
-             for flat in range(layer.weight.numel())]
+    steps = [
+        minimize_scalar(loss_at, args=(flat,), method="brent").x
+        for flat in range(layer.weight.numel())
+    ]
     return keep + torch.tensor(steps, dtype=keep.dtype, device=keep.device).view_as(keep)
-
-
-def lowest_losses(layer: Layer, refit: bool) -> Tensor:
-    """Eq. 2's minimum over B* for each weight in turn, found without Eq. 7: (..., out, in).
-
-    With `refit` a parabola through the losses at three biases gives the best; without, B* = B.
-    """
-    keep = layer.bias.unsqueeze(-1).expand_as(layer.weight)
-    if not refit:
-        return expected_loss(layer, keep)
-    low, middle, high = (expected_loss(layer, keep + step) for step in (-1.0, 0.0, 1.0))
-    lowest = keep + (low - high) / (2 * (low - 2 * middle + high))
-    return expected_loss(layer, lowest)
-
-
-def scores(layer: Layer) -> dict[str, Tensor]:
-    """Eqs. 10, 11 and 9 with the true moments of the inputs; Wanda's norm is per token."""
-    weight, mean, variance = layer.weight, layer.mean.unsqueeze(-2), layer.std.unsqueeze(-2)**2
-    return {
-        "wanda": metrics.wanda(weight, (variance + mean**2).sqrt()),
-        "std": metrics.std(weight, variance),
-        "without_bias": metrics.without_bias(weight, mean, variance),
-    }
-
-
-class Agreement(NamedTuple):
-    """How a metric's choices compare with brute force: over `outputs` outputs, `agree` are equal.
-
-    excess: the summed loss of the metric's choices over the summed least loss, minus 1.
-    """
-
-    metric: str
-    refit: bool
-    outputs: int
-    agree: int
-    excess: float
-
-
-def agreements(layers: Layer) -> list[Agreement]:
-    """Eqs. 8 and 9: does each metric choose the weight whose removal costs least?
-
-    Every weight of every output is removed in turn, with B* refitted (Eq. 8) and with B* = B
-    (Eq. 9); the least loss found this way is what the metric's choice is compared with.
-    """
-    found = []
-    for refit in (True, False):
-        losses = lowest_losses(layers, refit)
-        best, at = losses.min(dim=-1)
-        for metric, score in scores(layers).items():
-            choice = score.argmin(dim=-1)
-            cost = losses.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
-            found.append(Agreement(metric, refit, at.numel(), int((choice == at).sum()),
-                                   float(cost.sum() / best.sum() - 1)))
-    return found
-
-
-def agreement_from_samples(layers: Layer, samples: int, generator: torch.Generator) -> float:
-    """Eq. 8's last step: share of outputs where the variance of `samples` draws chooses alike."""
-    draws = _normal((layers.mean.shape[0], samples, layers.mean.shape[-1]), generator)
-    x = layers.mean.unsqueeze(-2) + layers.std.unsqueeze(-2) * draws
-    estimated = metrics.std(layers.weight, x.var(dim=-2, keepdim=True)).argmin(dim=-1)
-    return float((estimated == scores(layers)["std"].argmin(dim=-1)).double().mean())

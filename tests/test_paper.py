@@ -53,11 +53,15 @@ def test_printed_counts_and_verdicts():
     assert tuple(map(sum, zip(*counts, strict=True))) == (10, 2, 9)
     against_wanda = [paper.TEXT_CLAIMS[3][0]]
     assert paper.printed_verdict(3, against_wanda) == (
-        paper.FAILS, "lower in 10, equal in 2, higher in 9 of 21")
+        paper.FAILS,
+        "lower in 10, equal in 2, higher in 9 of 21",
+    )
     equal, better = paper.TEXT_CLAIMS[5]
     assert paper.printed_verdict(5, [equal])[0] == paper.HOLDS
     assert paper.printed_verdict(5, [better]) == (
-        paper.HOLDS, "lower in 8, equal in 0, higher in 0 of 8")
+        paper.HOLDS,
+        "lower in 8, equal in 0, higher in 0 of 8",
+    )
 
 
 def test_printed_orders_follow_the_majority():
@@ -83,14 +87,17 @@ def test_difference_is_the_paired_t_interval():
         paper.difference([1.0, 2.0], [1.0])
 
 
-@pytest.mark.parametrize(("low", "high", "lower", "comparable"), [
-    (-0.5, -0.1, paper.HOLDS, paper.FAILS),
-    (0.1, 0.5, paper.FAILS, paper.FAILS),
-    (-0.002, 0.004, paper.UNDECIDED, paper.HOLDS),
-    (-0.009, -0.001, paper.HOLDS, paper.HOLDS),
-    (-0.5, 0.5, paper.UNDECIDED, paper.UNDECIDED),
-    (0, 0, paper.UNDECIDED, paper.HOLDS),
-])
+@pytest.mark.parametrize(
+    ("low", "high", "lower", "comparable"),
+    [
+        (-0.5, -0.1, paper.HOLDS, paper.FAILS),
+        (0.1, 0.5, paper.FAILS, paper.FAILS),
+        (-0.002, 0.004, paper.UNDECIDED, paper.HOLDS),
+        (-0.009, -0.001, paper.HOLDS, paper.HOLDS),
+        (-0.5, 0.5, paper.UNDECIDED, paper.UNDECIDED),
+        (0, 0, paper.UNDECIDED, paper.HOLDS),
+    ],
+)
 def test_verdicts_follow_from_the_interval(low, high, lower, comparable):
     found = paper.Difference((low + high) / 2, low, high)
     assert paper.verdict(found) == lower
@@ -107,13 +114,16 @@ def test_overall_is_as_strong_as_its_weakest_part():
 
 def test_judge_compares_only_what_ran_and_shares_the_confidence():
     steady = [0.01 * (-1) ** i for i in range(40)]
-    ran = pandas.DataFrame([
-        ("a", "stade", "2:4", [2.0 + s for s in steady]),
-        ("a", "wanda", "2:4", [2.1 + 2 * s for s in steady]),
-        ("a", "stade", "0.5", [1.0] * 40),
-        ("b", "stade", "2:4", [3.0] * 40),
-        ("b", "wanda", "2:4", [2.5 + s for s in steady]),
-    ], columns=["model", "method", "pattern", "losses"])
+    ran = pandas.DataFrame(
+        [
+            ("a", "stade", "2:4", [2.0 + s for s in steady]),
+            ("a", "wanda", "2:4", [2.1 + 2 * s for s in steady]),
+            ("a", "stade", "0.5", [1.0] * 40),
+            ("b", "stade", "2:4", [3.0] * 40),
+            ("b", "wanda", "2:4", [2.5 + s for s in steady]),
+        ],
+        columns=["model", "method", "pattern", "losses"],
+    )
     claim = paper.Claim("best-without-update", "stade", "wanda", ("0.5", "2:4"))
     judged = paper.judge(ran, [claim]).set_index("model")
     assert list(judged.index) == ["a", "b"]

@@ -11,12 +11,32 @@ from stade_nb import parameters, profiles
 from stade_nb.errors import StadeError
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-BIAS = {"inputs": 32, "outputs": 16, "layers": 100, "mean_range": [-2, 2], "std_range": [0.1, 2],
-        "samples": 10_000, "seed": 0, "device": "cpu"}
-TABLE = {"models": "embedded", "methods": ["dense", "wanda"], "patterns": [0.5, "2:4"],
-         "magnitude_scope": "layer", "calibration": "embedded", "evaluation": "embedded",
-         "windows": 8, "evaluation_windows": 8, "window_length": 256, "seed": 0, "device": "cpu",
-         "dtype": "float32", "batch_size": 8, "results_dir": "build/results"}
+BIAS = {
+    "inputs": 32,
+    "outputs": 16,
+    "layers": 100,
+    "mean_range": [-2, 2],
+    "std_range": [0.1, 2],
+    "samples": 10_000,
+    "seed": 0,
+    "device": "cpu",
+}
+TABLE = {
+    "models": "embedded",
+    "methods": ["dense", "wanda"],
+    "patterns": [0.5, "2:4"],
+    "magnitude_scope": "layer",
+    "calibration": "embedded",
+    "evaluation": "embedded",
+    "windows": 8,
+    "evaluation_windows": 8,
+    "window_length": 256,
+    "seed": 0,
+    "device": "cpu",
+    "dtype": "float32",
+    "batch_size": 8,
+    "results_dir": "build/results",
+}
 
 
 def test_resolves_and_shows_every_parameter():
@@ -28,14 +48,25 @@ def test_resolves_and_shows_every_parameter():
 
 
 def test_ignores_what_is_no_plain_value():
-    namespace = {**BIAS, "_": 3, "_i1": "inputs = 1", "In": [""], "Out": {}, "json": json,
-                 "checked": parameters.checked, "Path": Path}
+    namespace = {
+        **BIAS,
+        "_": 3,
+        "_i1": "inputs = 1",
+        "In": [""],
+        "Out": {},
+        "json": json,
+        "checked": parameters.checked,
+        "Path": Path,
+    }
     assert parameters.checked(namespace, "bias").seed == 0
 
 
 def test_names_the_parameter_that_was_probably_meant():
-    with pytest.raises(StadeError, match=r"unknown parameter of bias\.ipynb 'sample': did you "
-                                         r"mean 'samples'\? known: inputs, .*device"):
+    with pytest.raises(
+        StadeError,
+        match=r"unknown parameter of bias\.ipynb 'sample': did you "
+        r"mean 'samples'\? known: inputs, .*device",
+    ):
         parameters.checked({**BIAS, "sample": 5}, "bias")
     with pytest.raises(StadeError, match="did you mean 'models'"):
         parameters.checked({**TABLE, "model": "facebook/opt-125m"}, "table3_perplexity")
@@ -48,45 +79,54 @@ def test_says_which_default_is_missing():
         parameters.checked({k: v for k, v in BIAS.items() if k not in ("inputs", "seed")}, "bias")
 
 
-@pytest.mark.parametrize(("name", "value", "message"), [
-    ("inputs", 1, "inputs = 1 .*whole number from 2 to 512"),
-    ("inputs", "32", "inputs = '32' .*whole number"),
-    ("inputs", 32.0, "whole number"),
-    ("inputs", True, "whole number"),
-    ("mean_range", [2, -2], r"two numbers \[low, high\]"),
-    ("mean_range", 2, r"two numbers \[low, high\]"),
-    ("std_range", [0, 1], "from 0.001 to 100"),
-    ("std_range", [float("nan"), 1], "two numbers"),
-    ("device", "", "'auto'"),
-    ("device", None, "'auto'"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("inputs", 1, "inputs = 1 .*whole number from 2 to 512"),
+        ("inputs", "32", "inputs = '32' .*whole number"),
+        ("inputs", 32.0, "whole number"),
+        ("inputs", True, "whole number"),
+        ("mean_range", [2, -2], r"two numbers \[low, high\]"),
+        ("mean_range", 2, r"two numbers \[low, high\]"),
+        ("std_range", [0, 1], "from 0.001 to 100"),
+        ("std_range", [float("nan"), 1], "two numbers"),
+        ("device", "", "'auto'"),
+        ("device", None, "'auto'"),
+    ],
+)
 def test_refuses_wrong_types_and_ranges(name, value, message):
     with pytest.raises(StadeError, match=message):
         parameters.checked({**BIAS, name: value}, "bias")
 
 
-@pytest.mark.parametrize(("name", "given", "resolved"), [
-    ("models", "facebook/opt-125m", ["facebook/opt-125m"]),
-    ("models", "one, two words/model", ["one", "two words/model"]),
-    ("methods", "dense,stade", ["dense", "stade"]),
-    ("patterns", 0.5, ["0.5"]),
-    ("patterns", ["50%", "2:4"], ["0.5", "2:4"]),
-])
+@pytest.mark.parametrize(
+    ("name", "given", "resolved"),
+    [
+        ("models", "facebook/opt-125m", ["facebook/opt-125m"]),
+        ("models", "one, two words/model", ["one", "two words/model"]),
+        ("methods", "dense,stade", ["dense", "stade"]),
+        ("patterns", 0.5, ["0.5"]),
+        ("patterns", ["50%", "2:4"], ["0.5", "2:4"]),
+    ],
+)
 def test_a_list_may_be_one_value_or_a_string_with_commas(name, given, resolved):
     p = parameters.checked({**TABLE, name: given}, "table3_perplexity")
     assert getattr(p, name) == resolved
 
 
-@pytest.mark.parametrize(("name", "value", "message"), [
-    ("methods", ["wnda"], "did you mean 'wanda'"),
-    ("methods", [], "the list is empty"),
-    ("patterns", ["0.5", "50%"], "named twice"),
-    ("patterns", yaml.safe_load("[2:4]"), "YAML reads an unquoted 2:4 as 124"),
-    ("patterns", ["5:4"], "N at most M"),
-    ("dtype", "float31", "did you mean 'float32'"),
-    ("windows", 0, "whole number from 1"),
-    ("evaluation_windows", 1, "whole number from 2"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("methods", ["wnda"], "did you mean 'wanda'"),
+        ("methods", [], "the list is empty"),
+        ("patterns", ["0.5", "50%"], "named twice"),
+        ("patterns", yaml.safe_load("[2:4]"), "YAML reads an unquoted 2:4 as 124"),
+        ("patterns", ["5:4"], "N at most M"),
+        ("dtype", "float31", "did you mean 'float32'"),
+        ("windows", 0, "whole number from 1"),
+        ("evaluation_windows", 1, "whole number from 2"),
+    ],
+)
 def test_refuses_bad_lists_and_choices(name, value, message):
     with pytest.raises(StadeError, match=message):
         parameters.checked({**TABLE, name: value}, "table3_perplexity")
@@ -96,8 +136,10 @@ def defaults(path: Path) -> dict:
     """What the cell tagged `parameters` of a notebook assigns."""
     cells = json.loads(path.read_text("utf-8"))["cells"]
     (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    return {node.targets[0].id: ast.literal_eval(node.value)
-            for node in ast.parse("".join(cell["source"])).body}
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse("".join(cell["source"])).body
+    }
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from stade_nb import symbolic, synthetic
+from stade_nb import brute_force, equalities, symbolic, synthetic
 
 # Three independent inputs: value -> probability.
 INPUTS = [
@@ -94,14 +94,16 @@ def test_nodes_give_exact_expectations_slopes_and_minima(layer):
     assert torch.equal(synthetic.expected_loss(layer, new_bias), closed)
     slope = synthetic.slope(bias, new_bias, layer.weight, layer.mean)
     assert torch.equal(synthetic.slope_by_autograd(layer, new_bias), slope)
-    assert torch.equal(synthetic.lowest_losses(layer, refit=True), variance * layer.weight**2)
+    assert torch.equal(brute_force.lowest_losses(layer, refit=True), variance * layer.weight**2)
     unchanged = (variance + layer.mean**2) * layer.weight**2
-    assert torch.equal(synthetic.lowest_losses(layer, refit=False), unchanged)
+    assert torch.equal(brute_force.lowest_losses(layer, refit=False), unchanged)
 
 
 def test_each_metric_is_best_where_its_equation_says(layer):
-    counted = {(a.metric, a.refit): a for a in synthetic.agreements(
-        synthetic.Layer(*(part.unsqueeze(0) for part in layer)))}
+    counted = {
+        (a.metric, a.refit): a
+        for a in brute_force.agreements(synthetic.Layer(*(part.unsqueeze(0) for part in layer)))
+    }
     assert counted["std", True].agree == counted["std", True].outputs == 2
     assert counted["without_bias", False].agree == counted["wanda", False].agree == 2
     assert counted["std", True].excess == counted["wanda", False].excess == 0
@@ -120,7 +122,9 @@ def test_search_finds_the_bias_of_eq7(layer):
 def test_monte_carlo_has_the_standard_error_that_it_reports(layer):
     generator = torch.Generator().manual_seed(3)
     keep = layer.bias.unsqueeze(-1).expand_as(layer.weight)
-    few, many = synthetic.monte_carlo(layer, keep, [2_000, 200_000], generator)
+    few, many = synthetic.monte_carlo(
+        layer, lambda x: synthetic.drawn_loss(layer, keep, x), [2_000, 200_000], generator
+    )
     # At B* = B the squared change is W² X², with variance W⁴ (2 sigma⁴ + 4 mu² sigma²).
     variance, mean = layer.std**2, layer.mean
     error = (layer.weight**4 * (2 * variance**2 + 4 * mean**2 * variance) / many.samples).sqrt()
@@ -130,10 +134,18 @@ def test_monte_carlo_has_the_standard_error_that_it_reports(layer):
     assert ((many.mean - exact) / error).abs().max() < 5
 
 
+def test_drawn_slopes_are_the_derivatives_of_drawn_losses(layer):
+    x = torch.tensor([[1.0, 2, -1, 0.5], [0, -4, 2, 1]], dtype=torch.float64)
+    new_bias = torch.arange(8, dtype=torch.float64).view(2, 4)
+    changes = synthetic.change(layer.weight, layer.bias, new_bias, x)
+    assert torch.equal(synthetic.drawn_loss(layer, new_bias, x), changes**2)
+    assert torch.equal(synthetic.drawn_slope(layer, new_bias, x), -2 * changes)
+
+
 def test_draws_depend_on_the_generator_alone():
     def made(seed):
         generator = torch.Generator().manual_seed(seed)
-        return synthetic.random_layers(2, 3, 4, (-1, 1), (0.5, 2), generator)
+        return synthetic.random_layers((2, 3, 4), (-1, 1), (0.5, 2), generator)
 
     first, again, other = made(1), made(1), made(2)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -143,11 +155,32 @@ def test_draws_depend_on_the_generator_alone():
 
 def test_variances_of_many_samples_choose_as_the_true_ones():
     generator = torch.Generator().manual_seed(0)
-    layers = synthetic.random_layers(50, 4, 8, (-2, 2), (0.5, 2), generator)
-    few = synthetic.agreement_from_samples(layers, 8, generator)
-    many = synthetic.agreement_from_samples(layers, 8_000, generator)
+    layers = synthetic.random_layers((50, 4, 8), (-2, 2), (0.5, 2), generator)
+    few = brute_force.agreement_from_samples(layers, 8, generator)
+    many = brute_force.agreement_from_samples(layers, 8_000, generator)
     assert few < many and many > 0.95
 
 
 def test_sympy_confirms_every_step():
     assert [holds for _, _, holds in symbolic.steps()] == [True] * 6
+
+
+def test_every_displayed_equality_holds_on_a_random_layer():
+    generator = torch.Generator().manual_seed(1)
+    layer = synthetic.random_layers((2, 6), (-3, 3), (0.1, 3), generator)
+    new_bias = layer.bias.unsqueeze(-1) + torch.arange(-6.0, 6, dtype=torch.float64).view(2, 6)
+    ledger = equalities.exact(layer, new_bias)
+    assert list(ledger["holds"]) == [True] * 8
+    # The ledger can fail: a wrong standard deviation on one side is seen.
+    wrong = layer._replace(std=layer.std * 1.001)
+    assert not torch.allclose(
+        synthetic.expected_loss(layer, new_bias), equalities._closed(wrong, new_bias), rtol=1e-6
+    )
+
+
+def test_sampled_errors_fall_with_the_root_of_the_draws():
+    generator = torch.Generator().manual_seed(2)
+    layer = synthetic.random_layers((1, 32), (-2, 2), (0.1, 2), generator)
+    table = equalities.sampled(layer, layer.weight.clone(), [100, 1_000, 10_000], generator)
+    assert len(table) == 12 and table["furthest"].max() < 5
+    assert all(abs(rate + 0.5) < 0.15 for rate in equalities.rates(table).values())

@@ -136,7 +136,6 @@ def fit(name: str, ids: np.ndarray, validation: Tensor, device: torch.device) ->
 
     began = saved = time.monotonic()
     elapsed = run["seconds"]
-    running: float | None = None
     bar = tqdm(range(start, steps), initial=start, total=steps, desc=name, mininterval=5)
     for step in bar:
         for group in optimizer.param_groups:
@@ -147,13 +146,13 @@ def fit(name: str, ids: np.ndarray, validation: Tensor, device: torch.device) ->
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        run["train"] = 0.98 * run.get("train", loss.item()) + 0.02 * loss.item()
         done = step + 1
         if done % max(1, steps // POINTS) == 0 or done == steps:
             held_out = window_losses(model.eval(), validation).mean().item()
             seen = done * chosen.batch * chosen.window
-            run["curve"].append([seen, round(running, 4), round(held_out, 4)])
-            bar.set_postfix(train=f"{running:.3f}", validation=f"{held_out:.3f}")
+            run["curve"].append([seen, round(run["train"], 4), round(held_out, 4)])
+            bar.set_postfix(train=f"{run['train']:.3f}", validation=f"{held_out:.3f}")
         if time.monotonic() - saved > CHECKPOINT_SECONDS or done == steps:
             saved = time.monotonic()
             run["seconds"] = elapsed + saved - began

@@ -1,0 +1,118 @@
+# Everything from a clone to the book and the tests. `make` alone lists what can be made.
+# Works with GNU make 3.81 and newer.
+
+PYTHON ?= python3
+VENV ?= .venv
+PROFILE ?= embedded
+CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+# Notebooks side by side. A GPU is not shared: the paper profile runs one after the other.
+ifeq ($(PROFILE),paper)
+JOBS ?= 1
+else
+JOBS ?= $(shell [ $(CPUS) -lt 4 ] && echo $(CPUS) || echo 4)
+endif
+# Processes that compete for the same cores are many times slower: share the cores out.
+OMP_NUM_THREADS ?= $(shell echo $$(( $(CPUS) / $(JOBS) > 0 ? $(CPUS) / $(JOBS) : 1 )))
+export OMP_NUM_THREADS
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export NO_COLOR = 1
+# The kernels follow none of the user's own IPython settings, and keep quiet about their start and end.
+export IPYTHONDIR = $(CURDIR)/build/ipython
+KERNEL := build/ipython/profile_default/ipython_kernel_config.py
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.stade-nb-installed
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
+PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
+# What a notebook's result depends on besides the notebook and its parameters.
+SOURCES := $(wildcard stade_nb/*.py data/models/*/* data/paper/*)
+PAGES := _config.yml $(wildcard book/*.* book/_static/* book/images/*)
+
+# $(call timed,what,command): say what begins, run it, say how long it took.
+timed = @echo "--- $(1)"; start=$$(date +%s); $(2); status=$$?; \
+	echo "--- $(1): $$(( $$(date +%s) - start )) s"; exit $$status
+# $(call logged,command,file): keep a long output in a file; show its end only on failure.
+logged = { mkdir -p build; $(1) >$(2) 2>&1 || { tail -n 40 $(2); echo "full log: $(2)"; false; }; }
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help book test lint format checks models lock clean distclean parameters
+
+help: ## this list
+	@echo "make TARGET [PROFILE=embedded|smoke|paper] [JOBS=$(JOBS)] [PYTHON=$(PYTHON)] [VENV=$(VENV)]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+book: $(INSTALLED) ## run the notebooks and build the book into book/_build/html
+	@$(MAKE) --no-print-directory -j$(JOBS) build/book.stamp
+	@echo "The book: book/_build/html/index.html"
+
+test: lint book ## check the style, build the book, run every test and every notebook's check cells
+	@echo "--- tests"
+	@HF_HUB_OFFLINE=1 STADE_NB_BOOK=required $(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope \
+		--nbval-lax --nbval-current-env tests notebooks
+
+lint: $(INSTALLED) ## check the style of code and notebooks
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . || \
+		{ echo "make format mends what can be mended"; exit 1; }
+
+format: $(INSTALLED) ## mend the style of code and notebooks
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+checks: book ## take over what the notebooks' check cells show now, after a change that is meant
+	@$(BIN)/python -m stade_nb.check_cells
+
+models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes where it stopped)
+	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training
+
+lock: ## pin the newest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet '.[zero-shot,book,test]'
+	build/lock/bin/python -m stade_nb.lock
+
+clean: ## remove the book, the executed notebooks and everything else under build/
+	rm -rf build book/_build book/notebooks
+
+distclean: clean ## clean, and remove the environment
+	rm -rf $(VENV) *.egg-info
+
+# The environment --------------------------------------------------------------------------------
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON) is not: say make PYTHON=/path/to/python3.11"; \
+		exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
+		echo "$(PYTHON) cannot make virtual environments (Debian and Ubuntu: install python3-venv)"; \
+		exit 1; }
+	$(call timed,installing the pinned packages into $(VENV) (minutes; log: build/install.log),\
+		$(call logged,$(BIN)/python -m pip install --no-input -r requirements.lock,build/install.log) \
+		&& $(call logged,$(BIN)/python -m pip install --no-input --no-deps --no-build-isolation -e .,build/install-project.log))
+	@touch $@
+
+$(KERNEL):
+	@mkdir -p $(@D)
+	@echo 'c.Application.log_level = "CRITICAL"' >$@
+
+# The notebooks ----------------------------------------------------------------------------------
+
+# Looked at every time; a file changes only when the notebook's parameters or the profile do.
+parameters: $(INSTALLED) $(KERNEL)
+	@$(BIN)/python -m stade_nb.profiles $(PROFILE) build/parameters
+
+$(PARAMETERS): parameters
+	@:
+
+book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) requirements.lock
+	@$(BIN)/python -m stade_nb.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
+
+# The book ---------------------------------------------------------------------------------------
+
+build/book.stamp: $(EXECUTED) $(PAGES)
+	@$(BIN)/python -m stade_nb.execute --timings
+	@# After a failure the pages are read afresh: a warning is given only for a page that is read.
+	$(call timed,building the pages (log: build/book.log),\
+		$(call logged,$(BIN)/jupyter-book build book --path-output book --config _config.yml -W -n --keep-going,build/book.log) \
+		|| { rm -rf book/_build/.doctrees; false; })
+	@touch $@

@@ -78,8 +78,7 @@ def unstructured(score: Tensor, sparsity: float, scope: str = "row", layer: str 
     score: (out, in). scope: "row" (n = in_features, each output row by itself) or "layer"
     (n = out * in). Returns (out, in), True = pruned.
     """
-    if scope not in SCOPES:
-        raise unknown("scope", scope, SCOPES)
+    check_scope(scope)
     share = Pattern(sparsity).sparsity
     _check(score, layer)
     competing = score if scope == "row" else score.reshape(1, -1)
@@ -112,9 +111,16 @@ def select(
 ) -> Tensor:
     """The mask of `pattern` for `score`, (out, in); `scope` matters to unstructured ones only."""
     pattern = parse_pattern(pattern)
+    check_scope(scope)
     if pattern.n is not None and pattern.m is not None:
         return n_of_m(score, pattern.n, pattern.m, layer)
     return unstructured(score, pattern.sparsity, scope, layer)
+
+
+def check_scope(scope: str) -> None:
+    """StadeError where nobody knows who competes in `scope`."""
+    if scope not in SCOPES:
+        raise unknown("scope", scope, SCOPES)
 
 
 def check_groups(columns: int, pattern: Pattern, layer: str = "") -> None:

@@ -140,6 +140,7 @@ def prune_layer(
     generator: for "random". layer: a name for error messages.
     """
     chosen, pattern = _method(method), masks.parse_pattern(pattern)
+    masks.check_scope(scope)
     if chosen.needs and moments is None:
         raise StadeError(
             f"method {chosen.name!r} without statistics of the layer's inputs: expected moments; "

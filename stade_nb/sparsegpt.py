@@ -14,7 +14,9 @@ def hessian(moments: Moments) -> Tensor:
     return moments.gram * (2 / moments.count)
 
 
-def inverse_factor(hessian: Tensor, damping: float = 0.01) -> tuple[Tensor, Tensor]:
+def inverse_factor(
+    hessian: Tensor, damping: float = 0.01, layer: str = ""
+) -> tuple[Tensor, Tensor]:
     """SparseGPT: the upper Cholesky factor C, CᵀC = (H + damping · mean(diag H) · I)⁻¹.
 
     Returns C, (in, in) float64, and the dead columns, (in,) bool: features that are always 0. Their
@@ -34,9 +36,9 @@ def inverse_factor(hessian: Tensor, damping: float = 0.01) -> tuple[Tensor, Tens
     least = len(dead) * torch.finfo(torch.float64).eps * diagonal.flip(0)
     if not (lower.diagonal().square() > least).all():
         raise StadeError(
-            f"the Hessian of {len(dead)} input features is not positive definite at damping "
-            f"{damping}: calibrate with more tokens (at least one per feature) "
-            "or use a larger damping"
+            f"the Hessian of {masks.named(layer)} with {len(dead)} input features is not positive "
+            f"definite at damping {damping}: calibrate with more tokens (at least one per "
+            "feature) or use a larger damping"
         )
     identity = torch.eye(len(dead), dtype=torch.float64, device=damped.device)
     return torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1), dead
@@ -76,7 +78,7 @@ def solve(
             f"the weight of {masks.named(layer)} holds NaN or infinity: expected numbers; "
             "check the checkpoint"
         )
-    factor, dead = inverse_factor(hessian, damping)
+    factor, dead = inverse_factor(hessian, damping, layer)
     new = weight.to(torch.promote_types(weight.dtype, torch.float32), copy=True)
     new[:, dead] = 0
     factor = factor.to(new)

@@ -194,5 +194,7 @@ def test_groups_that_do_not_fill_the_columns():
 def test_unknown_scope_and_no_scores():
     with pytest.raises(StadeError, match="unknown scope 'rows': did you mean 'row'"):
         masks.unstructured(torch.ones(2, 4), 0.5, "rows")
+    with pytest.raises(StadeError, match="unknown scope 'output'"):
+        masks.select(torch.ones(2, 4), "2:4", "output")
     with pytest.raises(StadeError, match="no scores: expected"):
         masks.unstructured_block([], 0.5)

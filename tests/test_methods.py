@@ -161,6 +161,6 @@ def test_bad_input(pruned_layer):
     with pytest.raises(StadeError, match="pattern 2:5 on layer 'fc2' with 384 input features"):
         pruned_layer("stade", "2:5", layer="fc2")
     with pytest.raises(StadeError, match="unknown scope 'block'"):
-        pruned_layer("stade", scope="block")
+        pruned_layer("sparsegpt", scope="block")
     with pytest.raises(StadeError, match="cross products were not gathered"):
         pruned_layer("sparsegpt", moments=Moments.zeros(384))

@@ -190,14 +190,14 @@ def test_too_little_calibration():
     x = torch.randn(5, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     hessian = sparsegpt.hessian(moments_of(x))
     message = (
-        "the Hessian of 12 input features is not positive definite at damping 0: "
+        "the Hessian of a layer with 12 input features is not positive definite at damping 0: "
         r"calibrate with more tokens \(at least one per feature\) or use a larger damping"
     )
     with pytest.raises(StadeError, match=message):
         sparsegpt.inverse_factor(hessian, damping=0)
     sparsegpt.inverse_factor(hessian)
-    with pytest.raises(StadeError, match="not positive definite"):
-        sparsegpt.inverse_factor(hessian * float("nan"))
+    with pytest.raises(StadeError, match="the Hessian of layer 'fc1' with 12"):
+        sparsegpt.solve(torch.ones(1, 12), hessian * float("nan"), "0.5", layer="fc1")
 
 
 def test_bad_input():

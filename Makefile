@@ -26,7 +26,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
-SOURCES := $(wildcard stade_nb/*.py data/models/*/* data/paper/*)
+SOURCES := $(wildcard stade_nb/*.py data/corpus.json data/models/*/* data/paper/*)
 PAGES := _config.yml $(wildcard book/*.* book/_static/* book/images/*)
 
 # $(call timed,what,command): say what begins, run it, say how long it took.
@@ -64,7 +64,7 @@ checks: book ## take over what the notebooks' check cells show now, after a chan
 	@$(BIN)/python -m stade_nb.check_cells
 
 models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes where it stopped)
-	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training
+	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training --all
 
 lock: ## pin the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv --clear build/lock

@@ -1,9 +1,13 @@
 """The built pages: no warning, nothing loaded from elsewhere, every equation rendered."""
 
+import copy
+import functools
+import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "book" / "_build" / "html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+needs_browser = pytest.mark.skipif(
+    BROWSER is None, reason=f"needs a browser, one of {', '.join(BROWSERS)}"
+)
 # Attributes whose address a browser fetches by itself; a plain link <a href> waits for a click.
 LOADED = {
     "script": ["src"],
@@ -155,23 +162,49 @@ def test_the_build_gave_no_warning(pages):
     assert not re.search(r"WARNING|ERROR", log.read_text("utf-8"))
 
 
-@pytest.mark.skipif(BROWSER is None, reason=f"needs a browser, one of {', '.join(BROWSERS)}")
+@functools.cache
+def in_browser(path: Path) -> tuple[BeautifulSoup, list[str]]:
+    """The page as a browser shows it, and the addresses that the page made it fetch."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "requests.json"
+        command = [
+            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+            *("--disable-sync", f"--user-data-dir={folder}/user", f"--log-net-log={log}"),
+            *("--virtual-time-budget=30000", "--dump-dom", path.as_uri()),
+        ]
+        shown = subprocess.run(command, capture_output=True, timeout=180, check=True).stdout
+        events = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
+    # A page read from a file has the origin "null"; the browser's own requests have none.
+    fetched = {event["url"] for event in events if event.get("initiator") == "null"}
+    return BeautifulSoup(shown, "lxml"), sorted(fetched)
+
+
+@needs_browser
+def test_the_browser_tells_what_a_page_fetches(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("<img src='https://a.invalid/'><script>fetch('https://b.invalid/')</script>")
+    assert in_browser(page)[1] == ["https://a.invalid/", "https://b.invalid/"]
+
+
+@needs_browser
 @pytest.mark.parametrize("page", listed_pages())
-def test_equations_are_rendered(pages, page, tmp_path):
+def test_a_browser_fetches_nothing_from_elsewhere(pages, page):
+    assert in_browser(HTML / f"{page}.html")[1] == []
+
+
+@needs_browser
+@pytest.mark.parametrize("page", listed_pages())
+def test_a_browser_renders_every_equation(pages, page):
     path = HTML / f"{page}.html"
-    expected = len(pages[path].select("article .math"))
-    if not expected:
-        pytest.skip(f"{page} has no equation")
-    command = [
-        *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-        *("--disable-sync", f"--user-data-dir={tmp_path}", "--virtual-time-budget=30000"),
-        *("--dump-dom", path.as_uri()),
-    ]
-    shown = subprocess.run(command, capture_output=True, timeout=120, check=True).stdout
-    article = BeautifulSoup(shown, "lxml").select_one("article")
-    assert len(article.select(".math mjx-container")) >= expected
+    article = in_browser(path)[0].select_one("article")
+    assert len(article.select(".math mjx-container")) >= len(pages[path].select("article .math"))
     assert not article.select("mjx-merror, [data-mjx-error]")
-    for code in article.select("pre, code, script, mjx-container"):
+    text = copy.copy(article)
+    for code in text.select("pre, code, script, mjx-container"):
         code.decompose()
-    assert not re.search(r"\\\(|\\\[|\$\$|\\begin\{", article.get_text())
+    assert not re.search(r"\\\(|\\\[|\$\$|\\begin\{", text.get_text())
+
+
+def test_there_are_equations_to_render(pages):
+    assert any(soup.select("article .math") for soup in pages.values())

@@ -1,0 +1,160 @@
+"""A whole model pruned block by block: the plain path that every faster one is compared with."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from stade_nb import architectures, masks, methods
+from stade_nb.errors import StadeError
+from stade_nb.masks import Pattern
+from stade_nb.moments import Moments
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One pruned layer: its zeros, its number of weights, and the bias values it did not have."""
+
+    zeros: int
+    size: int
+    added_bias: int
+
+
+def prune_model(
+    model: nn.Module,
+    calibration_ids: Tensor | None,
+    method: str,
+    pattern: str | float | Pattern,
+    *,
+    layers: str | list[str] = "all",
+    scope: str = "row",
+    seed: int = 0,
+    batch_size: int = 8,
+    progress: bool = False,
+) -> dict[str, LayerReport]:
+    """Section 4's procedure, after Wanda: prune `model` in place, one block after the other.
+
+    A block's statistics come from one pass of all windows through that block, still unpruned,
+    behind the blocks already pruned. calibration_ids: (windows, tokens), or None for a method that
+    looks at weights only. layers: "all", a layer type or several. seed: for the method "random".
+    Returns a report for each pruned layer by its full name, in module order. StadeError, and
+    nothing pruned, where method, pattern, layers and windows do not fit the model.
+    """
+    chosen, pattern = methods.method(method), masks.parse_pattern(pattern)
+    stack, names = architectures.blocks(model), architectures.block_names(model)
+    types = architectures.chosen_types(model, layers)
+    for name, block in zip(names, stack, strict=True):
+        for layer_type in types:
+            columns = block.get_submodule(layer_type).in_features
+            masks.check_groups(columns, pattern, f"{name}.{layer_type}")
+    if chosen.needs:
+        if calibration_ids is None:
+            raise StadeError(
+                f"method {chosen.name!r} without calibration windows: expected token ids, "
+                "(windows, tokens); see stade_nb.corpora.calibration_windows"
+            )
+        architectures.check_windows(model, calibration_ids)
+
+    reports = {}
+    with architectures.evaluating(model):
+        batches, arguments = [], {}
+        if chosen.needs:
+            batches, arguments = enter_all(model, calibration_ids, batch_size)
+        for index, name in enumerate(tqdm(names, desc=str(method), disable=not progress)):
+            block = stack[index]
+            with gathering(block, types, name, chosen.needs) as statistics:
+                for hidden in batches:
+                    architectures.run_block(block, hidden, arguments[hidden.shape][index])
+            for layer_type in types:
+                layer, full = block.get_submodule(layer_type), f"{name}.{layer_type}"
+                result = methods.prune_layer(
+                    layer.weight,
+                    layer.bias,
+                    statistics.get(architectures.input_of(layer_type)),
+                    method,
+                    pattern,
+                    centred=architectures.is_centred(layer_type),
+                    scope=scope,
+                    generator=generator_of(seed, full),
+                    layer=full,
+                )
+                reports[full] = replace(layer, result)
+            if index + 1 < len(stack):
+                batches = [
+                    architectures.run_block(block, hidden, arguments[hidden.shape][index])
+                    for hidden in batches
+                ]
+    return reports
+
+
+def enter_all(
+    model: nn.Module, ids: Tensor, batch_size: int
+) -> tuple[list[Tensor], dict[torch.Size, list[dict]]]:
+    """The first block's inputs of all windows, in batches, and every block's keyword arguments.
+
+    The arguments (masks, positions) depend on a batch's shape only, so they are kept by shape.
+    """
+    batches, arguments = [], {}
+    for part in ids.split(batch_size):
+        hidden, by_block = architectures.enter(model, part)
+        batches.append(hidden)
+        arguments.setdefault(hidden.shape, by_block)
+    return batches, arguments
+
+
+@contextmanager
+def gathering(
+    block: nn.Module, types: list[str], name: str, needs: frozenset[str]
+) -> Iterator[dict[str, Moments]]:
+    """Gather `Moments` of what reaches the block's linear layers while it runs inside the context.
+
+    Yields them by the layer type whose input it is (see `architectures.input_of`); empty where
+    `needs` is empty. needs: of a method, "moments" and "gram".
+    """
+    wanted = dict.fromkeys(map(architectures.input_of, types)) if needs else {}
+    layers = {layer_type: block.get_submodule(layer_type) for layer_type in wanted}
+    statistics = {
+        layer_type: Moments.zeros(layer.in_features, layer.weight.device, gram="gram" in needs)
+        for layer_type, layer in layers.items()
+    }
+
+    def watcher(layer_type: str):
+        def update(_, args):
+            try:
+                statistics[layer_type].update(args[0])
+            except StadeError as error:
+                raise StadeError(f"layer '{name}.{layer_type}': {error}") from error
+
+        return update
+
+    hooks = [
+        layer.register_forward_pre_hook(watcher(layer_type)) for layer_type, layer in layers.items()
+    ]
+    try:
+        yield statistics
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def generator_of(seed: int, layer: str) -> torch.Generator:
+    """Random numbers of a layer: they depend on the seed and its name, not on what ran before."""
+    digest = hashlib.sha256(f"{seed} {layer}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+@torch.no_grad()
+def replace(layer: nn.Linear, result: methods.LayerResult) -> LayerReport:
+    """Put a pruned weight, and bias where there is one, into `layer`."""
+    added = 0
+    layer.weight.copy_(result.weight)
+    if result.bias is not None and layer.bias is None:
+        layer.bias = nn.Parameter(result.bias, requires_grad=layer.weight.requires_grad)
+        added = layer.bias.numel()
+    elif result.bias is not None:
+        layer.bias.copy_(result.bias)
+    return LayerReport(int((layer.weight == 0).sum()), layer.weight.numel(), added)

@@ -94,6 +94,11 @@ def claim_text(claim: str) -> str:
     return known[claim]
 
 
+def stated(claim: str, verdict: str) -> str:
+    """A verdict as a line of text: the word, what the claim says, its id."""
+    return f"{verdict}: {claim_text(claim)} ({claim})"
+
+
 def table(number: int) -> pandas.DataFrame:
     """Table `number` (2 to 6) as printed, one value a row; methods and patterns in our names."""
     if not (FOLDER / f"table{number}.csv").is_file():

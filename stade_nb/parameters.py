@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pandas
+from IPython.display import HTML
 
+from stade_nb.display import table, written
 from stade_nb.errors import StadeError, unknown
 from stade_nb.masks import parse_pattern
 from stade_nb.methods import METHODS
@@ -39,7 +41,7 @@ def _bounded(kind: type, least: float, most: float) -> Callable[[Any], Any]:
 
 def whole(least: int, most: int) -> Rule:
     """A whole number from `least` to `most`, both included."""
-    return Rule(f"a whole number from {least} to {most}", _bounded(int, least, most))
+    return Rule(f"a whole number from {least:,} to {most:,}", _bounded(int, least, most))
 
 
 def span(least: float, most: float) -> Rule:
@@ -180,14 +182,14 @@ def checked(variables: dict, notebook: str) -> types.SimpleNamespace:
     return types.SimpleNamespace(**resolved)
 
 
-def shown(parameters: types.SimpleNamespace, notebook: str) -> pandas.DataFrame:
+def shown(parameters: types.SimpleNamespace, notebook: str) -> HTML:
     """The resolved parameters as a table for the page: parameter, value, what it may be."""
     rows = [
-        (name, _written(value), SCHEMAS[notebook][name].expected)
+        (name, _joined(value), SCHEMAS[notebook][name].expected)
         for name, value in vars(parameters).items()
     ]
-    return pandas.DataFrame(rows, columns=["parameter", "value", "may be"]).set_index("parameter")
+    return table(pandas.DataFrame(rows, columns=["parameter", "value", "may be"]))
 
 
-def _written(value) -> str:
-    return ", ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
+def _joined(value):
+    return ", ".join(map(written, value)) if isinstance(value, list | tuple) else written(value)

@@ -24,6 +24,19 @@ def steps() -> list[tuple[str, str, bool]]:
         ("Eq. 9, B* = B", loss.subs(new, b), (sigma**2 + mu**2) * w**2),
     ]
     return [
-        (name, str(sympy.factor(left)).replace("**", "^"), sympy.simplify(left - right) == 0)
-        for name, left, right in derived
+        (name, _plain(left), sympy.simplify(left - right) == 0) for name, left, right in derived
     ]
+
+
+def _plain(expression: sympy.Expr) -> str:
+    text = str(sympy.factor(expression))
+    for ugly, plain in (
+        ("-", "−"),
+        ("**2", "²"),
+        ("*", " "),
+        ("B_new", "B*"),
+        ("mu", "μ"),
+        ("sigma", "σ"),
+    ):
+        text = text.replace(ugly, plain)
+    return text

@@ -1,0 +1,47 @@
+"""Tables on a page: plain HTML that the book's style sheet knows, numbers written for readers."""
+
+from collections.abc import Callable, Mapping
+
+import pandas
+from IPython.display import HTML
+
+Format = str | Callable[[object], str]
+
+
+def written(value: object) -> str:
+    """A value without a format of its own: yes or no, 1,000,000, or its text; negative with −."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return "−" + text[1:] if text.startswith("-") and isinstance(value, int | float) else text
+
+
+def _by(form: Format | None) -> Callable[[object], str]:
+    if form is None:
+        return written
+    if callable(form):
+        return form
+    return lambda value: "0" if value == 0 else form.format(value).replace("-", "−")
+
+
+def table(
+    frame: pandas.DataFrame,
+    formats: Mapping[str, Format] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> HTML:
+    """`frame` as a table without its index.
+
+    formats: per column a format string or function; other values as `written` has them. names:
+    headings to show instead of column names.
+    """
+    formats = formats or {}
+    shown = pandas.DataFrame(
+        {
+            (names or {}).get(column, column): [
+                _by(formats.get(column))(value) for value in frame[column].tolist()
+            ]
+            for column in frame.columns
+        }
+    )
+    with pandas.option_context("display.max_colwidth", None):
+        return HTML(shown.to_html(index=False, border=0, justify="left"))

@@ -1,9 +1,13 @@
 """The embedded corpus: recorded, reproducible, and disjoint."""
 
+import importlib.metadata
+
 import pytest
+from packaging.utils import canonicalize_name
 
 from stade_nb import embedded_corpus
 from stade_nb.errors import StadeError
+from stade_nb.lock import pinned
 from stade_nb.prose import template_key
 
 
@@ -77,3 +81,12 @@ def test_a_changed_text_is_said_plainly(monkeypatch):
     recorded["evaluation"]["packages"]["scipy"] = "0.1"
     monkeypatch.setattr(embedded_corpus, "recorded", lambda: recorded)
     assert "scipy 0.1 -> " in embedded_corpus.difference("evaluation")
+
+
+def test_every_package_of_the_recorded_texts_is_pinned_at_its_version():
+    pins = dict(entry.split("==") for entry in pinned())
+    distributions = importlib.metadata.packages_distributions()
+    for group in embedded_corpus.recorded().values():
+        for package, version in group["packages"].items():
+            if package != "stdlib":
+                assert pins[canonicalize_name(distributions[package][0])] == version.split("+")[0]

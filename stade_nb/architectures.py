@@ -23,6 +23,7 @@ SUPPORTED = {
     "gemma3_text": GATED,
     "opt": OPT,
 }
+LONGEST_WINDOW = 2048
 NOT_CENTRED = frozenset(["self_attn.o_proj", "mlp.down_proj", "self_attn.out_proj", "fc2"])
 # Layers that read the very tensor another one reads, so that its statistics are gathered once.
 _SAME_INPUT = {
@@ -187,6 +188,20 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
+def window_length(model: nn.Module, wanted: int | None = None) -> int:
+    """Section 4's protocol: windows of min(the model's positions, 2048) tokens, or `wanted`.
+
+    StadeError where the model has fewer positions than `wanted`.
+    """
+    limit = model.config.max_position_embeddings
+    if wanted is not None and wanted > limit:
+        raise StadeError(
+            f"windows of {wanted} tokens: {type(model).__name__} has {limit} positions; "
+            f"use windows of at most {limit} tokens"
+        )
+    return min(limit, LONGEST_WINDOW) if wanted is None else wanted
+
+
 def check_windows(model: nn.Module, ids: Tensor) -> None:
     """StadeError where `ids`, (windows, tokens), is nothing the model can read."""
     config = model.config
@@ -195,12 +210,7 @@ def check_windows(model: nn.Module, ids: Tensor) -> None:
             f"token windows of shape {tuple(ids.shape)} and dtype {ids.dtype}: expected integer "
             "ids, (windows, tokens), at least one of each"
         )
-    limit = config.max_position_embeddings
-    if ids.shape[1] > limit:
-        raise StadeError(
-            f"windows of {ids.shape[1]} tokens: {type(model).__name__} has {limit} positions; "
-            f"use windows of at most {limit} tokens"
-        )
+    window_length(model, ids.shape[1])
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= config.vocab_size:
         raise StadeError(

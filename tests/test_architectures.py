@@ -132,3 +132,14 @@ def test_evaluating_restores_training():
 def test_bad_windows(ids, message):
     with pytest.raises(StadeError, match=message):
         architectures.check_windows(build("llama"), ids)
+
+
+def test_window_length():
+    model = build("llama")
+    assert architectures.window_length(model) == POSITIONS
+    assert architectures.window_length(model, 7) == 7
+    model.config.max_position_embeddings = 131072
+    assert architectures.window_length(model) == 2048
+    assert architectures.window_length(model, 4096) == 4096
+    with pytest.raises(StadeError, match="windows of 33 tokens"):
+        architectures.window_length(build("llama"), 33)

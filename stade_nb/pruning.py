@@ -30,7 +30,7 @@ def prune_model(
     method: str,
     pattern: str | float | Pattern,
     *,
-    layers: str | list[str] = "all",
+    layers: str | list[str] | tuple[str, ...] = "all",
     scope: str = "row",
     seed: int = 0,
     batch_size: int = 8,
@@ -45,20 +45,9 @@ def prune_model(
     nothing pruned, where method, pattern, layers and windows do not fit the model.
     """
     chosen, pattern = methods.method(method), masks.parse_pattern(pattern)
+    check(model, calibration_ids, method, pattern, layers, scope)
     stack, names = architectures.blocks(model), architectures.block_names(model)
     types = architectures.chosen_types(model, layers)
-    for name, block in zip(names, stack, strict=True):
-        for layer_type in types:
-            columns = block.get_submodule(layer_type).in_features
-            masks.check_groups(columns, pattern, f"{name}.{layer_type}")
-    if chosen.needs:
-        if calibration_ids is None:
-            raise StadeError(
-                f"method {chosen.name!r} without calibration windows: expected token ids, "
-                "(windows, tokens); see stade_nb.corpora.calibration_windows"
-            )
-        architectures.check_windows(model, calibration_ids)
-
     reports = {}
     with architectures.evaluating(model):
         batches, arguments = [], {}
@@ -89,6 +78,33 @@ def prune_model(
                     for hidden in batches
                 ]
     return reports
+
+
+def check(
+    model: nn.Module,
+    calibration_ids: Tensor | None,
+    method: str,
+    pattern: str | float | Pattern,
+    layers: str | list[str] | tuple[str, ...] = "all",
+    scope: str = "row",
+) -> None:
+    """StadeError where `prune_model` could not do what these arguments ask of it."""
+    chosen, pattern = methods.method(method), masks.parse_pattern(pattern)
+    masks.check_scope(scope)
+    types = architectures.chosen_types(model, layers)
+    for name, block in zip(
+        architectures.block_names(model), architectures.blocks(model), strict=True
+    ):
+        for layer_type in types:
+            columns = block.get_submodule(layer_type).in_features
+            masks.check_groups(columns, pattern, f"{name}.{layer_type}")
+    if chosen.needs:
+        if calibration_ids is None:
+            raise StadeError(
+                f"method {chosen.name!r} without calibration windows: expected token ids, "
+                "(windows, tokens); see stade_nb.corpora.calibration_windows"
+            )
+        architectures.check_windows(model, calibration_ids)
 
 
 def enter_all(
@@ -158,3 +174,27 @@ def replace(layer: nn.Linear, result: methods.LayerResult) -> LayerReport:
     elif result.bias is not None:
         layer.bias.copy_(result.bias)
     return LayerReport(int((layer.weight == 0).sum()), layer.weight.numel(), added)
+
+
+def snapshot(model: nn.Module) -> list[tuple[nn.Linear, Tensor, Tensor | None]]:
+    """The weights and biases that pruning may change."""
+    layers = [
+        layer
+        for block in architectures.blocks(model)
+        for layer in architectures.linear_layers(block).values()
+    ]
+    return [
+        (layer, layer.weight.clone(), None if layer.bias is None else layer.bias.clone())
+        for layer in layers
+    ]
+
+
+@torch.no_grad()
+def restore(model: nn.Module, dense: list[tuple[nn.Linear, Tensor, Tensor | None]]) -> None:
+    """Put a snapshot's weights and biases back; biases that were added go."""
+    for layer, weight, bias in dense:
+        layer.weight.copy_(weight)
+        if bias is None:
+            layer.bias = None
+        else:
+            layer.bias.copy_(bias)

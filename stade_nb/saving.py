@@ -27,7 +27,7 @@ def biases_that_can_be_stored(model: nn.Module) -> set[str]:
     return {layer_type for layer_type, layer in layers.items() if layer.bias is not None}
 
 
-def can_store_biases(model: nn.Module, layers: str | list[str] = "all") -> bool:
+def can_store_biases(model: nn.Module, layers: str | list[str] | tuple[str, ...] = "all") -> bool:
     """Whether `save` can keep a corrected bias on every layer of `layers`, "all" or layer types."""
     return set(architectures.chosen_types(model, layers)) <= biases_that_can_be_stored(model)
 

@@ -1,0 +1,90 @@
+"""One result per file: written at once or not at all, found by what determines it, self-checking.
+
+A record is a JSON file `<key>.json` with four entries: `fields`, everything that the result
+depends on; `key`, their SHA-256; `result`; and `digest`, the SHA-256 of fields and result.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from stade_nb.errors import StadeError
+
+# Part of every record's fields: raise it when a change of the code changes results.
+NUMERICS_VERSION = 1
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted names and no spaces: equal values have equal texts. No NaN, no infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256, in hexadecimal, of a value's canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def digest_of_ids(ids: Tensor) -> str:
+    """SHA-256, in hexadecimal, of token windows, (windows, tokens), whatever their integer type."""
+    shape = f"{tuple(ids.shape)} ".encode()
+    return hashlib.sha256(shape + ids.long().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def path_of(folder: Path | str, fields: dict) -> Path:
+    """Where the record with these fields is, or will be."""
+    return Path(folder) / f"{digest(fields)}.json"
+
+
+def write(folder: Path | str, fields: dict, result: dict) -> Path:
+    """Write a record; whoever reads meanwhile, or after a kill, sees the whole of it or nothing."""
+    path = path_of(folder, fields)
+    content = {"key": path.stem, "fields": fields, "result": result}
+    content["digest"] = digest([fields, result])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return path
+
+
+def read(folder: Path | str, fields: dict) -> dict | None:
+    """The result with these fields, or None where there is none yet.
+
+    A damaged record is reported in a warning that names it, and counts as none.
+    """
+    path = path_of(folder, fields)
+    if not path.exists():
+        return None
+    try:
+        return checked(path)["result"]
+    except StadeError as error:
+        warnings.warn(f"{error}; computing it again", stacklevel=2)
+        return None
+
+
+def read_all(folder: Path | str) -> list[dict]:
+    """All records of a folder, fields and result in one dict each; damaged ones are an error."""
+    contents = [checked(path) for path in sorted(Path(folder).glob("*.json"))]
+    return [content["fields"] | content["result"] for content in contents]
+
+
+def checked(path: Path) -> dict:
+    """The content of a record. StadeError, naming the file, where it is not what was written."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        fields, result = content["fields"], content["result"]
+        named = {path.stem, content["key"], digest(fields)}
+        intact = len(named) == 1 and content["digest"] == digest([fields, result])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StadeError(f"record {path.name} is damaged ({type(error).__name__})") from error
+    if not intact:
+        raise StadeError(f"record {path.name} is damaged (content and checksum differ)")
+    return content

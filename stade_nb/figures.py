@@ -3,11 +3,16 @@
 Every figure has a white ground and black text: it reads the same on a light and a dark page.
 """
 
+import itertools
+
 import matplotlib
 import numpy as np
 import pandas
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+from stade_nb.methods import METHODS
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -121,4 +126,93 @@ def choices(table: pandas.DataFrame) -> Figure:
         axes.set(title=heading, xlabel="means drawn from [−m, m]: m")
     panels[0].set(ylabel="cheapest weight chosen, %", ylim=(0, 104))
     panels[0].legend(loc="lower left")
+    return figure
+
+
+def loss_curves(curves: pandas.DataFrame, baseline: float) -> Figure:
+    """Validation loss over tokens seen, with the 3-gram model's perplexity `baseline` beside it.
+
+    curves: columns model, tokens, training, validation (nats per token).
+    """
+    figure, axes = _axes(3.8)
+    for (name, rows), (colour, marker) in zip(
+        curves.groupby("model", sort=False), itertools.cycle(SERIES), strict=False
+    ):
+        every = max(1, len(rows) // 8)
+        look = {"color": colour, "marker": marker, "markevery": every, "label": name}
+        axes.plot(rows["tokens"] / 1e6, np.exp(rows["validation"]), **look)
+    axes.axhline(baseline, color=BLACK, linestyle="--", linewidth=1, label="3-gram model")
+    axes.set(xlabel="million tokens seen", ylabel="perplexity on held-out text")
+    axes.set(yscale="log", ylim=(None, 4 * baseline))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.legend()
+    return figure
+
+
+def _scatter(axes, rows: pandas.DataFrame, models: list[str], methods: list[str]) -> None:
+    """Relative perplexity for each model, one marker for each method, side by side."""
+    for number, method in enumerate(methods):
+        shift = 0.5 * ((number + 0.5) / len(methods) - 0.5)
+        found = rows[rows["method"] == method].set_index("model")["relative"]
+        at = [index + shift for index, model in enumerate(models) if model in found.index]
+        colour, marker = METHOD_STYLE[method]
+        values = [found[model] for model in models if model in found.index]
+        axes.plot(at, values, marker, color=colour, label=METHODS[method].title)
+    axes.axhline(1, color=BLACK, linewidth=1, linestyle=":")
+    axes.set(yscale="log", xticks=range(len(models)), xlim=(-0.6, len(models) - 0.4))
+    axes.set_xticklabels(models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.2, 0.5)))
+
+
+def relative_perplexity(
+    ours: pandas.DataFrame, printed: pandas.DataFrame, patterns: dict[str, str]
+) -> Figure:
+    """Perplexity over that of the unpruned model: our models above, the paper's below.
+
+    ours, printed: columns model, method, pattern, relative. patterns: pattern -> heading.
+    """
+    figure, grid = _axes(6.4, rows=2, columns=len(patterns), sharey="row", squeeze=False)
+    methods = [m for m in METHOD_STYLE if m in set(ours["method"])]
+    for panels, frame, whose in zip(
+        grid, (ours, printed), ("computed here", "printed in the paper, v1"), strict=True
+    ):
+        models = list(dict.fromkeys(frame["model"]))
+        for axes, (pattern, heading) in zip(panels, patterns.items(), strict=True):
+            _scatter(axes, frame[frame["pattern"] == pattern], models, methods)
+            axes.set_title(f"{heading}, {whose}", fontsize=9)
+        panels[0].set_ylabel("perplexity / dense")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    return figure
+
+
+VERDICT_STYLE = {
+    "holds": (GREEN, "o"),
+    "does not hold": (VERMILION, "X"),
+    "undecided": (BLACK, "d"),
+}
+
+
+def differences(judged: pandas.DataFrame, patterns: dict[str, str], band: float = 0.0) -> Figure:
+    """Relative changes of perplexity with their intervals, coloured and marked by verdict.
+
+    judged: from `verdicts.judge`. band: changes up to this size count as comparable.
+    """
+    figure, axes = _axes(0.9 + 0.27 * len(judged))
+    rows = list(judged.itertuples())
+    for height, row in enumerate(rows):
+        colour, marker = VERDICT_STYLE[row.verdict.partition(" (")[0]]
+        axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=colour, linewidth=1.6)
+        axes.plot(100 * row.change, height, marker, color=colour)
+    for word, (colour, marker) in VERDICT_STYLE.items():
+        axes.plot([], [], marker, color=colour, label=word)
+    axes.axvline(0, color=BLACK, linewidth=1)
+    if band:
+        axes.axvspan(
+            -100 * band, 100 * band, color=BLACK, alpha=0.08, linewidth=0, label="comparable"
+        )
+    axes.set_yticks(range(len(rows)), [f"{patterns[r.pattern]}  {r.model}" for r in rows])
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"change of perplexity, %: {rows[0].claim}?")
+    figure.legend(loc="outside upper center", ncols=4)
     return figure

@@ -92,6 +92,15 @@ def several(rule: Rule) -> Rule:
     return Rule(f"a list of: {rule.expected}", accept)
 
 
+def or_none(rule: Rule, meaning: str) -> Rule:
+    """What `rule` accepts, or None with a meaning of its own."""
+    accept = rule.accept
+    return Rule(
+        f"{rule.expected}, or None {meaning}",
+        lambda value: None if value is None else accept(value),
+    )
+
+
 def _pattern(value):
     if isinstance(value, int) and value > 1:
         # YAML 1.1 reads an unquoted 2:4 as the base-60 number 124, and 4:8 as 248.
@@ -104,14 +113,14 @@ PATTERN = Rule("a sparsity such as 0.5 or an N:M pattern such as '2:4'", _patter
 
 _TABLE = {
     "models": several(text("'embedded', an embedded model, a local folder or a hub id")),
-    "methods": several(one_of("dense", *METHODS)),
+    "methods": several(one_of(*METHODS)),
     "patterns": several(PATTERN),
     "magnitude_scope": one_of("layer", "row"),
     "calibration": text("'embedded', 'c4', or the path of a text or token file"),
     "evaluation": text("'embedded', 'wikitext2', or the path of a text or token file"),
     "windows": whole(1, 1_000_000),
-    "evaluation_windows": whole(2, 1_000_000),
-    "window_length": whole(2, 1_000_000),
+    "evaluation_windows": or_none(whole(2, 1_000_000), "for all that the text has"),
+    "window_length": or_none(whole(2, 1_000_000), "for the model's own, at most 2048"),
     "seed": whole(0, 2**31 - 1),
     "device": text("'cpu', 'cuda', 'cuda:1' or 'auto'"),
     "dtype": one_of("float32", "float16", "bfloat16"),
@@ -135,7 +144,6 @@ SCHEMAS: dict[str, dict[str, Rule]] = {
         "models": _TABLE["models"],
         "sample_tokens": whole(1, 500),
         "prompt": text("the beginning of a sentence"),
-        "seed": _TABLE["seed"],
         "device": _TABLE["device"],
     },
 }

@@ -25,7 +25,7 @@ BIAS = {
 }
 TABLE = {
     "models": "embedded",
-    "methods": ["dense", "wanda"],
+    "methods": ["magnitude", "wanda"],
     "patterns": [0.5, "2:4"],
     "magnitude_scope": "layer",
     "calibration": "embedded",
@@ -107,7 +107,8 @@ def test_refuses_wrong_types_and_ranges(name, value, message):
     [
         ("models", "facebook/opt-125m", ["facebook/opt-125m"]),
         ("models", "one, two words/model", ["one", "two words/model"]),
-        ("methods", "dense,stade", ["dense", "stade"]),
+        ("methods", "wanda,stade", ["wanda", "stade"]),
+        ("window_length", None, None),
         ("patterns", 0.5, ["0.5"]),
         ("patterns", ["50%", "2:4"], ["0.5", "2:4"]),
     ],

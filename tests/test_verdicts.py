@@ -1,0 +1,100 @@
+"""The rules of the verdicts."""
+
+import math
+
+import pandas
+import pytest
+
+from stade_nb import paper, verdicts
+from stade_nb.errors import StadeError
+
+
+def test_verdicts_on_the_printed_numbers():
+    against_wanda = [paper.TEXT_CLAIMS[3][0]]
+    assert verdicts.printed(3, against_wanda) == (
+        verdicts.FAILS,
+        "lower in 10, equal in 2, higher in 9 of 21",
+    )
+    equal, better = paper.TEXT_CLAIMS[5]
+    assert verdicts.printed(5, [equal])[0] == verdicts.HOLDS
+    assert verdicts.printed(5, [better]) == (
+        verdicts.HOLDS,
+        "lower in 8, equal in 0, higher in 0 of 8",
+    )
+
+
+def test_difference_is_the_paired_t_interval():
+    found = verdicts.difference([1.0, 2.0, 3.0, 4.0], [1.5, 2.0, 4.0, 4.5])
+    # Gaps -0.5, 0, -1, -0.5: mean -0.5, standard error 0.2041; t(3) at 97.5 % is 3.1824.
+    assert found.mean == -0.5
+    assert found.low == pytest.approx(-0.5 - 3.182446 * math.sqrt(1 / 24), abs=1e-6)
+    assert found.high == pytest.approx(-0.5 + 3.182446 * math.sqrt(1 / 24), abs=1e-6)
+    with pytest.raises(StadeError, match="at least 2"):
+        verdicts.difference([1.0], [2.0])
+    with pytest.raises(ValueError, match="argument"):
+        verdicts.difference([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "lower", "comparable"),
+    [
+        (-0.5, -0.1, verdicts.HOLDS, verdicts.FAILS),
+        (0.1, 0.5, verdicts.FAILS, verdicts.FAILS),
+        (-0.002, 0.004, verdicts.UNDECIDED, verdicts.HOLDS),
+        (-0.009, -0.001, verdicts.HOLDS, verdicts.HOLDS),
+        (-0.5, 0.5, verdicts.UNDECIDED, verdicts.UNDECIDED),
+        (0, 0, verdicts.UNDECIDED, verdicts.HOLDS),
+    ],
+)
+def test_verdicts_follow_from_the_interval(low, high, lower, comparable):
+    found = verdicts.Difference((low + high) / 2, low, high)
+    assert verdicts.verdict(found) == lower
+    assert verdicts.verdict(found, comparable=True) == comparable
+
+
+def test_overall_is_as_strong_as_its_weakest_part():
+    assert verdicts.overall([verdicts.HOLDS, verdicts.HOLDS]) == verdicts.HOLDS
+    assert verdicts.overall([verdicts.HOLDS, verdicts.UNDECIDED]) == verdicts.UNDECIDED
+    assert verdicts.overall([verdicts.UNDECIDED, verdicts.FAILS, verdicts.HOLDS]) == verdicts.FAILS
+    with pytest.raises(StadeError, match="no comparison"):
+        verdicts.overall([])
+
+
+def test_judge_compares_only_what_ran_and_shares_the_confidence():
+    steady = [0.01 * (-1) ** i for i in range(40)]
+    ran = pandas.DataFrame(
+        [
+            ("a", "stade", "2:4", [2.0 + s for s in steady]),
+            ("a", "wanda", "2:4", [2.1 + 2 * s for s in steady]),
+            ("a", "stade", "0.5", [1.0] * 40),
+            ("b", "stade", "2:4", [3.0] * 40),
+            ("b", "wanda", "2:4", [2.5 + s for s in steady]),
+        ],
+        columns=["model", "method", "pattern", "losses"],
+    )
+    claim = paper.Claim("best-without-update", "stade", "wanda", ("0.5", "2:4"))
+    judged = verdicts.judge(ran, [claim]).set_index("model")
+    assert list(judged.index) == ["a", "b"]
+    assert list(judged["verdict"]) == [verdicts.HOLDS, verdicts.FAILS]
+    assert judged.loc["a", "change"] == pytest.approx(math.expm1(-0.1))
+    # Two comparisons share 95 %: each interval has 97.5 %.
+    expected = verdicts.difference([2.0 + s for s in steady], [2.1 + 2 * s for s in steady], 0.975)
+    assert judged.loc["a", "low"] == math.expm1(expected.low)
+    assert verdicts.judge(ran, [claim._replace(patterns=("4:8",))]).empty
+
+
+def test_summary_puts_the_printed_and_our_verdict_side_by_side():
+    judged = pandas.DataFrame(
+        {"id": ["nm-bias-better"] * 2, "verdict": [verdicts.HOLDS, verdicts.UNDECIDED]}
+    )
+    equal, better = verdicts.summary(5, paper.TEXT_CLAIMS[5], judged).to_dict("records")
+    assert equal["verdict here"] == equal["comparisons here"] == "not run here"
+    assert better["verdict here"] == verdicts.UNDECIDED
+    assert better["comparisons here"] == f"holds in 1, {verdicts.UNDECIDED} in 1 of 2"
+    assert better["by the paper's own numbers"].startswith("holds: lower in 8")
+    assert better["claim"] == "N:M: with bias consistently better"
+
+
+def test_a_verdict_is_stated_with_its_claim():
+    line = verdicts.stated("bias-optimum", verdicts.HOLDS)
+    assert line == "holds: the best bias after removing W_j is B + μ_j W_j (bias-optimum)"

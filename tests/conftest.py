@@ -7,8 +7,11 @@ import pytest
 import torch
 from hypothesis import settings
 
+from stade_nb.moments import Moments
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 GOLDEN = Path(__file__).resolve().parent / "golden"
+PATTERNS = ["0.5", "0.37", "2:4", "4:8"]  # of the golden layer
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared beside the checkout")
 
 torch.set_num_threads(1)
@@ -29,3 +32,11 @@ def golden() -> dict[str, torch.Tensor]:
     """One layer pruned by the public reference code; the keys are those of its README."""
     with np.load(GOLDEN / "layer.npz") as file:
         return {name: torch.from_numpy(file[name]) for name in file.files}
+
+
+@pytest.fixture(scope="session")
+def golden_moments(golden) -> Moments:
+    """Statistics of the golden layer's inputs, cross products included."""
+    moments = Moments.zeros(golden["X"].shape[-1], gram=True)
+    moments.update(golden["X"])
+    return moments

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from conftest import PATTERNS
 
 from stade_nb import bias, masks, metrics
 from stade_nb.errors import StadeError
-from stade_nb.moments import Moments
 
 
 @pytest.fixture
@@ -17,12 +17,10 @@ def layer():
     return x, weight, torch.randn(3, generator=generator, dtype=torch.float64), pruned
 
 
-@pytest.mark.parametrize("pattern", ["0.5", "0.37", "2:4", "4:8"])
-def test_golden(golden, pattern):
-    moments = Moments.zeros(golden["X"].shape[-1])
-    moments.update(golden["X"])
-    pruned = masks.select(metrics.std(golden["W"], moments.variance), pattern)
-    got = bias.corrected(golden["b"], golden["W"], pruned, moments.mean)
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_golden(golden, golden_moments, pattern):
+    pruned = masks.select(metrics.std(golden["W"], golden_moments.variance), pattern)
+    got = bias.corrected(golden["b"], golden["W"], pruned, golden_moments.mean)
     torch.testing.assert_close(got, golden[f"std/{pattern}/bias"], rtol=0, atol=1e-5)
 
 

@@ -2,26 +2,18 @@
 
 import pytest
 import torch
+from conftest import PATTERNS
 
 from stade_nb import bias, masks, metrics, sparsegpt
 from stade_nb.errors import StadeError
 from stade_nb.methods import ALIASES, METHODS, method, prune_layer
 from stade_nb.moments import Moments
 
-PATTERNS = ["0.5", "0.37", "2:4", "4:8"]
-
 
 @pytest.fixture(scope="module")
-def gathered(golden):
-    moments = Moments.zeros(golden["X"].shape[-1], gram=True)
-    moments.update(golden["X"])
-    return moments
-
-
-@pytest.fixture(scope="module")
-def pruned_layer(golden, gathered):
+def pruned_layer(golden, golden_moments):
     def prune(name, pattern="0.5", centred=False, **options):
-        options = {"weight": golden["W"], "bias": golden["b"], "moments": gathered} | options
+        options = {"weight": golden["W"], "bias": golden["b"], "moments": golden_moments} | options
         generator = torch.Generator().manual_seed(0)
         return prune_layer(
             method=name, pattern=pattern, centred=centred, generator=generator, **options
@@ -79,12 +71,12 @@ def test_stade_is_wanda_where_centred_and_std_elsewhere(pruned_layer, pattern):
         assert_equal(pruned_layer(name, pattern, True), pruned_layer("wanda", pattern, True))
 
 
-def test_wanda_with_bias_is_wandas_mask_and_equation_7(golden, gathered, pruned_layer):
+def test_wanda_with_bias_is_wandas_mask_and_equation_7(golden, golden_moments, pruned_layer):
     for centred in (True, False):
         plain = pruned_layer("wanda", centred=centred)
         result = pruned_layer("wanda_with_bias", centred=centred)
         assert result.pruned.equal(plain.pruned) and result.weight.equal(plain.weight)
-        expected = bias.corrected(golden["b"], golden["W"], plain.pruned, gathered.mean)
+        expected = bias.corrected(golden["b"], golden["W"], plain.pruned, golden_moments.mean)
         assert result.bias.equal(expected) and not result.bias.equal(golden["b"])
 
 
@@ -99,8 +91,8 @@ def test_methods_without_statistics(golden, pruned_layer):
     assert random.pruned.equal(pruned_layer("random", moments=None).pruned)
 
 
-def test_sparsegpt_is_the_solver(golden, gathered, pruned_layer):
-    hessian = sparsegpt.hessian(gathered)
+def test_sparsegpt_is_the_solver(golden, golden_moments, pruned_layer):
+    hessian = sparsegpt.hessian(golden_moments)
     for name, update in (("sparsegpt", True), ("sparsegpt_without_update", False)):
         weight, pruned = sparsegpt.solve(golden["W"], hessian, "2:4", update=update)
         result = pruned_layer(name, "2:4")
@@ -133,11 +125,11 @@ def test_nothing_pruned_changes_nothing(golden, pruned_layer, name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_everything_pruned_leaves_the_mean_at_most(golden, gathered, pruned_layer, name):
+def test_everything_pruned_leaves_the_mean_at_most(golden, golden_moments, pruned_layer, name):
     result = pruned_layer(name, 1)
     assert result.pruned.all() and not result.weight.any()
     if METHODS[name].corrects(False):
-        mean_output = golden["W"].double() @ gathered.mean + golden["b"]
+        mean_output = golden["W"].double() @ golden_moments.mean + golden["b"]
         torch.testing.assert_close(result.bias.double(), mean_output, rtol=1e-5, atol=1e-6)
 
 

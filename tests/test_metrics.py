@@ -2,19 +2,11 @@
 
 import pytest
 import torch
+from conftest import PATTERNS
 
 from stade_nb import masks, metrics, sparsegpt
 from stade_nb.errors import StadeError
 from stade_nb.moments import Moments
-
-PATTERNS = ["0.5", "0.37", "2:4", "4:8"]
-
-
-@pytest.fixture(scope="module")
-def gathered(golden):
-    moments = Moments.zeros(golden["X"].shape[-1], gram=True)
-    moments.update(golden["X"])
-    return moments
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +22,10 @@ def layer():
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("name", ["wanda", "std", "stade_without_bias"])
-def test_golden_masks(golden, gathered, name, pattern):
+def test_golden_masks(golden, golden_moments, name, pattern):
     # The reference's layer is one whose input is not centred: there STADE (w/o bias) is Eq. 9.
     metric = metrics.METRICS["without_bias" if name == "stade_without_bias" else name]
-    score = metric.score(golden["W"], gathered, None)
+    score = metric.score(golden["W"], golden_moments, None)
     assert score.dtype == torch.float32
     assert masks.select(score, pattern).equal(golden[f"{name}/{pattern}/pruned"])
 
@@ -82,12 +74,12 @@ def test_std_ranks_as_equation_11_does(layer):
     assert metrics.std(weight, moments.variance).argsort().equal(printed.argsort())
 
 
-def test_wanda_is_the_optimum_without_a_bias(golden, gathered):
+def test_wanda_is_the_optimum_without_a_bias(golden, golden_moments):
     """Audit 4: Eq. 9's masks are Wanda's up to N against N - 1; Eq. 12 as printed is the STD's.
 
     Both differences vanish as 1/N; the golden layer has 640 tokens only.
     """
-    weight, x = golden["W"], gathered
+    weight, x = golden["W"], golden_moments
     consistent = metrics.without_bias(weight, x.mean, x.variance)
     printed = metrics.without_bias_as_printed(weight, x.mean, x.variance, x.count)
     for pattern in PATTERNS:

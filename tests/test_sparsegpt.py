@@ -2,14 +2,13 @@
 
 import pytest
 import torch
+from conftest import PATTERNS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stade_nb import masks, metrics, sparsegpt
 from stade_nb.errors import StadeError
 from stade_nb.moments import Moments
-
-PATTERNS = ["0.5", "0.37", "2:4", "4:8"]
 
 
 def moments_of(x):
@@ -42,8 +41,8 @@ def surgeon(weight, hessian, pruned):
 
 
 @pytest.fixture(scope="module")
-def golden_hessian(golden):
-    return sparsegpt.hessian(moments_of(golden["X"]))
+def golden_hessian(golden_moments):
+    return sparsegpt.hessian(golden_moments)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -107,6 +107,9 @@ $(PARAMETERS): parameters
 book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) requirements.lock
 	@$(BIN)/python -m stade_nb.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
 
+# The two share cells: the later one finds them computed.
+book/notebooks/table5_without_bias.ipynb: | book/notebooks/table3_perplexity.ipynb
+
 # The book ---------------------------------------------------------------------------------------
 
 build/book.stamp: $(EXECUTED) $(PAGES)

@@ -180,7 +180,10 @@ def relative_perplexity(
     ):
         models = list(dict.fromkeys(frame["model"]))
         for axes, (pattern, heading) in zip(panels, patterns.items(), strict=True):
-            _scatter(axes, frame[frame["pattern"] == pattern], models, methods)
+            rows = frame[frame["pattern"] == pattern]
+            _scatter(axes, rows, models, methods)
+            if rows.empty:
+                axes.text(0.5, 0.5, "not in the paper", transform=axes.transAxes, ha="center")
             axes.set_title(f"{heading}, {whose}", fontsize=9)
         panels[0].set_ylabel("perplexity / dense")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
@@ -194,10 +197,13 @@ VERDICT_STYLE = {
 }
 
 
-def differences(judged: pandas.DataFrame, patterns: dict[str, str], band: float = 0.0) -> Figure:
+def differences(
+    judged: pandas.DataFrame, patterns: dict[str, str], label: str, band: float = 0.0
+) -> Figure:
     """Relative changes of perplexity with their intervals, coloured and marked by verdict.
 
-    judged: from `verdicts.judge`. band: changes up to this size count as comparable.
+    judged: from `verdicts.judge`. label: what changes into what. band: changes up to this size
+    count as comparable.
     """
     figure, axes = _axes(0.9 + 0.27 * len(judged))
     rows = list(judged.itertuples())
@@ -213,6 +219,6 @@ def differences(judged: pandas.DataFrame, patterns: dict[str, str], band: float 
             -100 * band, 100 * band, color=BLACK, alpha=0.08, linewidth=0, label="comparable"
         )
     axes.set_yticks(range(len(rows)), [f"{patterns[r.pattern]}  {r.model}" for r in rows])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"change of perplexity, %: {rows[0].claim}?")
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"change of perplexity, {label}, %")
     figure.legend(loc="outside upper center", ncols=4)
     return figure

@@ -81,6 +81,12 @@ def table(number: int) -> pandas.DataFrame:
     return printed
 
 
+def with_relative(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """`frame` with the column `relative`: perplexity over that of the same model unpruned."""
+    dense = frame[frame["method"] == DENSE].set_index("model")["perplexity"]
+    return frame.assign(relative=frame["perplexity"] / frame["model"].map(dense))
+
+
 def printed_gaps(number: int, below: str, above: str, pattern: str) -> list[float]:
     """log(perplexity of `below` / perplexity of `above`) of each model that a table prints."""
     rows = table(number).query("pattern == @pattern")

@@ -35,7 +35,7 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
 
     p: the notebook's checked parameters. A relative `results_dir` begins at the project's root.
     Returns a row for each cell: what `run_cells` returns, with method and pattern "dense" for the
-    unpruned model, models by their `labels`, and the column of `with_relative`.
+    unpruned model, models by their `labels`, and the column of `paper.with_relative`.
     """
     calibration = Corpus(p.calibration, p.windows, p.window_length)
     evaluation = Corpus(p.evaluation, p.evaluation_windows, p.window_length)
@@ -55,7 +55,7 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
         rows += [cell | {"model": label} for cell in found]
     ran = pandas.DataFrame(rows)
     ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE
-    return with_relative(ran)
+    return paper.with_relative(ran)
 
 
 def labels(names: list[str]) -> dict[str, str]:
@@ -64,32 +64,25 @@ def labels(names: list[str]) -> dict[str, str]:
     return {name: s if short.count(s) == 1 else name for name, s in zip(names, short, strict=True)}
 
 
-def with_relative(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """`frame` with the column `relative`: perplexity over that of the same model unpruned."""
-    dense = frame[frame["method"] == paper.DENSE].set_index("model")["perplexity"]
-    return frame.assign(relative=frame["perplexity"] / frame["model"].map(dense))
-
-
 def sparsity(pattern: str) -> str:
     """A pattern as the paper prints it: 0 %, 50 % or 2:4."""
     parsed = parse_pattern("0" if pattern == paper.DENSE else pattern)
     return f"{100 * parsed.sparsity:.3g} %" if parsed.m is None else pattern
 
 
-def layout(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Perplexities as the paper lays them out: method, sparsity, and a column for each model."""
+def layout(frame: pandas.DataFrame, value: str = "perplexity") -> pandas.DataFrame:
+    """A column as the paper lays it out: method, sparsity, and then one column for each model."""
     rows: dict[tuple[str, str], dict] = {}
-    for method, pattern, model, perplexity in zip(
-        *(frame[column] for column in ("method", "pattern", "model", "perplexity")), strict=True
-    ):
+    columns = ["method", "pattern", "model", value]
+    for method, pattern, model, number in frame[columns].itertuples(index=False):
         head = {"method": paper.title(method), "sparsity": sparsity(pattern)}
-        rows.setdefault((method, pattern), head)[model] = perplexity
+        rows.setdefault((method, pattern), head)[model] = number
     return pandas.DataFrame(rows.values())
 
 
 def printed(number: int, methods: list[str], patterns: list[str]) -> pandas.DataFrame:
     """Table `number` of the paper, the rows that `methods` and `patterns` name, dense first."""
-    rows = with_relative(paper.table(number))
+    rows = paper.with_relative(paper.table(number))
     wanted = rows["method"].isin(methods) & rows["pattern"].isin(patterns)
     return rows[wanted | (rows["method"] == paper.DENSE)]
 

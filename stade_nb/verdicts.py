@@ -25,6 +25,7 @@ from stade_nb.errors import StadeError
 from stade_nb.paper import Claim
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided (difference within noise)"
+NOT_RUN = "not run here"
 CONFIDENCE = 0.95
 COMPARABLE = math.log(1.01)
 
@@ -82,11 +83,9 @@ def verdict(found: Difference, comparable: bool = False) -> str:
 
 
 def overall(words: Iterable[str]) -> str:
-    """The verdict on a claim from those on its comparisons."""
-    words = list(words)
-    if not words:
-        raise StadeError("a verdict on no comparison at all: run the methods that the claim names")
-    return FAILS if FAILS in words else UNDECIDED if UNDECIDED in words else HOLDS
+    """The verdict on a claim from those on its comparisons; "not run here" without any."""
+    found = set(words)
+    return next((word for word in (FAILS, UNDECIDED, HOLDS) if word in found), NOT_RUN)
 
 
 def judge(ran: pandas.DataFrame, claims: Iterable[Claim]) -> pandas.DataFrame:
@@ -118,7 +117,7 @@ def counted(words: Iterable[str]) -> str:
     """How often each verdict was given: "holds in 3, does not hold in 1 of 4"."""
     found = Counter(words)
     parts = [f"{word} in {found[word]}" for word in (HOLDS, FAILS, UNDECIDED) if found[word]]
-    return f"{', '.join(parts)} of {found.total()}" if parts else "not run here"
+    return f"{', '.join(parts)} of {found.total()}" if parts else NOT_RUN
 
 
 def summary(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> pandas.DataFrame:
@@ -127,8 +126,7 @@ def summary(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> p
     for name in dict.fromkeys(claim.id for claim in claims):
         words = list(judged[judged["id"] == name]["verdict"])
         verdict_printed, counts = printed(number, [claim for claim in claims if claim.id == name])
-        ours = overall(words) if words else "not run here"
         texts = paper.claim_text(name), f"{verdict_printed}: {counts}"
-        rows.append((name, *texts, ours, counted(words)))
+        rows.append((name, *texts, overall(words), counted(words)))
     columns = ["id", "claim", "by the paper's own numbers", "verdict here", "comparisons here"]
     return pandas.DataFrame(rows, columns=columns)

@@ -72,11 +72,9 @@ def prune_model(
                     layer=full,
                 )
                 reports[full] = replace(layer, result)
-            if index + 1 < len(stack):
-                batches = [
-                    architectures.run_block(block, hidden, arguments[hidden.shape][index])
-                    for hidden in batches
-                ]
+            # In place, batch by batch: two copies of all hidden states would be the peak of memory.
+            for at, hidden in enumerate(batches if index + 1 < len(stack) else ()):
+                batches[at] = architectures.run_block(block, hidden, arguments[hidden.shape][index])
     return reports
 
 

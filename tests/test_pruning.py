@@ -66,6 +66,7 @@ def one_cache_for_all_windows(monkeypatch):
     monkeypatch.setattr(architectures, "enter", with_cache)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_golden(real, one_cache_for_all_windows):
     """Every method, pattern and layer type; perplexities within 0.5 %, SparseGPT's within 2 %.
@@ -283,3 +284,17 @@ def test_inputs_that_overflow_name_the_layer():
     with pytest.raises(StadeError, match=r"layer 'model.layers.1.mlp.down_proj': .*not finite"):
         prune_model(model, windows(2), "wanda", "0.5")
     assert not any(part._forward_pre_hooks for part in model.modules())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("method", ["stade", "random", "sparsegpt"])
+def test_cuda_is_the_cpu(name, method):
+    cpu, gpu = build(name), build(name).cuda()
+    for model in (cpu, gpu):
+        prune_model(model, windows(5), method, "2:4", batch_size=2)
+    expected = masks_of(cpu)
+    differing = sum(int((mask.cpu() ^ expected[key]).sum()) for key, mask in masks_of(gpu).items())
+    assert differing <= 1e-3 * sum(mask.numel() for mask in expected.values())
+    measured = perplexity(window_losses(gpu, windows(4)))
+    assert measured == pytest.approx(perplexity(window_losses(cpu, windows(4))), rel=1e-2)

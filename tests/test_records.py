@@ -237,6 +237,7 @@ run(Path(sys.argv[1]), [Cell(*cell) for cell in MANY], sys.argv[2], progress=Tru
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_nothing_that_was_finished(workplace, tmp_path):
     here = Path(__file__).parent
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}

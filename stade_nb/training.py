@@ -20,7 +20,7 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from stade_nb import embedded_corpus, tokenizer
+from stade_nb import embedded_corpus, tokenizer, write_cards
 from stade_nb.models import EMBEDDED, check_device
 from stade_nb.ngram import Trigram
 from stade_nb.perplexity import perplexity, window_losses
@@ -216,6 +216,8 @@ def train(name: str, device: str = "cpu") -> Path:
             np.exp(trigram.window_losses(evaluation.numpy()).mean())
         ),
         "curve": run["curve"],
+        "prompts": PROMPTS,
+        "vocabulary": tokenizer.VOCABULARY,
         "samples": [sample(model, tokens, prompt) for prompt in PROMPTS],
         "corpus_sha256": embedded_corpus.sha256(embedded_corpus.part("train")),
         "recipe": chosen.as_dict(),
@@ -240,7 +242,8 @@ def main() -> None:
     if not names:
         parser.error("name a model, or say --all")
     for name in names:
-        print(train(name, arguments.device))
+        train(name, arguments.device)
+        print(write_cards.write(name))
 
 
 if __name__ == "__main__":

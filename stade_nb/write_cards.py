@@ -1,0 +1,76 @@
+"""Write the model card of each embedded model: ``python -m stade_nb.write_cards``.
+
+A card (README.md beside the weights, with the loss curve) says nothing that ``training.json`` does
+not; it is what someone sees who opens the model's folder.
+"""
+
+from pathlib import Path
+
+from stade_nb import figures, model_cards, models
+
+CURVE = "loss-curve.svg"
+CARD = """\
+---
+license: mit
+language: en
+library_name: transformers
+pipeline_tag: text-generation
+---
+
+# {name}
+
+A small language model of the {kind} architecture, trained by `python -m stade_nb.training {name}`
+on the English prose of Python packages' documentation. It exists so that pruning methods can be
+compared on a trained model where no model hub can be reached; it knows how documentation is
+phrased and nothing else.
+
+| | |
+|---|---|
+| architecture | {layers} blocks, hidden width {hidden}, MLP width {intermediate}, {heads} heads ({kv_heads} for keys and values), {window} positions |
+| parameters | {parameters:,}; {parameters_outside_embeddings:,} outside the embeddings |
+| vocabulary | {vocabulary:,} byte pairs over printable ASCII |
+| training | {training_tokens:,} tokens ({tokens_per_parameter:.0f} per parameter outside the embeddings; {epochs:.1f} epochs), {steps:,} steps of {batch} windows |
+| time | {minutes:.0f} minutes on {device}, {threads} thread(s) |
+| optimiser | AdamW, learning rate {learning_rate:g} with {warmup:.0%} warm-up and a cosine to zero, weight decay {weight_decay:g}, seed {seed} |
+| corpus | SHA-256 `{corpus_sha256}` (see `data/corpus.json`) |
+| versions | torch {torch}, transformers {transformers} |
+
+| perplexity per token | {name} | 3-gram (Kneser–Ney) on the same tokens |
+|---|---|---|
+| validation: held-out files of the training packages | {validation_perplexity:.2f} | {ngram_perplexity:.2f} |
+| evaluation: another package | {evaluation_perplexity:.2f} | {evaluation_ngram_perplexity:.2f} |
+
+![Training and validation loss over the tokens seen]({curve_file})
+
+The model was chosen by nothing but its recipe, fixed before any pruning.
+
+## Samples
+
+Top 40, temperature 0.7, seed 0; the prompt in bold.
+
+{shown}
+"""  # noqa: E501
+
+
+def write(name: str) -> Path:
+    """Write README.md and the loss curve of an embedded model, from its training record."""
+    run = model_cards.record(name)
+    folder = models.EMBEDDED / name
+    figures.use_style()
+    figure = figures.loss_curves(model_cards.curves([name]), run["ngram_perplexity"])
+    figure.savefig(folder / CURVE, metadata={"Date": None})
+    facts = run | run["recipe"] | run["versions"]
+    facts["kind"] = {"llama": "Llama", "opt": "OPT"}[run["architecture"]]
+    facts["minutes"] = run["seconds"] / 60
+    prompts = zip(run["prompts"], run["samples"], strict=True)
+    shown = "\n\n".join(
+        f"> **{prompt}**" + text.removeprefix(prompt).replace("\n", " ") for prompt, text in prompts
+    )
+    path = folder / "README.md"
+    path.write_text(CARD.format(**facts, shown=shown, curve_file=CURVE), encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    for model in models.embedded_models():
+        print(write(model))

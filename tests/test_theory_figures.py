@@ -1,0 +1,47 @@
+"""The theory pages' plots can be drawn, and the one with sliders loads nothing."""
+
+import io
+import re
+
+import pandas
+import torch
+
+from stade_nb import audit_code, interactive, synthetic, theory_figures, variance_estimates
+
+
+def drawn(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="svg")
+    return file.getvalue()
+
+
+def test_every_plot_draws_without_a_warning():
+    generator = torch.Generator().manual_seed(0)
+    dtypes = [torch.float32, torch.float16]
+    errors = audit_code.variance_errors([1, 100], dtypes, generator, 2, 16, 4)
+    estimates = variance_estimates.simulated([4, 16], 1.0, 1.0, 100, generator)
+    choices = pandas.DataFrame(
+        [
+            (r, c, refit, r)
+            for r in (0.0, 0.5)
+            for c in ("std", "stepwise")
+            for refit in (True, False)
+        ],
+        columns=["correlation", "choice", "refit", "excess"],
+    )
+    for figure in (
+        theory_figures.valley(synthetic.loss),
+        theory_figures.which_goes(),
+        theory_figures.excess(choices),
+        theory_figures.running_variance(errors),
+        theory_figures.estimators(estimates),
+    ):
+        assert drawn(figure)
+
+
+def test_sliders_load_nothing_and_have_their_own_id():
+    page = interactive.parabola("one").data
+    assert not re.search(r"https?:|src=|href=|@import|fetch\(", page)
+    assert page.count('id="one"') == 1 and "$" not in page.replace("${", "")
+    assert page.count('type="range"') == len(interactive.SLIDERS)
+    assert interactive.parabola("two").data != page

@@ -12,7 +12,7 @@ def written(value: object) -> str:
     """A value without a format of its own: yes or no, 1,000,000, or its text; negative with −."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = f"{value:,}" if isinstance(value, int) else str(value)
+    text = f"{value:,}" if isinstance(value, int) else " ".join(str(value).splitlines())
     return "−" + text[1:] if text.startswith("-") and isinstance(value, int | float) else text
 
 

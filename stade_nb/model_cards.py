@@ -44,26 +44,26 @@ def corpus() -> pandas.DataFrame:
 
 
 def overview(chosen: list[str]) -> pandas.DataFrame:
-    """Architecture, size and training of each model."""
-    rows = []
-    for run in map(record, chosen):
-        recipe = run["recipe"]
-        shape = f"{recipe['layers']} blocks of {recipe['hidden']}/{recipe['intermediate']}"
-        heads = f"{recipe['heads']} heads, {recipe['kv_heads']} for keys and values"
-        rows.append(
-            {
-                "model": run["name"],
-                "architecture": f"{run['architecture']}: {shape}, {heads}",
-                "parameters": run["parameters"],
-                "outside embeddings": run["parameters_outside_embeddings"],
-                "training tokens": run["training_tokens"],
-                "tokens per parameter": run["tokens_per_parameter"],
-                "steps": run["steps"],
-                "hours": run["seconds"] / 3600,
-                "threads": run["threads"],
-            }
-        )
-    return pandas.DataFrame(rows)
+    """Architecture, size and training: a row for each fact, a column for each model."""
+    columns = {"": list(_facts(record(chosen[0])))} if chosen else {}
+    return pandas.DataFrame(columns | {name: _facts(record(name)).values() for name in chosen})
+
+
+def _facts(run: dict) -> dict[str, str]:
+    recipe = run["recipe"]
+    heads = f"{recipe['heads']}, {recipe['kv_heads']} for keys and values"
+    return {
+        "architecture": {"llama": "Llama", "opt": "OPT"}[run["architecture"]],
+        "blocks": str(recipe["layers"]),
+        "width, in the MLP": f"{recipe['hidden']}, {recipe['intermediate']}",
+        "attention heads": heads,
+        "parameters": f"{run['parameters']:,}",
+        "outside embeddings": f"{run['parameters_outside_embeddings']:,}",
+        "training tokens": f"{run['training_tokens']:,}",
+        "tokens per parameter": f"{run['tokens_per_parameter']:.0f}",
+        "steps": f"{run['steps']:,}",
+        "training time": f"{run['seconds'] / 60:.0f} minutes, {run['threads']} threads",
+    }
 
 
 def quality(chosen: list[str]) -> pandas.DataFrame:

@@ -190,13 +190,10 @@ def checked(variables: dict, notebook: str) -> types.SimpleNamespace:
     return types.SimpleNamespace(**resolved)
 
 
-def shown(parameters: types.SimpleNamespace, notebook: str) -> HTML:
-    """The resolved parameters as a table for the page: parameter, value, what it may be."""
-    rows = [
-        (name, _joined(value), SCHEMAS[notebook][name].expected)
-        for name, value in vars(parameters).items()
-    ]
-    return table(pandas.DataFrame(rows, columns=["parameter", "value", "may be"]))
+def shown(parameters: types.SimpleNamespace) -> HTML:
+    """The resolved parameters as a small table for the page."""
+    rows = [(name, _joined(value)) for name, value in vars(parameters).items()]
+    return table(pandas.DataFrame(rows, columns=["parameter", "value"]))
 
 
 def _joined(value):

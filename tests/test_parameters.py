@@ -44,7 +44,7 @@ TABLE = {
 def test_resolves_and_shows_every_parameter():
     p = parameters.checked(BIAS, "bias")
     assert (p.inputs, p.mean_range, p.device) == (32, (-2, 2), "cpu")
-    html = io.StringIO(parameters.shown(p, "bias").data)
+    html = io.StringIO(parameters.shown(p).data)
     shown = pandas.read_html(html, thousands=None)[0]
     assert list(shown["parameter"]) == list(BIAS)
     assert list(shown["value"])[3:6] == ["−2, 2", "0.1, 2", "10,000"]

@@ -139,7 +139,8 @@ def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
 
     Returns the first block's input, (windows, tokens, hidden), and every block's keyword
     arguments. These depend on the shape of `ids` only; blocks of one kind of attention (full or
-    sliding) share them, so the pass stops as soon as each kind has been reached once.
+    sliding) share them, so the pass stops as soon as each kind has been reached once. No block is
+    computed, so the blocks may lie on another device than the rest of the model.
     """
     stack = blocks(model)
     kinds = getattr(model.config, "layer_types", None) or ["full_attention"] * len(stack)
@@ -161,13 +162,21 @@ def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
         for block, kind in zip(stack, kinds, strict=True)
     ]
     try:
+        for block in stack:
+            block.forward = _unchanged
         decoder(model)(input_ids=ids.to(model.device), use_cache=False)
     except _Stop:
         pass
     finally:
         for hook in hooks:
             hook.remove()
+        for block in stack:
+            del block.forward
     return hidden[0], [arguments[kind] for kind in kinds]
+
+
+def _unchanged(hidden: Tensor, *_, **__) -> Tensor:
+    return hidden
 
 
 def run_block(block: nn.Module, hidden: Tensor, arguments: dict) -> Tensor:

@@ -1,7 +1,7 @@
 """A whole model pruned block by block: the plain path that every faster one is compared with."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -58,19 +58,8 @@ def prune_model(
             with gathering(block, types, name, chosen.needs) as statistics:
                 for hidden in batches:
                     architectures.run_block(block, hidden, arguments[hidden.shape][index])
-            for layer_type in types:
-                layer, full = block.get_submodule(layer_type), f"{name}.{layer_type}"
-                result = methods.prune_layer(
-                    layer.weight,
-                    layer.bias,
-                    statistics.get(architectures.input_of(layer_type)),
-                    method,
-                    pattern,
-                    centred=architectures.is_centred(layer_type),
-                    scope=scope,
-                    generator=generator_of(seed, full),
-                    layer=full,
-                )
+            results = block_results(block, types, name, statistics, method, pattern, scope, seed)
+            for layer, full, result in results:
                 reports[full] = replace(layer, result)
             # In place, batch by batch: two copies of all hidden states would be the peak of memory.
             for at, hidden in enumerate(batches if index + 1 < len(stack) else ()):
@@ -106,16 +95,20 @@ def check(
 
 
 def enter_all(
-    model: nn.Module, ids: Tensor, batch_size: int
+    model: nn.Module,
+    ids: Tensor,
+    batch_size: int,
+    keep: Callable[[Tensor], Tensor] = Tensor.detach,
 ) -> tuple[list[Tensor], dict[torch.Size, list[dict]]]:
     """The first block's inputs of all windows, in batches, and every block's keyword arguments.
 
     The arguments (masks, positions) depend on a batch's shape only, so they are kept by shape.
+    keep: where to put a batch, for those who cannot hold all of them in one place.
     """
     batches, arguments = [], {}
     for part in ids.split(batch_size):
         hidden, by_block = architectures.enter(model, part)
-        batches.append(hidden)
+        batches.append(keep(hidden))
         arguments.setdefault(hidden.shape, by_block)
     return batches, arguments
 
@@ -155,6 +148,36 @@ def gathering(
             hook.remove()
 
 
+def block_results(
+    block: nn.Module,
+    types: list[str],
+    name: str,
+    statistics: dict[str, Moments],
+    method: str,
+    pattern: str | float | Pattern,
+    scope: str,
+    seed: int,
+) -> Iterator[tuple[nn.Linear, str, methods.LayerResult]]:
+    """Each of the block's layers of `types`, its full name and what pruning makes of it.
+
+    name: of the block. statistics: from `gathering`. The layers themselves are left alone.
+    """
+    for layer_type in types:
+        layer, full = block.get_submodule(layer_type), f"{name}.{layer_type}"
+        result = methods.prune_layer(
+            layer.weight,
+            layer.bias,
+            statistics.get(architectures.input_of(layer_type)),
+            method,
+            pattern,
+            centred=architectures.is_centred(layer_type),
+            scope=scope,
+            generator=generator_of(seed, full),
+            layer=full,
+        )
+        yield layer, full, result
+
+
 def generator_of(seed: int, layer: str) -> torch.Generator:
     """Random numbers of a layer: they depend on the seed and its name, not on what ran before."""
     digest = hashlib.sha256(f"{seed} {layer}".encode()).digest()
@@ -164,35 +187,16 @@ def generator_of(seed: int, layer: str) -> torch.Generator:
 @torch.no_grad()
 def replace(layer: nn.Linear, result: methods.LayerResult) -> LayerReport:
     """Put a pruned weight, and bias where there is one, into `layer`."""
-    added = 0
+    report = report_of(layer, result)
     layer.weight.copy_(result.weight)
     if result.bias is not None and layer.bias is None:
         layer.bias = nn.Parameter(result.bias, requires_grad=layer.weight.requires_grad)
-        added = layer.bias.numel()
     elif result.bias is not None:
         layer.bias.copy_(result.bias)
-    return LayerReport(int((layer.weight == 0).sum()), layer.weight.numel(), added)
+    return report
 
 
-def snapshot(model: nn.Module) -> list[tuple[nn.Linear, Tensor, Tensor | None]]:
-    """The weights and biases that pruning may change."""
-    layers = [
-        layer
-        for block in architectures.blocks(model)
-        for layer in architectures.linear_layers(block).values()
-    ]
-    return [
-        (layer, layer.weight.clone(), None if layer.bias is None else layer.bias.clone())
-        for layer in layers
-    ]
-
-
-@torch.no_grad()
-def restore(model: nn.Module, dense: list[tuple[nn.Linear, Tensor, Tensor | None]]) -> None:
-    """Put a snapshot's weights and biases back; biases that were added go."""
-    for layer, weight, bias in dense:
-        layer.weight.copy_(weight)
-        if bias is None:
-            layer.bias = None
-        else:
-            layer.bias.copy_(bias)
+def report_of(layer: nn.Linear, result: methods.LayerResult) -> LayerReport:
+    """The report of a layer, not changed yet, and of what takes its place."""
+    added = result.bias.numel() if result.bias is not None and layer.bias is None else 0
+    return LayerReport(int((result.weight == 0).sum()), result.weight.numel(), added)

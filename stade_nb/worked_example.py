@@ -141,3 +141,30 @@ def eq1_to_the_letter() -> Tensor:
 def printed_sparsegpt() -> Tensor:
     """The weights that Table 1's printed SparseGPT score would prune at 2:4, (out, in)."""
     return select(metrics.sparsegpt(weight(), inverse_diagonal().sqrt()), PATTERN)
+
+
+def printable(table: pandas.DataFrame) -> pandas.DataFrame:
+    """`table1` with its tensors written out: a row for each method and output.
+
+    Columns: method, input ("any", "centred" or "not centred"), metric (where the paper prints it),
+    output, squared scores, removed (the inputs whose weight goes), bias (afterwards).
+    """
+    inputs = {"any": "any", "yes": "centred", "no": "not centred"}
+    rows = []
+    for row in table.itertuples():
+        metric = METHODS[row.name].metric(row.centred == "yes")
+        for output, score in enumerate(row.score):
+            gone = row.pruned[output].nonzero()[:, 0].tolist()
+            rows.append(
+                {
+                    "method": row.title,
+                    "input": inputs[row.centred],
+                    "metric": metric.equation or "–",
+                    "output": output,
+                    "squared scores": ", ".join(f"{value:.3g}" if value < 1 else f"{value:.0f}"
+                                                for value in score.tolist()),
+                    "removed": ", ".join(map(str, gone)),
+                    "bias": int(row.bias[output]),
+                }
+            )  # fmt: skip
+    return pandas.DataFrame(rows)

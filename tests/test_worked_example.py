@@ -97,3 +97,14 @@ def test_table_has_every_method_and_only_distinct_rows(table):
 def test_eq1_to_the_letter_scores_inputs_not_weights():
     found = worked_example.eq1_to_the_letter()
     assert found.tolist() == [(16 + 25) * 40, (25 + 36) * 20, (9 + 16) * 74, (1 + 49) * 36]
+
+
+def test_printed_table_shows_what_the_text_beside_it_says():
+    found = worked_example.printable(worked_example.table1())
+    found = found.set_index(["method", "input", "output"])
+    assert found.loc[("Wanda", "any", 0), "squared scores"] == "640, 500, 666, 36"
+    assert found.loc[("Wanda", "any", 0), "removed"] == "1, 3"
+    assert found.loc[("STADE", "not centred", 0), ["removed", "bias"]].tolist() == ["2, 3", 12]
+    assert found.loc[("STADE", "not centred", 0), "metric"] == "Eq. 11"
+    assert found.loc[("STADE", "centred", 1), "metric"] == "Eq. 10"
+    assert found.loc[("SparseGPT", "any", 0), "squared scores"] == "320, 500, 666, 36"

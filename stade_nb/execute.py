@@ -2,10 +2,12 @@
 
 ``python -m stade_nb.execute notebooks/bias.ipynb --profile smoke`` leaves the executed notebook in
 ``book/notebooks``, its printed output in ``build/logs`` and, where a cell fails, the notebook as
-far as it came in ``build/failed``. With ``--timings`` alone it writes ``build/timings.json``.
+far as it came in ``build/failed``. With ``--timings`` alone it writes ``build/timings.json`` and
+``build/timings.csv``.
 """
 
 import argparse
+import csv
 import json
 import logging
 import os
@@ -91,13 +93,25 @@ def timings() -> dict[str, dict]:
     return {name: read[name]["metadata"]["stade_nb"] for name in sorted(read)}
 
 
+def write_timings() -> None:
+    """Write ``build/timings.json``, and the same as a table for the book: ``build/timings.csv``."""
+    runs = timings()
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "timings.json").write_text(json.dumps(runs, indent=1) + "\n", "utf-8")
+    with (BUILD / "timings.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["notebook", "profile", "started", "seconds"])
+        for name, run in runs.items():
+            table.writerow([name, run["profile"], run["started"], f"{run['seconds']:.0f}"])
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m stade_nb.execute", description=__doc__)
     parser.add_argument("notebook", type=Path, nargs="?")
     parser.add_argument("--profile", default="embedded")
     parser.add_argument("--progress", action="store_true", help="show a bar of the cells done")
-    parser.add_argument("--timings", action="store_true", help="write build/timings.json")
+    parser.add_argument("--timings", action="store_true", help="write build/timings.json and .csv")
     options = parser.parse_args()
     if options.notebook:
         name = options.notebook.stem
@@ -109,8 +123,7 @@ def main() -> None:
         run = json.loads(executed.read_text("utf-8"))["metadata"]["stade_nb"]
         print(f"{name}: done in {run['seconds']} s", flush=True)
     if options.timings:
-        BUILD.mkdir(exist_ok=True)
-        (BUILD / "timings.json").write_text(json.dumps(timings(), indent=1) + "\n", "utf-8")
+        write_timings()
 
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ def test_a_run_leaves_its_outputs_its_parameters_and_its_time(project):
     assert not (project / "build" / "running" / "divide.ipynb").exists()
     run = execute.timings()["divide"]
     assert (run["profile"], run["parameters"]) == ("plain", {}) and run["seconds"] > 0
+    execute.write_timings()
+    heading, row = (project / "build" / "timings.csv").read_text("utf-8").splitlines()
+    assert heading == "notebook,profile,started,seconds"
+    assert row.split(",")[:3] == ["divide", "plain", run["started"]]
 
     assert check_cells.store(source, executed)
     defaults, check, other = nbformat.read(source, 4).cells

@@ -37,7 +37,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "llama-230k": Recipe("llama", hidden=64, intermediate=176, layers=5, heads=4, kv_heads=2),
     "llama-390k": Recipe("llama", hidden=96, intermediate=256, layers=4, heads=6, kv_heads=2),
-    "opt-230k": Recipe("opt", hidden=80, intermediate=320, layers=3, heads=5, kv_heads=5),
+    "opt-450k": Recipe("opt", hidden=96, intermediate=384, layers=4, heads=6, kv_heads=6),
     "opt-340k": Recipe("opt", hidden=96, intermediate=384, layers=3, heads=6, kv_heads=6),
 }
 

@@ -1,4 +1,4 @@
-"""Train the embedded models: ``python -m stade_nb.training llama-230k opt-230k …`` or ``--all``.
+"""Train the embedded models: ``python -m stade_nb.training llama-230k opt-340k …`` or ``--all``.
 
 One window of tokens is as good as any other here, so a step needs nothing but its number: the
 same seed gives the same windows in the same order, and a run that was interrupted goes on from

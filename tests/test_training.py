@@ -77,7 +77,7 @@ def test_the_learning_rate_warms_up_and_ends_at_zero():
 def test_embeddings_are_not_counted():
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_config(configuration(RECIPES["opt-230k"]))
+    model = AutoModelForCausalLM.from_config(configuration(RECIPES["opt-340k"]))
     blocks = sum(p.numel() for p in model.model.decoder.layers.parameters())
     norm = sum(p.numel() for p in model.model.decoder.final_layer_norm.parameters())
     assert training.outside_embeddings(model) == blocks + norm

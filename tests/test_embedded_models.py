@@ -1,0 +1,67 @@
+"""The shipped models: what their records say is true, and they are trained well enough."""
+
+import json
+
+import pytest
+import torch
+
+from stade_nb import embedded_corpus, models, tokenizer, training
+from stade_nb.perplexity import perplexity, window_losses
+from stade_nb.recipes import RECIPES
+
+NAMES = models.embedded_models()
+
+
+def record(name):
+    return json.loads((models.EMBEDDED / name / "training.json").read_text())
+
+
+def test_both_architectures_are_shipped_and_every_model_has_its_recipe():
+    assert set(NAMES) <= set(RECIPES)
+    assert {RECIPES[name].architecture for name in NAMES} == {"llama", "opt"}
+
+
+def test_all_together_stay_below_40_megabytes():
+    files = (path for path in models.EMBEDDED.rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in files) < 40e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_recorded_perplexity_is_that_of_the_shipped_weights(name):
+    model, tokens = models.load(name)
+    windows = training.cut(
+        training.stream("evaluation", tokens), RECIPES[name].window, training.VALIDATION_WINDOWS
+    )
+    found = perplexity(window_losses(model, windows))
+    assert found == pytest.approx(record(name)["evaluation_perplexity"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_small_and_long(name):
+    run = record(name)
+    assert run["tokens_per_parameter"] >= 100
+    assert run["recipe"] == RECIPES[name].as_dict()
+    assert run["corpus_sha256"] == embedded_corpus.recorded()["train"]["sha256"]
+    # flat at the end: the last twentieth of the training changes the loss by less than 0.5 %
+    held_out = [point[2] for point in run["curve"]]
+    before, last = held_out[-max(2, len(held_out) // 20) - 1], held_out[-1]
+    assert last == pytest.approx(before, rel=0.005)
+    assert run["validation_perplexity"] < 0.9 * run["ngram_perplexity"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_width_is_divisible_by_16(name):
+    model, _ = models.load(name)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            assert layer.in_features % 16 == 0
+            assert layer.out_features % 16 == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tokenizer_keeps_ascii_and_replaces_the_rest(name):
+    _, tokens = models.load(name)
+    assert len(tokens) == tokenizer.VOCABULARY
+    text = 'Return the norm of x (see [1]):\n  a = 3.5e-2; it\'s "so" & 100 %.'
+    assert tokens.decode(tokens(text)["input_ids"]) == text
+    assert tokens.decode(tokens("naïve → β")["input_ids"]) == "naive ? ?"

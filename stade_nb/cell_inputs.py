@@ -35,13 +35,17 @@ def prepare(
     *,
     device: str,
     dtype: str,
+    batch_size: int,
     cache_dir: str | None = None,
     home: str | None = None,
 ) -> Inputs:
     """Load the model and draw the windows of `cells`.
 
     home: where the model's weights are to lie, if not on the `device` that computes.
+    StadeError where anything of this is impossible.
     """
+    if batch_size < 1:
+        raise StadeError(f"batch_size {batch_size}: expected 1 or more windows at a time")
     device = models.check_device(device)
     model, tokenizer = models.load(model_name, home or device, dtype, cache_dir)
     length = architectures.window_length(model, evaluation.length)

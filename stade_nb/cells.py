@@ -42,6 +42,7 @@ def run_cells(
         evaluation,
         device=device,
         dtype=dtype,
+        batch_size=batch_size,
         cache_dir=cache_dir,
     )
     model, keys, calibration_ids = inputs.model, inputs.keys, inputs.calibration_ids

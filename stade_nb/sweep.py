@@ -48,6 +48,7 @@ def run_sweep(
         evaluation,
         device=device,
         dtype=dtype,
+        batch_size=batch_size,
         cache_dir=cache_dir,
         home="cpu",
     )

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from tiny_models import build, windows
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
+from stade_nb import models
 from stade_nb.moments import Moments
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -40,3 +45,18 @@ def golden_moments(golden) -> Moments:
     moments = Moments.zeros(golden["X"].shape[-1], gram=True)
     moments.update(golden["X"])
     return moments
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory) -> Path:
+    """A saved model and token windows."""
+    folder = tmp_path_factory.mktemp("workplace")
+    words = {f"w{number}": number for number in range(64)}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(words, unk_token="w0"))
+    )
+    models.save(build("llama"), tokenizer, folder / "model")
+    np.save(folder / "calibration.npy", windows(6, seed=1).numpy())
+    np.save(folder / "evaluation.npy", windows(9, seed=2).numpy())
+    (folder / "text.txt").write_text("\n\n".join("w1 w2 w3" for _ in range(40)))
+    return folder

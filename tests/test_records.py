@@ -8,15 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tiny_models import build, windows
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from transformers import PreTrainedTokenizerFast
 
-from stade_nb import cells, models, pruning, records
+from stade_nb import cells, pruning, records
 from stade_nb.cells import DENSE, Cell, Corpus, run_cells
 from stade_nb.errors import StadeError
 from stade_nb.perplexity import perplexity, window_losses
@@ -93,21 +89,6 @@ def test_equal_cells_are_equal():
         Cell("wnda", "0.5")
     with pytest.raises(StadeError, match="expected '0'"):
         Cell("dense", "0.5")
-
-
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
-    """A saved model and token windows."""
-    folder = tmp_path_factory.mktemp("workplace")
-    words = {f"w{number}": number for number in range(64)}
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(WordLevel(words, unk_token="w0"))
-    )
-    models.save(build("llama"), tokenizer, folder / "model")
-    np.save(folder / "calibration.npy", windows(6, seed=1).numpy())
-    np.save(folder / "evaluation.npy", windows(9, seed=2).numpy())
-    (folder / "text.txt").write_text("\n\n".join("w1 w2 w3" for _ in range(40)))
-    return folder
 
 
 def run(workplace, chosen, results_dir, **options):

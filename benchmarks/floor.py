@@ -1,0 +1,60 @@
+"""The least time a table could take: floating-point operations over the rate of a large product."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from stade_nb import architectures
+from stade_nb.cell import Cell
+
+
+def operations(
+    model: nn.Module,
+    cells: Sequence[Cell],
+    calibration_ids: dict[int, Tensor],
+    evaluation_ids: Tensor,
+) -> float:
+    """REFERENCE, section 6: of each cell two passes of its calibration windows and an evaluation.
+
+    The last block passes on no calibration windows. Counted are the matrix products of linear
+    layers, of causal attention (half a square) and of the head.
+    """
+    stack = architectures.blocks(model)
+    config = model.config
+    weights = [
+        sum(layer.weight.numel() for layer in architectures.linear_layers(block).values())
+        for block in stack
+    ]
+    width = architectures.linear_layers(stack[0])["self_attn.q_proj"].out_features
+
+    def passes(ids: Tensor, blocks: int) -> float:
+        attention = 2 * blocks * width * ids.shape[1]
+        return ids.numel() * (2.0 * sum(weights[:blocks]) + attention)
+
+    everything = len(stack)
+    head = 2.0 * evaluation_ids.numel() * config.vocab_size * config.hidden_size
+    found = 0.0
+    for cell in cells:
+        found += passes(evaluation_ids, everything) + head
+        if cell.needs_calibration:
+            ids = calibration_ids[cell.seed]
+            found += passes(ids, everything) + passes(ids, everything - 1)
+    return found
+
+
+def rate(model: nn.Module, rows: int, device: torch.device, seconds: float = 1.0) -> float:
+    """Operations per second of the model's largest layer on `rows` tokens, best of many runs."""
+    layers = architectures.linear_layers(architectures.blocks(model)[0]).values()
+    out, inputs = max((layer.weight.shape for layer in layers), key=torch.Size.numel)
+    x = torch.randn(rows, inputs, device=device).to(model.dtype)
+    weight = torch.randn(out, inputs, device=device).to(model.dtype)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        nn.functional.linear(x, weight)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * rows * inputs * out / best

@@ -42,6 +42,7 @@ def store(source: Path, executed: Path) -> bool:
     if text == source.read_text("utf-8"):
         return False
     source.write_text(text, "utf-8")
+    executed.touch()  # stored outputs change no result: `make` need not run the notebook again
     return True
 
 

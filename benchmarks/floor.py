@@ -16,10 +16,10 @@ def operations(
     calibration_ids: dict[int, Tensor],
     evaluation_ids: Tensor,
 ) -> float:
-    """REFERENCE, section 6: of each cell two passes of its calibration windows and an evaluation.
+    """Of each cell, two passes of its calibration windows, where it has any, and an evaluation.
 
-    The last block passes on no calibration windows. Counted are the matrix products of linear
-    layers, of causal attention (half a square) and of the head.
+    One of the two passes ends before the last block, whose output nobody needs. Counted are the
+    matrix products of linear layers, of causal attention (half a square) and of the head.
     """
     stack = architectures.blocks(model)
     config = model.config

@@ -18,6 +18,7 @@ from stade_nb.errors import StadeError
 from stade_nb.methods import METHODS
 from stade_nb.moments import Moments
 from stade_nb.perplexity import window_losses
+from stade_nb.sweep_block import brought_to
 from stade_nb.sweep_state import Room
 from stade_nb.sweep_traversal import traverse
 
@@ -194,6 +195,16 @@ def test_room_is_given_back_batch_by_batch():
     room = Room("cpu", size - 1)
     check_equal(model, [cell], ids, windows(8), 2, room)
     assert room.spilled > 0
+
+
+def test_a_block_is_copied_only_to_another_device():
+    block = build("opt").model.decoder.layers[1]
+    assert brought_to(block, torch.device("cpu")) is block
+    elsewhere = brought_to(block, torch.device("meta"))
+    assert {value.device.type for value in elsewhere.state_dict().values()} == {"meta"}
+    assert {value.device.type for value in block.state_dict().values()} == {"cpu"}
+    shapes = [{k: v.shape for k, v in each.state_dict().items()} for each in (block, elsewhere)]
+    assert shapes[0] == shapes[1] and elsewhere.training is block.training
 
 
 def test_what_is_shared_is_computed_once(monkeypatch):

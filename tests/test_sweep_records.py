@@ -63,6 +63,15 @@ def test_the_records_are_those_of_the_plain_path(workplace, tmp_path):
         assert again == list(reversed(found if folder == "engine" else plain))
 
 
+def test_half_precision(workplace, tmp_path):
+    plain = run(workplace, ALL, tmp_path / "plain", run_cells, dtype="bfloat16")
+    found = run(workplace, ALL, tmp_path / "engine", dtype="bfloat16")
+    assert [result["dtype"] for result in found] == ["bfloat16"] * len(ALL)
+    assert [result["zeros"] for result in found] == [result["zeros"] for result in plain]
+    for one, other in zip(found, plain, strict=True):
+        assert one["losses"] == pytest.approx(other["losses"], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "limits", [{"memory": 0}, {"memory": 60_000}, {"memory": 60_000, "device_memory": 0}]
 )

@@ -116,7 +116,7 @@ def fit(name: str, ids: np.ndarray, validation: Tensor, device: torch.device) ->
     optimizer = _optimizer(model, chosen)
     path = STATE / f"{name}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    start, run = 0, {"seconds": 0.0, "curve": []}
+    start, run = 0, {"seconds": 0.0, "curve": [], "threads": torch.get_num_threads()}
     if path.exists():
         state = torch.load(path, map_location=device, weights_only=True)
         if state["recipe"] == chosen.as_dict():
@@ -205,7 +205,7 @@ def train(name: str, device: str = "cpu") -> Path:
         "epochs": seen / len(ids),
         "steps": run["steps"],
         "seconds": round(run["seconds"]),
-        "threads": torch.get_num_threads(),
+        "threads": run["threads"],
         "device": str(place),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "validation_windows": len(validation),

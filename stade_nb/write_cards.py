@@ -52,22 +52,27 @@ Top 40, temperature 0.7, seed 0; the prompt in bold.
 """  # noqa: E501
 
 
-def write(name: str) -> Path:
-    """Write README.md and the loss curve of an embedded model, from its training record."""
+def text(name: str) -> str:
+    """The card of an embedded model, from its training record."""
     run = model_cards.record(name)
-    folder = models.EMBEDDED / name
-    figures.use_style()
-    figure = figures.loss_curves(model_cards.curves([name]), run["ngram_perplexity"])
-    figure.savefig(folder / CURVE, metadata={"Date": None})
     facts = run | run["recipe"] | run["versions"]
     facts["kind"] = {"llama": "Llama", "opt": "OPT"}[run["architecture"]]
     facts["minutes"] = run["seconds"] / 60
     prompts = zip(run["prompts"], run["samples"], strict=True)
     shown = "\n\n".join(
-        f"> **{prompt}**" + text.removeprefix(prompt).replace("\n", " ") for prompt, text in prompts
+        f"> **{prompt}**" + said.removeprefix(prompt).replace("\n", " ") for prompt, said in prompts
     )
-    path = folder / "README.md"
-    path.write_text(CARD.format(**facts, shown=shown, curve_file=CURVE), encoding="utf-8")
+    return CARD.format(**facts, shown=shown, curve_file=CURVE)
+
+
+def write(name: str) -> Path:
+    """Write README.md and the loss curve of an embedded model."""
+    path = models.EMBEDDED / name / "README.md"
+    figures.use_style()
+    baseline = model_cards.record(name)["ngram_perplexity"]
+    figure = figures.loss_curves(model_cards.curves([name]), baseline)
+    figure.savefig(path.with_name(CURVE), metadata={"Date": None})
+    path.write_text(text(name), encoding="utf-8")
     return path
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from stade_nb import embedded_corpus, models, tokenizer, training
+from stade_nb import embedded_corpus, models, tokenizer, training, write_cards
 from stade_nb.perplexity import perplexity, window_losses
 from stade_nb.recipes import RECIPES
 
@@ -65,3 +65,10 @@ def test_the_tokenizer_keeps_ascii_and_replaces_the_rest(name):
     text = 'Return the norm of x (see [1]):\n  a = 3.5e-2; it\'s "so" & 100 %.'
     assert tokens.decode(tokens(text)["input_ids"]) == text
     assert tokens.decode(tokens("naïve → β")["input_ids"]) == "naive ? ?"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_says_what_the_record_says(name):
+    folder = models.EMBEDDED / name
+    assert (folder / "README.md").read_text(encoding="utf-8") == write_cards.text(name)
+    assert (folder / write_cards.CURVE).is_file()

@@ -14,6 +14,7 @@ import multiprocessing
 import resource
 import sys
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def measure(way: str, cells: list[Cell], asked: dict, options: dict, threads: in
     """
     torch.set_num_threads(threads)
     device = models.check_device(options["device"])
-    options = dict(options)
+    begin, options = time.process_time(), dict(options)
     memory = options.pop("memory")
     with tempfile.TemporaryDirectory() as folder, parts.by_part(device) as seconds:
         options["results_dir"] = folder
@@ -69,6 +70,7 @@ def measure(way: str, cells: list[Cell], asked: dict, options: dict, threads: in
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": sum(seconds.values()),
+        "processor": time.process_time() - begin,  # on a busy machine the steadier number
         "parts": seconds,
         "host": peak * (1 if sys.platform == "darwin" else 1024),
         "device": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
@@ -108,6 +110,8 @@ def report(number: int, cells: list[Cell], found: dict[str, dict], floor: dict) 
             memory += f" and {result['device'] / 2**20:.0f} MiB on the device"
         ratio = result["seconds"] / engine["seconds"]
         print(f"  {way}: {result['seconds']:.1f} s ({ratio:.2f} times the engine), {memory}")
+        ratio = result["processor"] / engine["processor"]
+        print(f"    of the processors: {result['processor']:.1f} s ({ratio:.2f} times the engine)")
         shares = sorted(result["parts"].items(), key=lambda part: -part[1])
         print("    " + ", ".join(f"{name} {spent:.1f} s" for name, spent in shares))
     print(

@@ -62,7 +62,7 @@ def _facts(run: dict) -> dict[str, str]:
         "training tokens": f"{run['training_tokens']:,}",
         "tokens per parameter": f"{run['tokens_per_parameter']:.0f}",
         "steps": f"{run['steps']:,}",
-        "training time": f"{run['seconds'] / 60:.0f} minutes, {run['threads']} threads",
+        "training time": f"{run['seconds'] / 60:.0f} minutes (threads: {run['threads']})",
     }
 
 

@@ -33,7 +33,7 @@ def processor(device: str) -> str:
     """The hardware behind a device name."""
     if device.startswith("cuda"):
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return f"{device} ({platform.machine()}, threads: {torch.get_num_threads()})"
 
 
 def versions() -> str:

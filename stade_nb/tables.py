@@ -81,10 +81,13 @@ def layout(frame: pandas.DataFrame, value: str = "perplexity") -> pandas.DataFra
 
 
 def printed(number: int, methods: list[str], patterns: list[str]) -> pandas.DataFrame:
-    """Table `number` of the paper, the rows that `methods` and `patterns` name, dense first."""
+    """Table `number` of the paper, the rows that `methods` and `patterns` name, in our order."""
     rows = paper.with_relative(paper.table(number))
-    wanted = rows["method"].isin(methods) & rows["pattern"].isin(patterns)
-    return rows[wanted | (rows["method"] == paper.DENSE)]
+    wanted = rows[rows["method"].isin(methods) | (rows["method"] == paper.DENSE)]
+    order = {pattern: place for place, pattern in enumerate([paper.DENSE, *patterns])}
+    return wanted[wanted["pattern"].isin(order)].sort_values(
+        "pattern", key=lambda found: found.map(order), kind="stable"
+    )
 
 
 def orders(number: int, claims: list[Claim], judged: pandas.DataFrame) -> pandas.DataFrame:

@@ -13,7 +13,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+from stade_nb.profiles import ROOT
+
 LOCK = ROOT / "requirements.lock"
 CONDA = ROOT / "environment.yml"
 HEADER = """\

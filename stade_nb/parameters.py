@@ -44,6 +44,11 @@ def whole(least: int, most: int) -> Rule:
     return Rule(f"a whole number from {least:,} to {most:,}", _bounded(int, least, most))
 
 
+def number(least: float, most: float) -> Rule:
+    """A number from `least` to `most`, both included."""
+    return Rule(f"a number from {least:g} to {most:g}", _bounded(int | float, least, most))
+
+
 def span(least: float, most: float) -> Rule:
     """Two numbers [low, high], low <= high, both from `least` to `most`."""
     accept_one = _bounded(int | float, least, most)
@@ -128,6 +133,24 @@ _TABLE = {
     "results_dir": text("a folder, made if it does not exist"),
 }
 SCHEMAS: dict[str, dict[str, Rule]] = {
+    "problem": {
+        "inputs": whole(2, 512),
+        "outputs": whole(1, 512),
+        "mean_range": span(-100, 100),
+        "std_range": span(1e-3, 100),
+        "samples": whole(10_000, 10**9),
+        "seed": _TABLE["seed"],
+        "device": _TABLE["device"],
+    },
+    "wanda": {
+        "inputs": whole(2, 512),
+        "outputs": whole(1, 512),
+        "layers": whole(1, 1_000_000),
+        "std_range": span(1e-3, 100),
+        "repetitions": whole(100, 10**8),
+        "seed": _TABLE["seed"],
+        "device": _TABLE["device"],
+    },
     "bias": {
         "inputs": whole(2, 512),
         "outputs": whole(1, 512),
@@ -135,6 +158,16 @@ SCHEMAS: dict[str, dict[str, Rule]] = {
         "mean_range": span(-100, 100),
         "std_range": span(1e-3, 100),
         "samples": whole(10_000, 10**9),
+        "seed": _TABLE["seed"],
+        "device": _TABLE["device"],
+    },
+    "stade": {
+        "inputs": whole(4, 4096),
+        "outputs": whole(1, 4096),
+        "tokens": whole(10, 10**8),
+        "mean_range": span(-100, 100),
+        "std_range": span(1e-3, 100),
+        "correlation": number(0, 0.99),
         "seed": _TABLE["seed"],
         "device": _TABLE["device"],
     },

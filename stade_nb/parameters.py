@@ -132,53 +132,39 @@ _TABLE = {
     "batch_size": whole(1, 4096),
     "results_dir": text("a folder, made if it does not exist"),
 }
+# A name means the same in every notebook that has it, unless its schema says otherwise.
+_KNOWN = _TABLE | {
+    "inputs": whole(2, 512),
+    "outputs": whole(1, 512),
+    "layers": whole(1, 1_000_000),
+    "mean_range": span(-100, 100),
+    "std_range": span(1e-3, 100),
+    "samples": whole(10_000, 10**9),
+    "repetitions": whole(100, 10**8),
+    "tokens": whole(10, 10**8),
+    "correlation": number(0, 0.99),
+    "sample_tokens": whole(1, 500),
+    "prompt": text("the beginning of a sentence"),
+}
+
+
+def _schema(names: str, **others: Rule) -> dict[str, Rule]:
+    """The rules of `names`, in this order; `others` replace those of the same name."""
+    return {name: _KNOWN[name] for name in names.split()} | others
+
+
 SCHEMAS: dict[str, dict[str, Rule]] = {
-    "problem": {
-        "inputs": whole(2, 512),
-        "outputs": whole(1, 512),
-        "mean_range": span(-100, 100),
-        "std_range": span(1e-3, 100),
-        "samples": whole(10_000, 10**9),
-        "seed": _TABLE["seed"],
-        "device": _TABLE["device"],
-    },
-    "wanda": {
-        "inputs": whole(2, 512),
-        "outputs": whole(1, 512),
-        "layers": whole(1, 1_000_000),
-        "std_range": span(1e-3, 100),
-        "repetitions": whole(100, 10**8),
-        "seed": _TABLE["seed"],
-        "device": _TABLE["device"],
-    },
-    "bias": {
-        "inputs": whole(2, 512),
-        "outputs": whole(1, 512),
-        "layers": whole(1, 1_000_000),
-        "mean_range": span(-100, 100),
-        "std_range": span(1e-3, 100),
-        "samples": whole(10_000, 10**9),
-        "seed": _TABLE["seed"],
-        "device": _TABLE["device"],
-    },
-    "stade": {
-        "inputs": whole(4, 4096),
-        "outputs": whole(1, 4096),
-        "tokens": whole(10, 10**8),
-        "mean_range": span(-100, 100),
-        "std_range": span(1e-3, 100),
-        "correlation": number(0, 0.99),
-        "seed": _TABLE["seed"],
-        "device": _TABLE["device"],
-    },
+    "problem": _schema("inputs outputs mean_range std_range samples seed device"),
+    "wanda": _schema("inputs outputs layers std_range repetitions seed device"),
+    "bias": _schema("inputs outputs layers mean_range std_range samples seed device"),
+    "stade": _schema(
+        "inputs outputs tokens mean_range std_range correlation seed device",
+        inputs=whole(4, 4096),
+        outputs=whole(1, 4096),
+    ),
     "table3_perplexity": _TABLE,
     "table5_without_bias": _TABLE,
-    "embedded_models": {
-        "models": _TABLE["models"],
-        "sample_tokens": whole(1, 500),
-        "prompt": text("the beginning of a sentence"),
-        "device": _TABLE["device"],
-    },
+    "embedded_models": _schema("models sample_tokens prompt device"),
 }
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 

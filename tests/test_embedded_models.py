@@ -1,19 +1,14 @@
 """The shipped models: what their records say is true, and they are trained well enough."""
 
-import json
-
 import pytest
 import torch
 
 from stade_nb import embedded_corpus, models, tokenizer, training, write_cards
+from stade_nb.model_cards import record
 from stade_nb.perplexity import perplexity, window_losses
 from stade_nb.recipes import RECIPES
 
 NAMES = models.embedded_models()
-
-
-def record(name):
-    return json.loads((models.EMBEDDED / name / "training.json").read_text())
 
 
 def test_both_architectures_are_shipped_and_every_model_has_its_recipe():

@@ -27,7 +27,7 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
 SOURCES := $(wildcard stade_nb/*.py data/corpus.json data/models/*/* data/paper/*)
-PAGES := _config.yml $(wildcard book/*.* book/_static/* book/images/*)
+PAGES := _config.yml benchmarks/README.md $(wildcard book/*.* book/_static/* book/images/*)
 
 # $(call timed,what,command): say what begins, run it, say how long it took.
 timed = @echo "--- $(1)"; start=$$(date +%s); $(2); status=$$?; \
@@ -107,8 +107,10 @@ $(PARAMETERS): parameters
 book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) requirements.lock
 	@$(BIN)/python -m stade_nb.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
 
-# The two share cells: the later one finds them computed.
+# Notebooks that share cells: the first one computes them, the later ones find them.
+book/notebooks/figure1_layers.ipynb: | book/notebooks/table2_layer_types.ipynb
 book/notebooks/table5_without_bias.ipynb: | book/notebooks/table3_perplexity.ipynb
+book/notebooks/table6_weight_update.ipynb: | book/notebooks/table5_without_bias.ipynb
 
 # The book ---------------------------------------------------------------------------------------
 

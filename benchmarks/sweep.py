@@ -11,18 +11,21 @@ the floating-point operations alone would take, and how far the results are apar
 import argparse
 import json
 import multiprocessing
+import os
+import platform
 import resource
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import floor
 import parts
 import torch
 
-from stade_nb import architectures, cell_inputs, models, sweep_plan
+from stade_nb import architectures, cell_inputs, models, provenance, sweep_plan
 from stade_nb.cells import DENSE, Cell, Corpus, run_cells
 from stade_nb.errors import StadeError
 from stade_nb.sweep import run_sweep
@@ -100,6 +103,32 @@ def least(cells: list[Cell], asked: dict, options: dict) -> dict:
     return {"operations": operations, "rate": rate, "seconds": operations / rate, "held": held}
 
 
+def about(chosen: argparse.Namespace) -> dict:
+    """What the measurements were made with."""
+    device = models.check_device(chosen.device)
+    hardware = processor_name()
+    if device.type == "cuda":
+        hardware = f"{torch.cuda.get_device_name(device)} beside {hardware}"
+    length = chosen.window_length or "the model's own number of"
+    return {
+        "model": chosen.model,
+        "windows": f"{chosen.windows} calibration and {chosen.evaluation_windows} evaluation "
+        f"windows of {length} tokens, batches of {chosen.batch_size}, {chosen.dtype}",
+        "machine": f"{hardware}, {os.cpu_count()} cores, threads: {chosen.threads}",
+        "versions": provenance.versions(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": provenance.commit(),
+    }
+
+
+def processor_name() -> str:
+    """The processor's name, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def report(number: int, cells: list[Cell], found: dict[str, dict], floor: dict) -> None:
     """Print a table's measurements, the engine's beside the others'."""
     print(f"\nTable {number}, {len(cells)} cells")
@@ -159,7 +188,7 @@ def main() -> None:
     options = {name: getattr(chosen, name) for name in ("device", "dtype", "batch_size", "memory")}
     types = architectures.layer_types(models.load(chosen.model)[0])
     print(f"{chosen.model} on {chosen.device}, {chosen.dtype}, {chosen.threads} threads")
-    everything = {}
+    everything = {"about": about(chosen)}
     for number in chosen.tables:
         cells = table(number, types)
         found = {

@@ -40,7 +40,7 @@ def decoder(model: nn.Module) -> nn.Module:
     """
     kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
     if kind not in SUPPORTED:
-        raise unknown("architecture", kind, SUPPORTED)
+        raise StadeError(f"{unknown('architecture', kind, SUPPORTED)}; {_lacking(model)}")
     body = getattr(model, "model", None)
     stack = getattr(body, "decoder", body)
     for place, name in ((model, "lm_head"), (stack, "layers"), (stack, "embed_tokens")):
@@ -50,6 +50,26 @@ def decoder(model: nn.Module) -> nn.Module:
                 "blocks and a head; load it with stade_nb.models.load"
             )
     return stack
+
+
+def _lacking(model: nn.Module) -> str:
+    """What a model of an unknown architecture would need to be supported."""
+    body = getattr(model, "model", None)
+    stack = getattr(getattr(body, "decoder", body), "layers", None)
+    if not isinstance(stack, nn.ModuleList) or not len(stack):
+        return (
+            f"{type(model).__name__} has no list of blocks at model.layers or model.decoder.layers"
+        )
+    found = set(linear_layers(stack[0]))
+    nearest = min((GATED, OPT), key=lambda known: len(known ^ found))
+    if found == nearest:
+        return (
+            "its blocks have the linear layers of a known one: with an entry in SUPPORTED "
+            "(stade_nb/architectures.py) and the tests of all architectures it would be supported"
+        )
+    return (
+        f"its blocks lack {sorted(nearest - found)} and have the unknown {sorted(found - nearest)}"
+    )
 
 
 def blocks(model: nn.Module) -> nn.ModuleList:
@@ -89,11 +109,16 @@ def block_names(model: nn.Module) -> list[str]:
 
 
 def chosen_types(model: nn.Module, layers: str | list[str] | tuple[str, ...]) -> list[str]:
-    """Table 2's choice of layers: "all", one layer type or several, in module order."""
+    """Table 2's choice of layers: "all", one layer type or several, in module order.
+
+    A layer type may go by its last part, "q_proj".
+    """
     known = layer_types(model)
     if layers == "all":
         return known
+    short = {name.rpartition(".")[2]: name for name in known}
     wanted = [layers] if isinstance(layers, str) else list(layers)
+    wanted = [short.get(name, name) for name in wanted]
     for name in wanted:
         if name not in known:
             raise unknown("layer type", name, ["all", *known])

@@ -149,3 +149,18 @@ def added_biases(hidden: int = HIDDEN, mlp: int = MLP) -> dict[str, float]:
     """
     weights = 4 * hidden**2 + 3 * hidden * mlp
     return {"weights": weights, "biases": 2 * hidden, "share": 2 * hidden / weights}
+
+
+def parameters_added(ran: pandas.DataFrame, pattern: str) -> pandas.DataFrame:
+    """What STADE's cells in `ran` say of Sec. 3.4's balance: a row for each model.
+
+    ran: records with zeros, sizes and added_bias by layer. Columns: model, weights (in the blocks'
+    linear layers), zeros, biases (added), share (of biases in weights). Nothing else was pruned.
+    """
+    chosen = ran[(ran["method"] == "stade") & (ran["pattern"] == pattern)]
+    counts = ["sizes", "zeros", "added_bias"]
+    found = chosen.drop_duplicates("model")[["model", *counts]].copy()
+    found[counts] = found[counts].map(lambda by_layer: sum(by_layer.values()))
+    found["share"] = found["added_bias"] / found["sizes"]
+    names = {"sizes": "weights", "added_bias": "biases"}
+    return found.rename(columns=names).reset_index(drop=True)

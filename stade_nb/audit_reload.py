@@ -10,21 +10,22 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from stade_nb import saving
+from stade_nb.perplexity import losses_of, perplexity
 
 
 @torch.no_grad()
 def reloaded(model: nn.Module, tokenizer: object, ids: Tensor) -> pandas.DataFrame:
     """Save a pruned `model`, whose biases Eq. 7 corrected, in two ways and load it again from each.
 
-    ids: (windows, tokens), to compare logits on. Rows: "plain" (`save_pretrained` with the model's
-    own configuration, which for Llama announces no biases) and "announced" (`saving.save`).
+    ids: (windows, tokens), to compare on. Rows: "not yet"; "plain" (`save_pretrained` with the
+    model's own configuration, which for Llama announces no biases); "announced" (`saving.save`).
     Columns: saved; biases, how many corrected layers have one after the reload; of, how many had
     one before; unexpected, stored tensors that the reload had no place for; difference, the
-    largest of any logit.
+    largest of any logit; perplexity on `ids`.
     """
     before = model(ids).logits
     corrected = {n for n, m in model.named_modules() if _has_bias(m)}
-    rows = []
+    rows = [("not yet", len(corrected), len(corrected), 0, 0.0, _perplexity(before, ids))]
     with tempfile.TemporaryDirectory() as folder:
         for name in ("plain", "announced"):
             path = Path(folder) / name
@@ -35,9 +36,16 @@ def reloaded(model: nn.Module, tokenizer: object, ids: Tensor) -> pandas.DataFra
                 saving.save(model, tokenizer, path)
             again, unexpected = _load(path, before.dtype)
             kept = {n for n, m in again.named_modules() if _has_bias(m)} & corrected
-            gap = float((again.eval()(ids).logits - before).abs().max())
-            rows.append((name, len(kept), len(corrected), unexpected, gap))
-    return pandas.DataFrame(rows, columns=["saved", "biases", "of", "unexpected", "difference"])
+            after = again.to(before.device).eval()(ids).logits
+            gap = float((after - before).abs().max())
+            of = len(corrected)
+            rows.append((name, len(kept), of, unexpected, gap, _perplexity(after, ids)))
+    columns = ["saved", "biases", "of", "unexpected", "difference", "perplexity"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def _perplexity(logits: Tensor, ids: Tensor) -> float:
+    return perplexity(losses_of(logits, ids))
 
 
 def _has_bias(module: nn.Module) -> bool:

@@ -39,6 +39,11 @@ class Cell:
         """Whether the cell looks at data before it is evaluated."""
         return self.method != "dense" and bool(methods.METHODS[self.method].needs)
 
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether another seed could give another result."""
+        return self.needs_calibration or self.method == "random"
+
     def __str__(self) -> str:
         where = "" if self.layers == "all" else f" on {self.layers}"
         return f"{self.method} {self.pattern}{where}"

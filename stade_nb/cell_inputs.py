@@ -15,12 +15,13 @@ from stade_nb.perplexity import perplexity
 
 @dataclass(frozen=True)
 class Inputs:
-    """A model with its token windows, and for each cell the fields of its record.
+    """A model with its tokenizer and token windows, and for each cell the fields of its record.
 
     calibration_ids: (windows, tokens) by seed. about: what every record says besides.
     """
 
     model: nn.Module
+    tokenizer: object
     calibration_ids: dict[int, Tensor]
     evaluation_ids: Tensor
     keys: list[dict]
@@ -73,7 +74,7 @@ def prepare(
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     keys = [key_fields(cell, model, calibration_ids, constants) for cell in cells]
-    return Inputs(model, calibration_ids, evaluation_ids, keys, about)
+    return Inputs(model, tokenizer, calibration_ids, evaluation_ids, keys, about)
 
 
 def key_fields(
@@ -93,7 +94,7 @@ def key_fields(
         "pattern": cell.pattern,
         "layers": "all" if types == architectures.layer_types(model) else types,
         "scope": cell.scope,
-        "seed": cell.seed if cell.needs_calibration or cell.method == "random" else 0,
+        "seed": cell.seed if cell.depends_on_seed else 0,
         "calibration": None if ids is None else records.digest_of_ids(ids),
     }
 

@@ -127,13 +127,28 @@ def _is_stored(source: str | Path) -> bool:
     return Path(source).suffix == ".npy"
 
 
-def _stored(path: Path, windows: int | None, length: int) -> Tensor:
+def stored_shape(path: str | Path) -> tuple[int, int]:
+    """How many windows a .npy file holds, and of how many tokens."""
+    ids = _array(Path(path))
+    if ids.ndim != 2:
+        raise StadeError(
+            f"{str(path)!r} holds an array of shape {ids.shape}: expected token ids, "
+            "(windows, tokens)"
+        )
+    return ids.shape
+
+
+def _array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise StadeError(f"no file {str(path)!r}: expected a .npy file of ids, (windows, tokens)")
     try:
-        ids = np.load(path, allow_pickle=False)
+        return np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise StadeError(f"{str(path)!r} is no .npy file of numbers: {error}") from error
+
+
+def _stored(path: Path, windows: int | None, length: int) -> Tensor:
+    ids = _array(path)
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer) or ids.shape[1] != length:
         raise StadeError(
             f"{str(path)!r} holds {ids.dtype} of shape {ids.shape}: expected integer token ids, "

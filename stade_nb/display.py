@@ -16,6 +16,11 @@ def written(value: object) -> str:
     return "−" + text[1:] if text.startswith("-") and isinstance(value, int | float) else text
 
 
+def latex(formula: object) -> str:
+    """A format for `table`: LaTeX that is set as an equation, on a page and in a notebook."""
+    return rf"\({formula}\)" if formula else ""
+
+
 def _by(form: Format | None) -> Callable[[object], str]:
     if form is None:
         return written
@@ -29,19 +34,22 @@ def table(
     formats: Mapping[str, Format] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> HTML:
-    """`frame` as a table without its index.
+    """`frame` as a table without its index; where a cell is narrow, lines break before a ±.
 
-    formats: per column a format string or function; other values as `written` has them. names:
-    headings to show instead of column names.
+    formats: per column a format string or function; other values as `written` has them; `latex`
+    sets equations. names: headings to show instead of column names.
     """
     formats = formats or {}
+    # The class by which the book's pages find text with equations outside their own.
+    classes = "mathjax_process" if latex in formats.values() else None
     shown = pandas.DataFrame(
         {
             (names or {}).get(column, column): [
-                _by(formats.get(column))(value) for value in frame[column].tolist()
+                _by(formats.get(column))(value).replace("± ", "±\N{NO-BREAK SPACE}")
+                for value in frame[column].tolist()
             ]
             for column in frame.columns
         }
     )
     with pandas.option_context("display.max_colwidth", None):
-        return HTML(shown.to_html(index=False, border=0, justify="left"))
+        return HTML(shown.to_html(index=False, border=0, justify="left", classes=classes))

@@ -28,6 +28,8 @@ METHOD_STYLE = {
     "sparsegpt": (SKY, "P"),
     "sparsegpt_without_update": (BLACK, "X"),
     "wanda_with_bias": (SKY, "*"),
+    "std_without_correction": (VERMILION, "<"),
+    "std_without_bias": (YELLOW, ">"),
 }
 SERIES = [(BLUE, "o"), (VERMILION, "v"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "D"), (BLACK, "X")]
 WIDTH = 7.4  # inches, the width of a page's text
@@ -151,14 +153,20 @@ def loss_curves(curves: pandas.DataFrame, baseline: float) -> Figure:
 
 
 def _scatter(axes, rows: pandas.DataFrame, models: list[str], methods: list[str]) -> None:
-    """Relative perplexity for each model, one marker for each method, side by side."""
+    """Relative perplexity for each model, one marker for each method, side by side.
+
+    Where there are several seeds, their mean and standard deviation.
+    """
     for number, method in enumerate(methods):
         shift = 0.5 * ((number + 0.5) / len(methods) - 0.5)
-        found = rows[rows["method"] == method].set_index("model")["relative"]
-        at = [index + shift for index, model in enumerate(models) if model in found.index]
+        found = rows[rows["method"] == method].groupby("model")["relative"].agg(["mean", "std"])
+        found = found.reindex([model for model in models if model in found.index])
+        at = [models.index(model) + shift for model in found.index]
         colour, marker = METHOD_STYLE[method]
-        values = [found[model] for model in models if model in found.index]
-        axes.plot(at, values, marker, color=colour, label=METHODS[method].title)
+        axes.errorbar(
+            at, found["mean"], found["std"].fillna(0), fmt=marker, color=colour, capsize=2,
+            label=METHODS[method].title,
+        )  # fmt: skip
     axes.axhline(1, color=BLACK, linewidth=1, linestyle=":")
     axes.set(yscale="log", xticks=range(len(models)), xlim=(-0.6, len(models) - 0.4))
     axes.set_xticklabels(models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
@@ -171,7 +179,8 @@ def relative_perplexity(
 ) -> Figure:
     """Perplexity over that of the unpruned model: our models above, the paper's below.
 
-    ours, printed: columns model, method, pattern, relative. patterns: pattern -> heading.
+    ours, printed: columns model, method, pattern, relative; a row for each calibration seed.
+    patterns: pattern -> heading.
     """
     figure, grid = _axes(6.4, rows=2, columns=len(patterns), sharey="row", squeeze=False)
     methods = [m for m in METHOD_STYLE if m in set(ours["method"])]
@@ -186,7 +195,9 @@ def relative_perplexity(
                 axes.text(0.5, 0.5, "not in the paper", transform=axes.transAxes, ha="center")
             axes.set_title(f"{heading}, {whose}", fontsize=9)
         panels[0].set_ylabel("perplexity / dense")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    columns = len(methods) if len(methods) < 5 else 3  # more do not fit side by side
+    explained = grid[0, 0].get_legend_handles_labels()
+    figure.legend(*explained, loc="outside upper center", ncols=columns)
     return figure
 
 

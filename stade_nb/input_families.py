@@ -124,7 +124,8 @@ def relu(mean: Tensor, covariance: Tensor) -> Inputs:
     density = (-exponent).exp() * safe / (2 * math.pi)
     both = (row * column + r) * _both_positive(row, column, torch.where(off, r, 0))
     product = both + edge + edge.T + density
-    single = (a.square() + 1) * _cdf(a) + a * _pdf(a)
+    # Far below zero the two terms cancel to noise of either sign; a variance is never negative.
+    single = torch.maximum((a.square() + 1) * _cdf(a) + a * _pdf(a), (first / std).square())
     second = torch.where(off, product, single.diag()) * torch.outer(std, std)
     covariance = torch.addr(second, first, first, alpha=-1)
     return Inputs(

@@ -12,7 +12,7 @@ from stade_nb.verdicts import FAILS, HOLDS, UNDECIDED
 
 def decide() -> Iterator[Decided]:
     """Secs. 4.1–4.5 against Tables 2–6 as printed."""
-    yield from _of_table2()
+    yield from of_table2()
     for claim in ("best-without-update", "unstructured-equal", "nm-bias-better"):
         number = 3 if claim == "best-without-update" else 5
         made = [c for c in paper.TEXT_CLAIMS[number] if c.id == claim]
@@ -41,7 +41,8 @@ def decide() -> Iterator[Decided]:
         )
 
 
-def _of_table2() -> Iterator[Decided]:
+def of_table2() -> Iterator[Decided]:
+    """Sec. 4.1 against Table 2 as printed."""
     both = audit_tables.layers()
     for claim, where, metric in (
         ("std-better-uncentred", "not centered", "STD"),

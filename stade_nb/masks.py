@@ -72,17 +72,21 @@ def parse_pattern(pattern: str | float | Pattern) -> Pattern:
     raise StadeError(f"pattern {pattern!r}: expected a share such as '0.5' or '50%', or N:M: '2:4'")
 
 
-def unstructured(score: Tensor, sparsity: float, scope: str = "row", layer: str = "") -> Tensor:
+def unstructured(
+    score: Tensor, sparsity: float, scope: str = "row", layer: str = "", extra: int = 0
+) -> Tensor:
     """Section 4: prune exactly int(n * sparsity) lowest scores, n weights competing.
 
     score: (out, in). scope: "row" (n = in_features, each output row by itself) or "layer"
-    (n = out * in). Returns (out, in), True = pruned.
+    (n = out * in). extra: this many more for each row, by the same competition, as far as there are
+    weights left. Returns (out, in), True = pruned.
     """
     check_scope(scope)
     share = Pattern(sparsity).sparsity
     _check(score, layer)
-    competing = score if scope == "row" else score.reshape(1, -1)
-    return lowest(competing, int(competing.shape[1] * share)).view(score.shape)
+    competing, rows = (score, 1) if scope == "row" else (score.reshape(1, -1), len(score))
+    count = int(competing.shape[1] * share) + extra * rows
+    return lowest(competing, count).view(score.shape)
 
 
 def unstructured_block(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
@@ -107,20 +111,36 @@ def n_of_m(score: Tensor, n: int, m: int, layer: str = "") -> Tensor:
 
 
 def select(
-    score: Tensor, pattern: str | float | Pattern, scope: str = "row", layer: str = ""
+    score: Tensor,
+    pattern: str | float | Pattern,
+    scope: str = "row",
+    layer: str = "",
+    extra: int = 0,
 ) -> Tensor:
-    """The mask of `pattern` for `score`, (out, in); `scope` matters to unstructured ones only."""
+    """The mask of `pattern` for `score`, (out, in); see `unstructured` for `scope` and `extra`."""
     pattern = parse_pattern(pattern)
     check_scope(scope)
+    if extra:
+        check_extra(pattern)
     if pattern.n is not None and pattern.m is not None:
         return n_of_m(score, pattern.n, pattern.m, layer)
-    return unstructured(score, pattern.sparsity, scope, layer)
+    return unstructured(score, pattern.sparsity, scope, layer, extra)
 
 
 def check_scope(scope: str) -> None:
     """StadeError where nobody knows who competes in `scope`."""
     if scope not in SCOPES:
         raise unknown("scope", scope, SCOPES)
+
+
+def check_extra(pattern: Pattern) -> None:
+    """StadeError where a pattern has no place for Sec. 3.4's extra weight for each added bias."""
+    if pattern.m is not None:
+        raise StadeError(
+            f"pattern {pattern} with one more weight pruned for each added bias: a group of an N:M "
+            "format stores M - N values whatever they are, so that one more zero saves nothing; "
+            "choose a share such as 0.5, or do not count biases"
+        )
 
 
 def check_groups(columns: int, pattern: Pattern, layer: str = "") -> None:

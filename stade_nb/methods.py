@@ -71,6 +71,7 @@ _ROWS = (
         "without_bias_as_printed",
         STADE,
     ),
+    Method("std_without_bias", "STD (w/o bias) metric", "without_bias", "without_bias", STADE),
     Method("sparsegpt", "SparseGPT", "sparsegpt", "sparsegpt", SPARSEGPT, updates_weights=True),
     Method(
         "sparsegpt_without_update", "SparseGPT (w/o update)", "sparsegpt", "sparsegpt", SPARSEGPT
@@ -82,6 +83,13 @@ _ROWS = (
         "wanda",
         "Wanda's mask with this paper's Eq. 7",
         BOTH,
+    ),
+    Method(
+        "std_without_correction",
+        "STD without correction",
+        "std",
+        "std",
+        "Eq. 11's mask without the bias of Eq. 7 that it is derived with",
     ),
 )
 METHODS = {row.name: row for row in _ROWS}
@@ -132,12 +140,15 @@ def prune_layer(
     scope: str = "row",
     generator: torch.Generator | None = None,
     layer: str = "",
+    count_biases: bool = False,
 ) -> LayerResult:
     """Table 1: one layer pruned by `method`; new tensors in the input's dtype, nothing in place.
 
     moments: of the layer's inputs, as the method needs them. centred: whether the input counts as
     centred. scope: who competes for a share, see masks.unstructured; SparseGPT has its own rule.
-    generator: for "random". layer: a name for error messages.
+    generator: for "random". layer: a name for error messages. count_biases: where Eq. 7 adds a bias
+    to a layer that had none, prune one more weight for each of its values, so that the layer has
+    as many parameters as without them (Sec. 3.4); for a share only, see `masks.check_extra`.
     """
     chosen, pattern = _method(method), masks.parse_pattern(pattern)
     masks.check_scope(scope)
@@ -158,7 +169,8 @@ def prune_layer(
             weight, hessian, pattern, update=chosen.updates_weights, layer=layer
         )
     else:
-        pruned = masks.select(score(weight, moments, generator), pattern, scope, layer)
+        extra = int(count_biases and bias is None and chosen.corrects(centred))
+        pruned = masks.select(score(weight, moments, generator), pattern, scope, layer, extra)
         kept = weight.masked_fill(pruned, 0)
     if chosen.corrects(centred):
         bias = corrected(bias, weight, pruned, moments.mean)

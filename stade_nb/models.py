@@ -1,20 +1,22 @@
 """Causal language models by name: embedded ones, local folders and hub ids."""
 
 import hashlib
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from stade_nb import architectures
 from stade_nb.errors import StadeError, unknown
 from stade_nb.saving import can_store_biases, quiet, save
 
 __all__ = [
+    "architecture",
     "can_store_biases",
     "check_device",
     "check_dtype",
@@ -91,6 +93,31 @@ def _folders_beside(folder: Path) -> list[str]:
     return sorted(str(path) for path in parent.glob("*") if path.is_dir())
 
 
+def architecture(name: str, cache_dir: str | None = None) -> str:
+    """The `model_type` of an embedded model, a local folder or a hub id: "llama", "opt".
+
+    Only the configuration is read. StadeError as `load` has it.
+    """
+    where = locate(name)
+    with _reading(name):
+        return AutoConfig.from_pretrained(where, cache_dir=cache_dir).model_type
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """What goes wrong inside, when files are missing or not what they should be, is explained."""
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StadeError(
+            f"cannot load {name!r}: {first}\nCheck the spelling; accept the licence and log in "
+            "(hf auth login) where the model is gated; without network, download it elsewhere and "
+            "give the folder, or cache_dir, instead. Embedded models need no network: "
+            + (", ".join(embedded_models()) or "none is present")
+        ) from error
+
+
 def load(
     name: str,
     device: str | torch.device = "cpu",
@@ -104,21 +131,12 @@ def load(
     """
     device, dtype, where = check_device(device), check_dtype(dtype), locate(name)
     options = {"cache_dir": cache_dir}
-    try:
-        # Reading a local folder takes no time worth a progress bar; a download does.
-        with quiet() if Path(where).is_dir() else nullcontext():
-            tokenizer = AutoTokenizer.from_pretrained(where, **options)
-            model, report = AutoModelForCausalLM.from_pretrained(
-                where, dtype=dtype, output_loading_info=True, **options
-            )
-    except (OSError, ValueError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StadeError(
-            f"cannot load {name!r}: {first}\nCheck the spelling; accept the licence and log in "
-            "(hf auth login) where the model is gated; without network, download it elsewhere and "
-            "give the folder, or cache_dir, instead. Embedded models need no network: "
-            + (", ".join(embedded_models()) or "none is present")
-        ) from error
+    # Reading a local folder takes no time worth a progress bar; a download does.
+    with _reading(name), quiet() if Path(where).is_dir() else nullcontext():
+        tokenizer = AutoTokenizer.from_pretrained(where, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            where, dtype=dtype, output_loading_info=True, **options
+        )
     architectures.blocks(model)
     _check_complete(name, report)
     return model.to(device).eval().requires_grad_(False), tokenizer

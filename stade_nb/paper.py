@@ -17,37 +17,88 @@ FOLDER = Path(__file__).resolve().parents[1] / "data" / "paper"
 _NAMES = {"Dense": DENSE, **{method.title: name for name, method in METHODS.items()}}
 
 
+# The models of Tables 2-6, and the names that the hub has for them.
+MODELS = {
+    "llama-7b": ("huggyllama/llama-7b",),
+    "llama-2-7b": ("meta-llama/Llama-2-7b-hf",),
+    "llama-2-13b": ("meta-llama/Llama-2-13b-hf",),
+    "llama-3-8b": ("meta-llama/Meta-Llama-3-8B",),
+    "llama-3.1-8b": ("meta-llama/Llama-3.1-8B", "meta-llama/Meta-Llama-3.1-8B"),
+    "llama-3.2-1b": ("meta-llama/Llama-3.2-1B",),
+    "llama-3.2-3b": ("meta-llama/Llama-3.2-3B",),
+    "opt-125m": ("facebook/opt-125m",),
+    "opt-350m": ("facebook/opt-350m",),
+    "opt-1.3b": ("facebook/opt-1.3b",),
+    "opt-2.7b": ("facebook/opt-2.7b",),
+}
+
+
 class Claim(NamedTuple):
-    """`below` has a lower perplexity than `above`, or the two are comparable, at `patterns`."""
+    """`below` has a lower perplexity than `above`, or the two are comparable, at `patterns`.
+
+    family: of the models that it speaks of ("opt", "llama"), "" for any. majority: said of the
+    models and patterns taken together, not of each.
+    """
 
     id: str
     below: str
     above: str
     patterns: tuple[str, ...]
     comparable: bool = False
+    family: str = ""
+    majority: bool = False
 
     @property
     def words(self) -> str:
         return f"{title(self.below)} {'≈' if self.comparable else '<'} {title(self.above)}"
 
 
-# What the text of Secs. 4.2 and 4.3 says, and one consequence of Eq. 9 that it does not draw.
+_ALL = ("0.5", "2:4", "4:8")
+# What the abstract and Secs. 4.2, 4.3, 4.5 and 6 say of what Tables 3, 5 and 6 show or would show
+# of other models, and two consequences of Eq. 9: without a bias its metric is Wanda's, on the
+# layers that STADE treats so, and on all.
 TEXT_CLAIMS = {
     3: (
-        Claim("best-without-update", "stade", "wanda", ("0.5", "2:4", "4:8")),
-        Claim("best-without-update", "stade", "magnitude", ("0.5", "2:4", "4:8")),
+        Claim("best-without-update", "stade", "wanda", _ALL),
+        Claim("best-without-update", "stade", "magnitude", _ALL),
+        Claim("opt-alike", "stade", "wanda", _ALL, family="opt"),
+        Claim("opt-alike", "stade", "magnitude", _ALL, family="opt"),
+        Claim("two-metrics-help", "stade", "wanda", _ALL),
+        Claim("two-metrics-help", "stade", "std", _ALL),
+        Claim("more-general", "stade", "wanda", _ALL, majority=True),
     ),
     5: (
         Claim("unstructured-equal", "stade", "stade_without_bias", ("0.5",), comparable=True),
         Claim("nm-bias-better", "stade", "stade_without_bias", ("2:4", "4:8")),
     ),
-}
-WANDA_IS_EQ9 = Claim("wanda-is-eq9", "stade_without_bias", "wanda", ("0.5", "2:4", "4:8"), True)
+    6: (
+        *(
+            Claim("sparsegpt-best", "sparsegpt", other, _ALL)
+            for other in (
+                "stade", "stade_without_bias", "wanda", "magnitude", "sparsegpt_without_update",
+            )
+        ),
+        Claim("update-essential", "stade", "sparsegpt_without_update", _ALL),
+    ),
+}  # fmt: skip
+WANDA_IS_EQ9 = Claim("wanda-is-eq9", "stade_without_bias", "wanda", _ALL, True)
+EQ9_EVERYWHERE = Claim("eq9-everywhere", "std_without_bias", "wanda", _ALL, True)
 
 
 def title(method: str) -> str:
     """The paper's name of a method."""
     return "Dense" if method == DENSE else METHODS[method].title
+
+
+def model_of(name: str) -> str | None:
+    """Which of the paper's models `name` is: a hub id, or a local folder named as one; or None."""
+    folder = Path(name).expanduser()
+    found = folder.resolve().name if folder.is_dir() else name
+    for model, ids in MODELS.items():
+        known = [model, *(i.rpartition("/")[2] for i in ids)] if folder.is_dir() else ids
+        if found.lower() in (each.lower() for each in known):
+            return model
+    return None
 
 
 @cache
@@ -87,10 +138,18 @@ def with_relative(frame: pandas.DataFrame) -> pandas.DataFrame:
     return frame.assign(relative=frame["perplexity"] / frame["model"].map(dense))
 
 
-def printed_gaps(number: int, below: str, above: str, pattern: str) -> list[float]:
-    """log(perplexity of `below` / perplexity of `above`) of each model that a table prints."""
+def printed_gaps(
+    number: int, below: str, above: str, pattern: str, family: str = ""
+) -> list[float]:
+    """log(perplexity of `below` / perplexity of `above`) of each model that a table prints.
+
+    family: "opt" or "llama" takes those models only. Empty where one of the methods is missing.
+    """
     rows = table(number).query("pattern == @pattern")
+    rows = rows[rows["model"].str.startswith(family)]
     wide = rows.pivot(index="model", columns="method", values="perplexity")
+    if not {below, above} <= set(wide.columns):
+        return []
     return [math.log(ratio) for ratio in wide[below] / wide[above]]
 
 
@@ -98,6 +157,15 @@ def printed_counts(number: int, below: str, above: str, pattern: str) -> tuple[i
     """In how many of a table's models `below` is printed lower than, equal to, above `above`."""
     gaps = printed_gaps(number, below, above, pattern)
     return sum(g < 0 for g in gaps), sum(g == 0 for g in gaps), sum(g > 0 for g in gaps)
+
+
+def against_others(
+    number: int, method: str, methods: list[str], patterns: list[str]
+) -> list[Claim]:
+    """`method` below each of the other `methods` that a table prints, in their order."""
+    known = set(table(number)["method"])
+    others = [other for other in methods if other != method and other in known]
+    return [Claim(f"table{number}-tally", method, other, tuple(patterns)) for other in others]
 
 
 def printed_orders(number: int, methods: list[str], patterns: list[str]) -> list[Claim]:

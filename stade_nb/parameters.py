@@ -83,12 +83,15 @@ def one_of(*options: str) -> Rule:
     return Rule("one of " + ", ".join(options), accept)
 
 
-def several(rule: Rule) -> Rule:
-    """A list without repeats. One value is a list of one; a string is split at its commas."""
+def several(rule: Rule, read: Callable[[str], Any] = str.strip) -> Rule:
+    """A list without repeats. One value is a list of one; a string is split at its commas.
+
+    read: what makes an item out of each of the string's parts, `int` for whole numbers.
+    """
 
     def accept(value):
         if isinstance(value, str):
-            value = [item.strip() for item in value.split(",")]
+            value = [read(item) for item in value.split(",")]
         items = [rule.accept(item) for item in (value if isinstance(value, list) else [value])]
         _need(bool(items), "the list is empty")
         _need(len(set(items)) == len(items), "something is named twice")
@@ -114,7 +117,24 @@ def _pattern(value):
     return str(parse_pattern(value))
 
 
+def or_auto(rule: Rule) -> Rule:
+    """What `rule` accepts, or "auto"."""
+    return Rule(
+        f"{rule.expected}, or 'auto'",
+        lambda value: value if value == "auto" else rule.accept(value),
+    )
+
+
 PATTERN = Rule("a sparsity such as 0.5 or an N:M pattern such as '2:4'", _pattern)
+
+
+def _share(value):
+    pattern = parse_pattern(value)
+    _need(pattern.m is None and pattern.sparsity > 0)
+    return str(pattern)
+
+
+SHARE = Rule("a sparsity such as 0.5, above 0 and at most 1", _share)
 
 _TABLE = {
     "models": several(text("'embedded', an embedded model, a local folder or a hub id")),
@@ -126,7 +146,7 @@ _TABLE = {
     "windows": whole(1, 1_000_000),
     "evaluation_windows": or_none(whole(2, 1_000_000), "for all that the text has"),
     "window_length": or_none(whole(2, 1_000_000), "for the model's own, at most 2048"),
-    "seed": whole(0, 2**31 - 1),
+    "seeds": several(whole(0, 2**31 - 1), read=int),
     "device": text("'cpu', 'cuda', 'cuda:1' or 'auto'"),
     "dtype": one_of("float32", "float16", "bfloat16"),
     "batch_size": whole(1, 4096),
@@ -134,6 +154,7 @@ _TABLE = {
 }
 # A name means the same in every notebook that has it, unless its schema says otherwise.
 _KNOWN = _TABLE | {
+    "seed": whole(0, 2**31 - 1),
     "inputs": whole(2, 512),
     "outputs": whole(1, 512),
     "layers": whole(1, 1_000_000),
@@ -143,7 +164,14 @@ _KNOWN = _TABLE | {
     "repetitions": whole(100, 10**8),
     "tokens": whole(10, 10**8),
     "correlation": number(0, 0.99),
+    "example": text("an embedded model, a local folder or a hub id"),
+    "sparsities": several(SHARE),
+    "correlations": several(number(0, 0.99)),
     "sample_tokens": whole(1, 500),
+    "tasks": several(text("'embedded', 'official' or a task, such as 'arc_easy'")),
+    "tasks_dir": or_none(text("a folder with <task>/<split>.jsonl"), "for the hub"),
+    "limit": or_none(whole(2, 1_000_000), "for all questions"),
+    "requests_at_once": or_auto(whole(1, 4096)),
     "prompt": text("the beginning of a sentence"),
 }
 
@@ -153,17 +181,39 @@ def _schema(names: str, **others: Rule) -> dict[str, Rule]:
     return {name: _KNOWN[name] for name in names.split()} | others
 
 
+_LAYER_TYPES = _schema(
+    "models sparsities calibration evaluation windows evaluation_windows window_length seeds "
+    "device dtype batch_size results_dir"
+)
 SCHEMAS: dict[str, dict[str, Rule]] = {
     "problem": _schema("inputs outputs mean_range std_range samples seed device"),
     "wanda": _schema("inputs outputs layers std_range repetitions seed device"),
     "bias": _schema("inputs outputs layers mean_range std_range samples seed device"),
     "stade": _schema(
-        "inputs outputs tokens mean_range std_range correlation seed device",
+        "inputs outputs tokens mean_range std_range correlation patterns models calibration "
+        "windows window_length seed device dtype batch_size",
         inputs=whole(4, 4096),
         outputs=whole(1, 4096),
     ),
+    "many_weights": _schema(
+        "inputs outputs layers mean_range std_range correlations patterns samples seed device",
+        inputs=whole(2, 64),
+    ),
+    "figure1_layers": _LAYER_TYPES,
+    "table2_layer_types": _LAYER_TYPES,
     "table3_perplexity": _TABLE,
+    "table4_zero_shot": _schema(
+        "models methods patterns tasks tasks_dir limit calibration evaluation windows "
+        "evaluation_windows window_length seeds device dtype batch_size requests_at_once "
+        "results_dir"
+    ),
     "table5_without_bias": _TABLE,
+    "table6_weight_update": _TABLE,
+    "audit": _schema(
+        "models patterns example sparsities calibration evaluation windows evaluation_windows "
+        "window_length seeds device dtype batch_size results_dir",
+    ),
+    "scorecard": _schema("seed"),
     "embedded_models": _schema("models sample_tokens prompt device"),
 }
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}

@@ -35,17 +35,19 @@ def prune_model(
     seed: int = 0,
     batch_size: int = 8,
     progress: bool = False,
+    count_biases: bool = False,
 ) -> dict[str, LayerReport]:
     """Section 4's procedure, after Wanda: prune `model` in place, one block after the other.
 
     A block's statistics come from one pass of all windows through that block, still unpruned,
     behind the blocks already pruned. calibration_ids: (windows, tokens), or None for a method that
     looks at weights only. layers: "all", a layer type or several. seed: for the method "random".
+    count_biases: prune one more weight for each bias that is added, see `methods.prune_layer`.
     Returns a report for each pruned layer by its full name, in module order. StadeError, and
     nothing pruned, where method, pattern, layers and windows do not fit the model.
     """
     chosen, pattern = methods.method(method), masks.parse_pattern(pattern)
-    check(model, calibration_ids, method, pattern, layers, scope)
+    check(model, calibration_ids, method, pattern, layers, scope, count_biases)
     stack, names = architectures.blocks(model), architectures.block_names(model)
     types = architectures.chosen_types(model, layers)
     reports = {}
@@ -58,7 +60,8 @@ def prune_model(
             with gathering(block, types, name, chosen.needs) as statistics:
                 for hidden in batches:
                     architectures.run_block(block, hidden, arguments[hidden.shape][index])
-            results = block_results(block, types, name, statistics, method, pattern, scope, seed)
+            how = method, pattern, scope, seed, count_biases
+            results = block_results(block, types, name, statistics, *how)
             for layer, full, result in results:
                 reports[full] = replace(layer, result)
             # In place, batch by batch: two copies of all hidden states would be the peak of memory.
@@ -74,10 +77,13 @@ def check(
     pattern: str | float | Pattern,
     layers: str | list[str] | tuple[str, ...] = "all",
     scope: str = "row",
+    count_biases: bool = False,
 ) -> None:
     """StadeError where `prune_model` could not do what these arguments ask of it."""
     chosen, pattern = methods.method(method), masks.parse_pattern(pattern)
     masks.check_scope(scope)
+    if count_biases:
+        masks.check_extra(pattern)
     types = architectures.chosen_types(model, layers)
     for name, block in zip(
         architectures.block_names(model), architectures.blocks(model), strict=True
@@ -157,6 +163,7 @@ def block_results(
     pattern: str | float | Pattern,
     scope: str,
     seed: int,
+    count_biases: bool = False,
 ) -> Iterator[tuple[nn.Linear, str, methods.LayerResult]]:
     """Each of the block's layers of `types`, its full name and what pruning makes of it.
 
@@ -174,6 +181,7 @@ def block_results(
             scope=scope,
             generator=generator_of(seed, full),
             layer=full,
+            count_biases=count_biases,
         )
         yield layer, full, result
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-from stade_nb import architectures
+from stade_nb import architectures, methods
 from stade_nb.errors import StadeError
 
 # The switches by which configurations give biases to linear layers that usually have none.
@@ -30,6 +30,20 @@ def biases_that_can_be_stored(model: nn.Module) -> set[str]:
 def can_store_biases(model: nn.Module, layers: str | list[str] | tuple[str, ...] = "all") -> bool:
     """Whether `save` can keep a corrected bias on every layer of `layers`, "all" or layer types."""
     return set(architectures.chosen_types(model, layers)) <= biases_that_can_be_stored(model)
+
+
+def check_biases(
+    model: nn.Module, method: str, layers: str | list[str] | tuple[str, ...] = "all"
+) -> None:
+    """StadeError where `save` could not keep the biases that pruning `layers` by `method` adds."""
+    corrects, first = methods.method(method).corrects, architectures.blocks(model)[0]
+    added = {
+        layer_type
+        for layer_type in architectures.chosen_types(model, layers)
+        if corrects(architectures.is_centred(layer_type))
+        and first.get_submodule(layer_type).bias is None
+    }
+    _check_storable(model, added)
 
 
 def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
@@ -67,14 +81,18 @@ def _unannounced(model: nn.Module) -> set[str]:
         for layer_type, layer in architectures.linear_layers(block).items():
             if layer.bias is not None and expected[layer_type].bias is None:
                 missing.add(layer_type)
-    lost = sorted(missing - biases_that_can_be_stored(model)) if missing else []
+    _check_storable(model, missing)
+    return missing
+
+
+def _check_storable(model: nn.Module, added: set[str]) -> None:
+    lost = sorted(added - biases_that_can_be_stored(model)) if added else []
     if lost:
         raise StadeError(
             f"{type(model).__name__} has no way to store the corrected biases of "
             f"{', '.join(lost)}: a reload would drop them. Evaluate the model in memory, or prune "
             "with a method that adds no bias (wanda, stade_without_bias)"
         )
-    return missing
 
 
 def _with_biases(config: object) -> object:

@@ -32,7 +32,7 @@ def recipe(cell: Cell, types: Sequence[str]) -> tuple:
         centred = architectures.is_centred(layer_type)
         metric = chosen.centred if centred else chosen.uncentred
         steps.append((layer_type, metric, chosen.corrects(centred)))
-    seed = cell.seed if cell.needs_calibration or cell.method == "random" else None
+    seed = cell.seed if cell.depends_on_seed else None
     scope = cell.scope if masks.parse_pattern(cell.pattern).m is None else None
     return (*steps, chosen.updates_weights, chosen.needs, cell.pattern, scope, seed)
 

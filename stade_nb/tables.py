@@ -1,21 +1,46 @@
 """Tables of perplexities: the cells that one takes, and what is shown of them."""
 
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pandas
 
-from stade_nb import model_cards, paper
-from stade_nb.cells import DENSE, Cell, Corpus, run_cells
+from stade_nb import model_cards, models, paper
+from stade_nb.cell import DENSE, Cell, Corpus
 from stade_nb.masks import parse_pattern
-from stade_nb.paper import Claim
+from stade_nb.methods import METHODS
 from stade_nb.profiles import ROOT
+from stade_nb.sweep import run_sweep
 
 
-def cells(methods: list[str], patterns: list[str], magnitude_scope: str, seed: int) -> list[Cell]:
-    """Dense first, then every method at every pattern.
+class OverSeeds(NamedTuple):
+    """Mean and standard deviation (n − 1) of a number over calibration seeds, two or more."""
+
+    mean: float
+    std: float
+
+    def __format__(self, form: str) -> str:
+        return f"{self.mean:{form}} ± {self.std:{form}}"
+
+
+def over_seeds(numbers: Sequence[float]) -> OverSeeds | float:
+    """What the calibration seeds give, or the number itself where there is only one."""
+    if len(numbers) == 1:
+        return numbers[0]
+    return OverSeeds(statistics.fmean(numbers), statistics.stdev(numbers))
+
+
+def cells(
+    methods: list[str], patterns: list[str], magnitude_scope: str, seeds: list[int]
+) -> list[Cell]:
+    """Dense first, then every method at every pattern with every seed.
 
     magnitude_scope: whether a share of the weights is taken from the whole "layer" or from each
-    "row" by magnitude; the other metrics compare within rows, N:M within groups.
+    "row" by magnitude; the other metrics compare within rows, N:M within groups. A method to which
+    the seed means nothing has one cell.
     """
 
     def scope(method: str, pattern: str) -> str:
@@ -26,24 +51,31 @@ def cells(methods: list[str], patterns: list[str], magnitude_scope: str, seed: i
         Cell(method, pattern, scope=scope(method, pattern), seed=seed)
         for pattern in patterns
         for method in methods
+        for seed in seeds
     ]
-    return [DENSE, *pruned]
+    once = {cell: cell if cell.depends_on_seed else replace(cell, seed=0) for cell in pruned}
+    return [DENSE, *dict.fromkeys(once.values())]
 
 
-def run(p: SimpleNamespace) -> pandas.DataFrame:
+def run(p: SimpleNamespace, asked: Sequence[Cell] | None = None) -> pandas.DataFrame:
     """All cells of a table on all its models, computed or read from the records in `results_dir`.
 
     p: the notebook's checked parameters. A relative `results_dir` begins at the project's root.
-    Returns a row for each cell: what `run_cells` returns, with method and pattern "dense" for the
-    unpruned model, models by their `labels`, and the column of `paper.with_relative`.
+    asked: the cells, `DENSE` among them; those of `cells` for `p` if None.
+    Returns a row for each cell, so one for each calibration seed: what `run_sweep` returns, with
+    method and pattern "dense" for the unpruned model, models by their `labels`, family (the
+    architecture, such as "opt"), paper_model (see `paper.model_of`), and the column of
+    `paper.with_relative`.
     """
+    if asked is None:
+        asked = cells(p.methods, p.patterns, p.magnitude_scope, p.seeds)
     calibration = Corpus(p.calibration, p.windows, p.window_length)
     evaluation = Corpus(p.evaluation, p.evaluation_windows, p.window_length)
     rows = []
     for name, label in labels(model_cards.names(p.models)).items():
-        found = run_cells(
+        found = run_sweep(
             name,
-            cells(p.methods, p.patterns, p.magnitude_scope, p.seed),
+            asked,
             calibration,
             evaluation,
             device=p.device,
@@ -52,7 +84,12 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
             batch_size=p.batch_size,
             progress=True,
         )
-        rows += [cell | {"model": label} for cell in found]
+        about = {
+            "model": label,
+            "family": models.architecture(name),
+            "paper_model": paper.model_of(name),
+        }
+        rows += [cell | about for cell in found]
     ran = pandas.DataFrame(rows)
     ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE
     return paper.with_relative(ran)
@@ -70,13 +107,21 @@ def sparsity(pattern: str) -> str:
     return f"{100 * parsed.sparsity:.3g} %" if parsed.m is None else pattern
 
 
-def layout(frame: pandas.DataFrame, value: str = "perplexity") -> pandas.DataFrame:
-    """A column as the paper lays it out: method, sparsity, and then one column for each model."""
+def layout(
+    frame: pandas.DataFrame, value: str = "perplexity", update: bool = False
+) -> pandas.DataFrame:
+    """A column as the paper lays it out: method, sparsity, and then one column for each model.
+
+    Where there are several seeds, their mean and standard deviation (see `over_seeds`). update:
+    Table 6's column, whether the method updates the weights that stay.
+    """
     rows: dict[tuple[str, str], dict] = {}
-    columns = ["method", "pattern", "model", value]
-    for method, pattern, model, number in frame[columns].itertuples(index=False):
+    found = frame.groupby(["method", "pattern", "model"], sort=False)[value].agg(list)
+    for (method, pattern, model), numbers in found.items():
         head = {"method": paper.title(method), "sparsity": sparsity(pattern)}
-        rows.setdefault((method, pattern), head)[model] = number
+        if update:
+            head["weight update"] = method != paper.DENSE and METHODS[method].updates_weights
+        rows.setdefault((method, pattern), head)[model] = over_seeds(numbers)
     return pandas.DataFrame(rows.values())
 
 
@@ -90,40 +135,18 @@ def printed(number: int, methods: list[str], patterns: list[str]) -> pandas.Data
     )
 
 
-def orders(number: int, claims: list[Claim], judged: pandas.DataFrame) -> pandas.DataFrame:
-    """The paper's printed orders of methods; for each of our models, the change and the verdict.
-
-    claims: from `paper.printed_orders`. judged: `verdicts.judge` on them.
-    """
-    rows = []
-    for claim in claims:
-        (pattern,) = claim.patterns
-        lower, equal, higher = paper.printed_counts(number, claim.below, claim.above, pattern)
-        row = {
-            "sparsity": sparsity(pattern),
-            "printed order": claim.words,
-            "in": f"{lower} of {lower + equal + higher}",
-        }
-        found = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
-        for model, change, word in found[["model", "change", "verdict"]].itertuples(index=False):
-            row[model] = f"{100 * change:+.1f} %: {word.partition(' (')[0]}".replace("-", "−")
-        rows.append(row)
-    return pandas.DataFrame(rows)
-
-
 def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
     """What the page's provenance says of a table's run."""
 
     def hashes(column: str) -> str:
-        found = ran.dropna(subset=column).drop_duplicates(["model", column])
-        return ", ".join(
-            f"{m} {h[:12]}" for m, h in zip(found["model"], found[column], strict=True)
-        )
+        found = ran.dropna(subset=column).groupby("model", sort=False)[column].unique()
+        return ", ".join(f"{m} {' '.join(h[:12] for h in all_of)}" for m, all_of in found.items())
 
     length = p.window_length or "the model's own number of"
     return {
         "models": hashes("fingerprint"),
-        "calibration": f"{p.calibration}, {p.windows} windows of {length} tokens, seed {p.seed}",
+        "calibration": f"{p.calibration}, {p.windows} windows of {length} tokens, seeds "
+        + ", ".join(map(str, p.seeds)),
         "calibration tokens": hashes("calibration"),
         "evaluation": f"{p.evaluation}, {p.evaluation_windows or 'all'} windows of {length} tokens",
         "evaluation tokens": hashes("evaluation"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import load_dataset
+from huggingface_hub import hf_hub_download
 
 from stade_nb import embedded_corpus
 from stade_nb.errors import StadeError, unknown
@@ -88,9 +89,12 @@ def _kind(source: str | Path, named: dict[str, HubFile]) -> str:
 
 
 def _hub(source, kind, named, cache_dir) -> Sequence[str]:
-    """The "text" column of a hub's file, from the hub or from a folder that has it as the hub."""
+    """The "text" column of a hub's file, from the hub or from a folder that has it as the hub.
+
+    A file of the hub is found in the hub's cache without network once it has been downloaded;
+    `load_dataset` with the repository's name would not find what it has stored itself.
+    """
     (place,) = named.values()
-    where = place.repository
     if kind == "folder":
         roots = [Path(source), Path(source) / place.repository]
         found = [root for root in roots if (root / place.file).is_file()]
@@ -100,14 +104,21 @@ def _hub(source, kind, named, cache_dir) -> Sequence[str]:
                 f"dataset {place.repository}, with or without that name above it"
             )
         where = str(found[0].resolve())
+    else:
+        where = place.repository
     files = {place.split: place.file}
     try:
+        if kind != "folder":
+            options = {"repo_type": "dataset", "cache_dir": cache_dir}
+            file = hf_hub_download(place.repository, place.file, **options)
+            where = file.removesuffix(place.file)
         return load_dataset(where, data_files=files, split=place.split, cache_dir=cache_dir)["text"]
     except (OSError, KeyError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StadeError(
             f"cannot read {place.file} of {where}: {first}\nWithout network, download it elsewhere "
-            "and give its folder, or cache_dir, instead; source 'embedded' needs no network"
+            f"(hf download {place.repository} {place.file} --repo-type dataset --local-dir FOLDER) "
+            "and give FOLDER, or cache_dir, instead; source 'embedded' needs no network"
         ) from error
 
 

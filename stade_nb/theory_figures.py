@@ -4,8 +4,10 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullLocator
 
 from stade_nb.figures import BLACK, BLUE, METHOD_STYLE, ORANGE, SERIES, SKY, _axes
+from stade_nb.tables import sparsity
 
 CHOICE_STYLE = {**METHOD_STYLE, "stepwise": (BLACK, "X")}
 
@@ -71,21 +73,55 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
 def excess(table: pandas.DataFrame) -> Figure:
     """How much dearer than the cheapest set each choice is, over the correlation of the inputs.
 
-    table: columns correlation, choice, refit, excess, as `many_weights.compared` has them.
+    table: columns pattern, refit, correlation, choice, excess, as `set_removal.over_correlations`.
+    A row of panels for each pattern.
     """
-    figure, panels = _axes(3.5, columns=2, sharey=True)
+    patterns = list(dict.fromkeys(table["pattern"]))
+    size = {"rows": len(patterns), "columns": 2, "squeeze": False}
+    figure, panels = _axes(0.6 + 2.4 * len(patterns), sharex=True, sharey=True, **size)
     headings = ((True, "bias refitted"), (False, "bias kept"))
-    for axes, (refit, heading) in zip(panels, headings, strict=True):
-        rows = table[table["refit"] == refit]
-        for choice, (colour, marker) in CHOICE_STYLE.items():
-            own = rows[rows["choice"] == choice]
-            if len(own):
-                axes.plot(own["correlation"], 1 + own["excess"], marker=marker, color=colour,
-                          label=choice)  # fmt: skip
-        axes.set(title=heading, xlabel="correlation between inputs", yscale="log")
-        axes.axhline(1, color=BLACK, linestyle=":")
-    panels[0].set(ylabel="loss over that of\nthe cheapest set")
-    panels[0].legend()
+    for row, pattern in zip(panels, patterns, strict=True):
+        for axes, (refit, heading) in zip(row, headings, strict=True):
+            rows = table[(table["refit"] == refit) & (table["pattern"] == pattern)]
+            for choice, (colour, marker) in CHOICE_STYLE.items():
+                own = rows[rows["choice"] == choice]
+                if len(own):
+                    axes.plot(own["correlation"], 1 + own["excess"], marker=marker, color=colour,
+                              label=choice)  # fmt: skip
+            axes.set(title=f"{sparsity(pattern)}, {heading}", yscale="log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.axhline(1, color=BLACK, linestyle=":")
+        row[0].set(ylabel="loss over that of\nthe cheapest sets")
+    for axes in panels[-1]:
+        axes.set(xlabel="correlation between inputs")
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    return figure
+
+
+def eq12(table: pandas.DataFrame) -> Figure:
+    """Eq. 12 on real inputs: which masks its two forms share with STD and with Wanda.
+
+    table: as `eq12_models.differences`; a point is a layer. A form that has a metric's masks lies
+    on that metric's axis.
+    """
+    patterns = list(dict.fromkeys(table["pattern"]))
+    figure, panels = _axes(3.7, columns=len(patterns), sharex=True, sharey=True, squeeze=False)
+    for axes, pattern in zip(panels[0], patterns, strict=True):
+        of_pattern = table[table["pattern"] == pattern]
+        for (form, rows), (colour, marker) in zip(
+            of_pattern.groupby("form", sort=False), (SERIES[1], SERIES[0]), strict=True
+        ):
+            axes.plot(100 * rows["Wanda, Eq. 10"], 100 * rows["STD, Eq. 11"], marker,
+                      color=colour, alpha=0.6, label=form, clip_on=False)  # fmt: skip
+        axes.set(title=sparsity(pattern), xlabel="differs from Wanda's masks, %")
+    panels[0][0].set(ylabel="differs from STD's masks, %")
+    most = 105 * table[["Wanda, Eq. 10", "STD, Eq. 11"]].max(axis=None) or 1
+    panels[0][0].set(xlim=(0, most), ylim=(0, most))
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=2)
     return figure
 
 
@@ -108,7 +144,8 @@ def running_variance(table: pandas.DataFrame) -> Figure:
             axes.plot(gone["ratio"], [top] * len(gone), "x", color=colour)
         axes.set(title=dtype, xlabel="mean / std", xscale="log", yscale="log", ylim=(1e-8, 3 * top))
     panels[0][0].set(ylabel="relative error of the variance")
-    panels[0][0].legend(loc="upper left")
+    panels[0][0].plot([], [], "x", color=BLACK, label="no finite number")
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 

@@ -29,6 +29,7 @@ INPUTS = (
     (2, -1, 4, 2),
 )
 PATTERN = "2:4"
+INPUT_WORDS = {"any": "any", "yes": "centred", "no": "not centred"}
 
 
 def weight() -> Tensor:
@@ -130,6 +131,28 @@ def table1() -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
+def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
+    """Table 1 as the paper lays it out, from `table1`: a row for each method and kind of input.
+
+    Columns: method, input, metric (LaTeX), printed as ("–" for this book's own), corrects bias,
+    updates weights.
+    """
+    rows = []
+    for row in table.itertuples():
+        method, centred = METHODS[row.name], row.centred == "yes"
+        rows.append(
+            {
+                "method": row.title,
+                "input": INPUT_WORDS[row.centred],
+                "metric": row.formula,
+                "printed as": method.metric(centred).equation or "–",
+                "corrects bias": method.corrects(centred),
+                "updates weights": method.updates_weights,
+            }
+        )
+    return pandas.DataFrame(rows)
+
+
 def eq1_to_the_letter() -> Tensor:
     """Eq. 1, read literally: ‖X_j‖ times the norm of all weights of input j, squared, (in,).
 
@@ -149,7 +172,6 @@ def printable(table: pandas.DataFrame) -> pandas.DataFrame:
     Columns: method, input ("any", "centred" or "not centred"), metric (where the paper prints it),
     output, squared scores, removed (the inputs whose weight goes), bias (afterwards).
     """
-    inputs = {"any": "any", "yes": "centred", "no": "not centred"}
     rows = []
     for row in table.itertuples():
         metric = METHODS[row.name].metric(row.centred == "yes")
@@ -158,7 +180,7 @@ def printable(table: pandas.DataFrame) -> pandas.DataFrame:
             rows.append(
                 {
                     "method": row.title,
-                    "input": inputs[row.centred],
+                    "input": INPUT_WORDS[row.centred],
                     "metric": metric.equation or "–",
                     "output": output,
                     "squared scores": ", ".join(f"{value:.3g}" if value < 1 else f"{value:.0f}"

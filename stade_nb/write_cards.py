@@ -6,9 +6,11 @@ not; it is what someone sees who opens the model's folder.
 
 from pathlib import Path
 
-from stade_nb import figures, model_cards, models
+from stade_nb import embedded_corpus, figures, model_cards, models
 
 CURVE = "loss-curve.svg"
+RECORDED = "the text that `data/corpus.json` records"
+OTHER = "which is what the lock's packages gave where it was trained: not quite the recorded text"
 CARD = """\
 ---
 license: mit
@@ -32,7 +34,7 @@ phrased and nothing else.
 | training | {training_tokens:,} tokens ({tokens_per_parameter:.0f} per parameter outside the embeddings; {epochs:.1f} epochs), {steps:,} steps of {batch} windows |
 | time | {minutes:.0f} minutes on {device}, {threads} thread(s) |
 | optimiser | AdamW, learning rate {learning_rate:g} with {warmup:.0%} warm-up and a cosine to zero, weight decay {weight_decay:g}, seed {seed} |
-| corpus | SHA-256 `{corpus_sha256}` (see `data/corpus.json`) |
+| corpus | {corpus_tokens:,} tokens, SHA-256 `{corpus_sha256}`, {corpus} |
 | versions | torch {torch}, transformers {transformers} |
 
 | perplexity per token | {name} | 3-gram (Kneser–Ney) on the same tokens |
@@ -57,6 +59,8 @@ def text(name: str) -> str:
     run = model_cards.record(name)
     facts = run | run["recipe"] | run["versions"]
     facts["kind"] = {"llama": "Llama", "opt": "OPT"}[run["architecture"]]
+    same = run["corpus_sha256"] == embedded_corpus.recorded()["train"]["sha256"]
+    facts["corpus"] = RECORDED if same else OTHER
     facts["minutes"] = run["seconds"] / 60
     prompts = zip(run["prompts"], run["samples"], strict=True)
     shown = "\n\n".join(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from hypothesis import settings
@@ -11,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from stade_nb import models
+from stade_nb import models, paper
 from stade_nb.moments import Moments
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -60,3 +61,33 @@ def workplace(tmp_path_factory) -> Path:
     np.save(folder / "evaluation.npy", windows(9, seed=2).numpy())
     (folder / "text.txt").write_text("\n\n".join("w1 w2 w3" for _ in range(40)))
     return folder
+
+
+@pytest.fixture
+def ran():
+    """Two models, dense and three methods at two patterns; stade is lowest on the first model.
+
+    Two calibration seeds, with the second 0.02 higher.
+    """
+    rows = []
+    for model, gain in (("one", -0.1), ("two", 0.1)):
+        rows.append((model, "dense", "dense", 0, 2.0, None))
+        for pattern in ("0.5", "2:4"):
+            rows.append((model, "magnitude", pattern, 0, 3.0, None))
+            for method, loss in (("wanda", 2.5), ("stade", 2.5 + gain)):
+                rows.append((model, method, pattern, 0, loss, "c" * 64))
+                rows.append((model, method, pattern, 1, loss + 0.02, "d" * 64))
+    columns = ["model", "method", "pattern", "seed", "loss", "calibration"]
+    frame = pandas.DataFrame(rows, columns=columns)
+    noise = [0.001 * (-1) ** i for i in range(20)]
+    return paper.with_relative(
+        frame.assign(
+            losses=[[loss + n for n in noise] for loss in frame["loss"]],
+            perplexity=2 ** frame["loss"],
+            fingerprint=["f" * 64] * len(frame),
+            evaluation=["e" * 64] * len(frame),
+            family=["llama"] * len(frame),
+            paper_model=[None] * len(frame),
+            seconds=[{"prune": 1.0, "evaluate": 0.5}] * len(frame),
+        )
+    )

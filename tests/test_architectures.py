@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import CONFIGS, POSITIONS, VOCABULARY, build, windows
 from torch import nn
-from transformers import AutoModelForCausalLM, GPT2Config, MixtralConfig
+from transformers import AutoModelForCausalLM, GPT2Config, MixtralConfig, OlmoConfig
 
 from stade_nb import architectures
 from stade_nb.errors import StadeError
@@ -74,7 +74,8 @@ def test_chosen_types():
     model = build("llama")
     chosen = architectures.chosen_types
     assert chosen(model, "all") == GATED_TYPES
-    assert chosen(model, "mlp.up_proj") == ["mlp.up_proj"]
+    assert chosen(model, "mlp.up_proj") == chosen(model, "up_proj") == ["mlp.up_proj"]
+    assert chosen(build("opt"), ["fc2", "out_proj"]) == ["self_attn.out_proj", "fc2"]
     assert chosen(model, ["mlp.up_proj", "self_attn.q_proj"]) == ["self_attn.q_proj", "mlp.up_proj"]
     with pytest.raises(StadeError, match=r"unknown layer type 'attn.q_proj': did you mean 'self_"):
         chosen(model, "attn.q_proj")
@@ -86,13 +87,18 @@ def test_chosen_types():
 
 def test_unsupported():
     gpt2 = AutoModelForCausalLM.from_config(GPT2Config(n_layer=1, n_embd=8, n_head=1))
-    with pytest.raises(StadeError, match=r"unknown architecture 'gpt2'.*known: llama, mistral"):
+    with pytest.raises(
+        StadeError, match=r"unknown architecture 'gpt2'.*known: llama, mistral.*no list of"
+    ):
         architectures.blocks(gpt2)
     tiny = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "vocab_size": 8}
     heads = {"num_attention_heads": 1, "num_key_value_heads": 1}
     mixtral = AutoModelForCausalLM.from_config(MixtralConfig(**tiny, **heads))
-    with pytest.raises(StadeError, match="unknown architecture 'mixtral'"):
+    with pytest.raises(StadeError, match=r"architecture 'mixtral'.* lack \['mlp.down_proj'"):
         architectures.blocks(mixtral)
+    olmo = AutoModelForCausalLM.from_config(OlmoConfig(**tiny, **heads))
+    with pytest.raises(StadeError, match=r"architecture 'olmo'.*linear layers of a known one"):
+        architectures.blocks(olmo)
     with pytest.raises(StadeError, match="LlamaModel has no lm_head"):
         architectures.blocks(build("llama").model)
     fused = build("llama")

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas
 import pytest
 import tiny_models
 import torch
@@ -16,6 +17,7 @@ from stade_nb import (
     masks,
     moments,
     paper,
+    perplexity,
     pruning,
     sparsegpt,
     synthetic,
@@ -54,6 +56,17 @@ def test_table3_growth_is_alike_for_the_two_models_that_the_text_contrasts():
     for model in ("llama-3-8b", "llama-3.1-8b"):
         assert times.loc[(model, "0.5")].between(1.54, 1.61).all()
         assert times.loc[(model, "2:4")].between(3.45, 4.0).all()
+
+
+def test_table3_what_the_audits_prose_says_of_it():
+    compared = audit_tables.cells(3, "stade", "wanda")
+    older = compared["model"].isin(["llama-7b", "llama-2-7b", "llama-2-13b"])
+    nm = compared["pattern"].isin(audit_tables.NM)
+    assert audit_tables.counts(compared[nm & ~older]) == Counts(7, 0, 1)
+    times = audit_tables.growth()[["stade", "wanda"]]
+    assert (times.loc["llama-3-8b"] > times.loc["llama-3.1-8b"]).all(axis=None)
+    change = (compared["stade"] / compared["wanda"] - 1).abs()
+    assert (change[compared["pattern"] == "0.5"] < 0.01).all()
 
 
 def test_table4_counts_and_standard_error():
@@ -209,6 +222,14 @@ def test_added_biases_are_four_hundred_thousandths_of_a_block():
     assert round(100 * found["share"], 3) == 0.004
 
 
+def test_parameters_that_stade_adds_are_counted():
+    cell = {"method": "stade", "pattern": "0.5", "zeros": {"o": 8, "q": 8}, "seed": 0}
+    cell |= {"sizes": {"o": 16, "q": 16}, "added_bias": {"o": 4, "q": 0}, "model": "m"}
+    ran = pandas.DataFrame([cell, cell | {"method": "wanda"}, cell | {"pattern": "2:4"}])
+    found = audit_code.parameters_added(ran, "0.5")
+    assert found.values.tolist() == [["m", 32, 16, 4, 4 / 32]]
+
+
 def test_a_plain_save_drops_corrected_biases_and_ours_keeps_them():
     model = tiny_models.build("llama")
     ids = torch.randint(tiny_models.VOCABULARY, (2, 16), generator=generator())
@@ -225,6 +246,10 @@ def test_a_plain_save_drops_corrected_biases_and_ours_keeps_them():
     assert found.loc["plain", "difference"] > 1e-4
     assert found.loc["announced", "biases"] == layers
     assert found.loc["announced", "difference"] == found.loc["announced", "unexpected"] == 0
+    assert found.loc["announced", "perplexity"] == found.loc["not yet", "perplexity"]
+    assert found.loc["plain", "perplexity"] != found.loc["not yet", "perplexity"]
+    losses = perplexity.window_losses(model, ids)
+    assert found.loc["not yet", "perplexity"] == pytest.approx(perplexity.perplexity(losses))
 
 
 # Where text and equations part ------------------------------------------------------------------

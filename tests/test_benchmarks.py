@@ -1,5 +1,6 @@
 """The benchmarks measure what they say."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ def benchmarks(monkeypatch):
     """The folder's modules, importable as when a script of it runs."""
     monkeypatch.syspath_prepend(str(FOLDER))
     yield
-    for name in ("sweep", "floor", "parts"):
+    for name in ("sweep", "floor", "parts", "write_readme"):
         sys.modules.pop(name, None)
 
 
@@ -64,3 +65,63 @@ def test_parts_add_up(benchmarks, monkeypatch):
     assert perplexity.losses_of is own
     assert seconds["losses"] > 0 and seconds[parts.OTHER] > 0.02
     assert 0.02 < sum(seconds.values()) <= time.perf_counter() - start
+
+
+def stored(name):
+    way = {
+        "seconds": 30.0,
+        "processor": 20.0,
+        "parts": {"statistics": 5.0, "forward passes": 15.0},
+        "host": 300 * 2**20,
+        "device": 0,
+        "perplexities": [10.0, 20.0],
+    }
+    engine = way | {"processor": 5.0, "perplexities": [10.0, 20.0001]}
+    floor = {"operations": 1e9, "rate": 1e9, "seconds": 1.0, "held": 2**20}
+    names = ("model", "windows", "machine", "versions", "date", "commit")
+    content = {"about": {key: f"{key} of {name}" for key in names}}
+    ways = {"each cell by itself": way, "engine": engine}
+    return content | {"table3": {"ways": ways, "floor": floor}}
+
+
+def test_the_readme_shows_what_is_stored(benchmarks):
+    import write_readme
+
+    assert write_readme.difference(stored("a")["table3"]) == pytest.approx(5e-6)
+    text = f"before\n{write_readme.BEGIN}old\n{write_readme.END}after\n"
+    shown = write_readme.written(text, [stored("a"), stored("b")])
+    assert shown.startswith("before\n") and shown.endswith("after\n") and "old" not in shown
+    assert "| 3 | each cell by itself | 30 | 20.0 | 4.00 | 300 |" in shown
+    assert "Table 3: goal of 3 times reached (4.00 times). The engine" in shown
+    slow = stored("a")
+    slow["table3"]["ways"]["engine"]["processor"] = 10.0
+    assert "goal of 3 times not reached (2.00 times)" in write_readme.table(slow)
+    assert "forward passes 75%, statistics 25%" in shown and "date of b; commit" in shown
+    assert write_readme.written(shown, [stored("a"), stored("b")]) == shown
+
+
+def test_the_readme_is_current(benchmarks):
+    import write_readme
+
+    found = [json.loads(path.read_text()) for path in sorted((FOLDER / "results").glob("*.json"))]
+    readme = write_readme.README.read_text("utf-8")
+    assert write_readme.written(readme, found) == readme
+
+
+def test_about(benchmarks):
+    import argparse
+
+    import sweep
+
+    chosen = argparse.Namespace(
+        model="m",
+        device="cpu",
+        windows=4,
+        evaluation_windows=5,
+        window_length=None,
+        batch_size=8,
+        dtype="float32",
+        threads=1,
+    )
+    about = sweep.about(chosen)
+    assert about["model"] == "m" and "torch" in about["versions"] and about["machine"][0].strip()

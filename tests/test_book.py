@@ -5,23 +5,19 @@ import functools
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import sliders
 import yaml
+from browser import BROWSER, OPTIONS, needs_browser, opened
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "book" / "_build" / "html"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-needs_browser = pytest.mark.skipif(
-    BROWSER is None, reason=f"needs a browser, one of {', '.join(BROWSERS)}"
-)
 # Attributes whose address a browser fetches by itself; a plain link <a href> waits for a click.
 LOADED = {
     "script": ["src"],
@@ -168,9 +164,7 @@ def in_browser(path: Path) -> tuple[BeautifulSoup, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "requests.json"
         command = [
-            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-            *("--disable-sync", f"--user-data-dir={folder}/user", f"--log-net-log={log}"),
+            *(BROWSER, *OPTIONS, f"--user-data-dir={folder}/user", f"--log-net-log={log}"),
             *("--virtual-time-budget=30000", "--dump-dom", path.as_uri()),
         ]
         shown = subprocess.run(command, capture_output=True, timeout=180, check=True).stdout
@@ -208,3 +202,14 @@ def test_a_browser_renders_every_equation(pages, page):
 
 def test_there_are_equations_to_render(pages):
     assert any(soup.select("article .math") for soup in pages.values())
+
+
+@needs_browser
+def test_a_slider_moves_the_figure_of_the_built_page(pages, tmp_path):
+    with opened(HTML / "notebooks" / "problem.html", tmp_path / "user") as page:
+        before = sliders.shown(page, "stade-parabola")
+        sliders.check(*before)
+        value = sliders.slide(page, "stade-parabola", "mean", 0.2)
+        after = sliders.shown(page, "stade-parabola")
+        assert after[0] == before[0] | {"mean": value} and after[1:] != before[1:]
+        sliders.check(*after)

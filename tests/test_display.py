@@ -4,6 +4,7 @@ import io
 
 import pandas
 import pytest
+from bs4 import BeautifulSoup
 
 from stade_nb import display, model_cards, models, provenance
 from stade_nb.errors import StadeError
@@ -50,3 +51,12 @@ def test_embedded_stands_for_all_embedded_models(monkeypatch):
         model_cards.names(["embedded"])
     with pytest.raises(StadeError, match=r"no training\.json"):
         model_cards.record("x/y")
+
+
+def test_latex_is_kept_and_found_by_the_page():
+    frame = pandas.DataFrame({"formula": [r"C^{-1} < \mu_j"], "n": [-1]})
+    shown = BeautifulSoup(display.table(frame, {"formula": display.latex}).data, "lxml")
+    assert shown.find("td").text == r"\(C^{-1} < \mu_j\)"
+    assert "mathjax_process" in shown.find("table")["class"]
+    plain = BeautifulSoup(display.table(frame).data, "lxml")
+    assert "mathjax_process" not in plain.find("table").get("class", [])

@@ -42,6 +42,15 @@ def test_book_is_planned_with_its_profile(tmp_path):
     assert re.search(r"jupyter-book build .* -W -n --keep-going", planned)
 
 
+def test_notebooks_that_share_cells_run_one_after_the_other():
+    order = re.findall(r"^book/notebooks/(\w+)\.ipynb: \| book/notebooks/(\w+)\.ipynb$",
+                       (ROOT / "Makefile").read_text("utf-8"), re.M)  # fmt: skip
+    assert ("table5_without_bias", "table3_perplexity") in order
+    assert ("table6_weight_update", "table5_without_bias") in order
+    sources = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {name for pair in order for name in pair} <= sources
+
+
 def test_says_which_python_is_needed(tmp_path):
     refused = make("lint", "PYTHON=false", f"VENV={tmp_path / 'venv'}")
     assert refused.returncode != 0

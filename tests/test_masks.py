@@ -97,6 +97,21 @@ def test_a_whole_layer_against_sorting(score, sparsity):
     assert mask.flatten().tolist() == slow(flat, int(len(flat) * sparsity))
 
 
+@given(scores(), st.floats(0, 1), st.integers(0, 3))
+def test_extra_weights_are_the_next_lowest(score, sparsity, extra):
+    mask = masks.select(score, sparsity, extra=extra)
+    count = int(score.shape[1] * sparsity) + extra
+    assert mask.tolist() == [slow(row, count) for row in score.tolist()]
+    mask = masks.select(score, sparsity, "layer", extra=extra)
+    flat = score.flatten().tolist()
+    assert mask.flatten().tolist() == slow(flat, int(len(flat) * sparsity) + extra * len(score))
+
+
+def test_no_extra_weights_in_groups():
+    with pytest.raises(StadeError, match=r"pattern 2:4 with one more .* stores M - N values"):
+        masks.select(torch.ones(2, 8), "2:4", extra=1)
+
+
 @given(st.lists(scores(), min_size=1, max_size=3), st.floats(0, 1))
 def test_a_block_of_matrices_against_sorting(matrices, sparsity):
     got = masks.unstructured_block(matrices, sparsity)

@@ -80,6 +80,22 @@ def test_wanda_with_bias_is_wandas_mask_and_equation_7(golden, golden_moments, p
         assert result.bias.equal(expected) and not result.bias.equal(golden["b"])
 
 
+def test_std_without_bias_is_wandas_mask_on_every_layer(golden, pruned_layer):
+    for centred in (True, False):
+        result = pruned_layer("std_without_bias", centred=centred)
+        wanda = pruned_layer("wanda", centred=centred)
+        assert (result.pruned != wanda.pruned).double().mean() < 1e-3
+        assert torch.equal(result.bias, wanda.bias)
+
+
+def test_std_without_correction_is_stds_mask_and_the_bias_as_it_was(golden, pruned_layer):
+    for centred in (True, False):
+        corrected = pruned_layer("std", centred=centred)
+        result = pruned_layer("std_without_correction", centred=centred)
+        assert result.pruned.equal(corrected.pruned) and result.weight.equal(corrected.weight)
+        assert result.bias.equal(golden["b"]) and not result.bias.equal(corrected.bias)
+
+
 def test_methods_without_statistics(golden, pruned_layer):
     result = pruned_layer("magnitude", moments=None)
     assert result.pruned.equal(masks.unstructured(golden["W"].abs(), 0.5))
@@ -89,6 +105,30 @@ def test_methods_without_statistics(golden, pruned_layer):
     random = pruned_layer("random", moments=None)
     assert (random.pruned.sum(dim=1) == 192).all()
     assert random.pruned.equal(pruned_layer("random", moments=None).pruned)
+
+
+@pytest.mark.parametrize("scope", masks.SCOPES)
+@pytest.mark.parametrize("name", ["std", "stade", "wanda_with_bias"])
+def test_one_more_weight_for_each_added_bias(golden, golden_moments, pruned_layer, name, scope):
+    """Sec. 3.4: with its new biases the layer has as many parameters as without them."""
+    outputs, inputs = golden["W"].shape
+    plain = pruned_layer(name, "0.37", bias=None, scope=scope)
+    equal = pruned_layer(name, "0.37", bias=None, scope=scope, count_biases=True)
+    assert len(plain.bias) == outputs and equal.pruned.sum() == plain.pruned.sum() + outputs
+    assert (equal.pruned >= plain.pruned).all()
+    if scope == "row":
+        assert (equal.pruned.sum(dim=1) == int(inputs * 0.37) + 1).all()
+    # Eq. 7 makes up for the weights that went, the last ones included.
+    expected = bias.corrected(None, golden["W"], equal.pruned, golden_moments.mean)
+    assert equal.bias.equal(expected) and not equal.bias.equal(plain.bias)
+
+
+def test_biases_that_were_there_or_are_not_added_cost_nothing(pruned_layer):
+    for name, options in (("std", {}), ("wanda", {"bias": None}), ("sparsegpt", {"bias": None})):
+        plain = pruned_layer(name, **options)
+        assert pruned_layer(name, count_biases=True, **options).pruned.equal(plain.pruned)
+    centred = pruned_layer("stade", bias=None, centred=True, count_biases=True)
+    assert centred.pruned.equal(pruned_layer("wanda", bias=None).pruned) and centred.bias is None
 
 
 def test_sparsegpt_is_the_solver(golden, golden_moments, pruned_layer):

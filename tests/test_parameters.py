@@ -33,7 +33,7 @@ TABLE = {
     "windows": 8,
     "evaluation_windows": 8,
     "window_length": 256,
-    "seed": 0,
+    "seeds": [0, 1, 2],
     "device": "cpu",
     "dtype": "float32",
     "batch_size": 8,
@@ -110,6 +110,8 @@ def test_refuses_wrong_types_and_ranges(name, value, message):
         ("methods", "wanda,stade", ["wanda", "stade"]),
         ("window_length", None, None),
         ("patterns", 0.5, ["0.5"]),
+        ("seeds", 7, [7]),
+        ("seeds", "3, 1", [3, 1]),
         ("patterns", ["50%", "2:4"], ["0.5", "2:4"]),
     ],
 )
@@ -128,12 +130,34 @@ def test_a_list_may_be_one_value_or_a_string_with_commas(name, given, resolved):
         ("patterns", ["5:4"], "N at most M"),
         ("dtype", "float31", "did you mean 'float32'"),
         ("windows", 0, "whole number from 1"),
+        ("seeds", [0, 0], "named twice"),
+        ("seeds", [-1], "a list of: a whole number from 0 to"),
+        ("seeds", "0,x", "a list of: a whole number from 0 to"),
         ("evaluation_windows", 1, "whole number from 2"),
     ],
 )
 def test_refuses_bad_lists_and_choices(name, value, message):
     with pytest.raises(StadeError, match=message):
         parameters.checked({**TABLE, name: value}, "table3_perplexity")
+
+
+@pytest.mark.parametrize("given", [0.9, ["90%"], "0.9", "0.5, 0.9"])
+def test_sparsities_are_shares(given):
+    layers = {**TABLE, "sparsities": given}
+    for other in ("methods", "patterns", "magnitude_scope"):
+        del layers[other]
+    assert parameters.checked(layers, "table2_layer_types").sparsities[-1] == "0.9"
+    for wrong in ([0], [50], "0.5, x", [0.5, "50%"], ["2:4"]):
+        with pytest.raises(StadeError, match=r"parameter sparsities = .*: expected a list of"):
+            parameters.checked({**layers, "sparsities": wrong}, "table2_layer_types")
+
+
+def test_pages_that_share_cells_have_the_same_settings():
+    figure, table = (
+        defaults(NOTEBOOKS / f"{name}.ipynb") for name in ("figure1_layers", "table2_layer_types")
+    )
+    assert set(figure.pop("models")) <= set(table.pop("models"))
+    assert figure == table
 
 
 def defaults(path: Path) -> dict:

@@ -181,6 +181,23 @@ def test_counts(name):
         assert report.added_bias == 0
 
 
+@pytest.mark.parametrize("name", ["llama", "opt"])
+@pytest.mark.parametrize("method", ["stade", "std", "wanda"])
+def test_counts_with_biases(name, method):
+    """Sec. 3.4: added biases are paid for by as many weights, in those layers and no others."""
+    plain, equal = build(name), build(name)
+    before = prune_model(plain, windows(3), method, "0.37")
+    after = prune_model(equal, windows(3), method, "0.37", count_biases=True)
+    for layer, report in after.items():
+        assert report.zeros - report.added_bias == before[layer].zeros
+        assert report.added_bias == before[layer].added_bias
+    added = {layer.rpartition(".")[2] for layer, report in after.items() if report.added_bias}
+    if name == "opt" or method == "wanda":
+        assert not added  # OPT has a bias on every layer
+    else:
+        assert added == {"o_proj", "down_proj"} if method == "stade" else len(added) == 7
+
+
 @pytest.mark.parametrize("name", ["llama", "opt_350m", "gemma"])
 @pytest.mark.parametrize("method", ["stade", "random", "sparsegpt"])
 def test_chosen_layers_only(name, method):
@@ -267,6 +284,9 @@ def test_errors_before_anything_is_pruned(arguments, message):
     assert models.fingerprint(model) == before
     with pytest.raises(StadeError, match="unknown layer type"):
         prune_model(model, windows(2), "wanda", "0.5", layers="fc1")
+    with pytest.raises(StadeError, match=r"pattern 2:4 with one more weight"):
+        prune_model(model, windows(2), "stade", "2:4", count_biases=True)
+    assert models.fingerprint(model) == before
 
 
 @needs_shared

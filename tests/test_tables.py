@@ -3,45 +3,43 @@
 from types import SimpleNamespace
 
 import pandas
-import pytest
+from tiny_models import build
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
 
-from stade_nb import figures, paper, tables, verdicts
-from stade_nb.cells import DENSE, Cell
+from stade_nb import display, figures, models, paper, tables, verdicts
+from stade_nb.cell import DENSE, Cell
 
 METHODS = ["magnitude", "wanda", "stade"]
 
 
-@pytest.fixture
-def ran():
-    """Two models, dense and three methods at two patterns; stade is lowest on the first model."""
-    rows = []
-    for model, gain in (("one", -0.1), ("two", 0.1)):
-        rows.append((model, "dense", "dense", 2.0, None))
-        for pattern in ("0.5", "2:4"):
-            for method, loss in (("magnitude", 3.0), ("wanda", 2.5), ("stade", 2.5 + gain)):
-                rows.append((model, method, pattern, loss, "c" * 64))
-    frame = pandas.DataFrame(rows, columns=["model", "method", "pattern", "loss", "calibration"])
-    noise = [0.001 * (-1) ** i for i in range(20)]
-    return paper.with_relative(
-        frame.assign(
-            losses=[[loss + n for n in noise] for loss in frame["loss"]],
-            perplexity=2 ** frame["loss"],
-            fingerprint=["f" * 64] * len(frame),
-            evaluation=["e" * 64] * len(frame),
-            seconds=[{"prune": 1.0, "evaluate": 0.5}] * len(frame),
-        )
-    )
-
-
 def test_cells_are_dense_first_and_magnitude_has_its_scope():
-    cells = tables.cells(["magnitude", "wanda"], ["0.5", "2:4"], "layer", 3)
+    cells = tables.cells(["magnitude", "wanda"], ["0.5", "2:4"], "layer", [3])
     assert cells == [
         DENSE,
-        Cell("magnitude", "0.5", scope="layer", seed=3),
+        Cell("magnitude", "0.5", scope="layer"),
         Cell("wanda", "0.5", seed=3),
-        Cell("magnitude", "2:4", seed=3),
+        Cell("magnitude", "2:4"),
         Cell("wanda", "2:4", seed=3),
     ]
+
+
+def test_only_what_depends_on_the_seed_has_a_cell_for_each():
+    cells = tables.cells(["magnitude", "random", "wanda"], ["2:4"], "layer", [4, 7])
+    assert [(cell.method, cell.seed) for cell in cells[1:]] == [
+        ("magnitude", 0), ("random", 4), ("random", 7), ("wanda", 4), ("wanda", 7),
+    ]  # fmt: skip
+
+
+def test_several_seeds_are_shown_as_mean_and_standard_deviation(ran):
+    wide = tables.layout(ran.assign(perplexity=ran["seed"] + 1.0)).set_index(["method", "sparsity"])
+    assert f"{wide.loc[('Wanda', '2:4'), 'one']:.2f}" == "1.50 ± 0.71"
+    assert f"{wide.loc[('Magnitude', '2:4'), 'one']:.2f}" == "1.00"
+    # Shown by a table of a page as well, one beside the other.
+    shown = display.table(wide.reset_index(), {"one": "{:.2f}"}).data
+    assert "1.50 ±\N{NO-BREAK SPACE}0.71" in shown
 
 
 def test_labels_are_short_where_they_stay_apart():
@@ -63,29 +61,59 @@ def test_the_papers_table_comes_out_as_it_is_printed():
     assert len(wide) == 10
 
 
+def test_table_6_says_which_methods_update_weights():
+    printed = tables.printed(6, ["sparsegpt", "sparsegpt_without_update"], ["2:4"])
+    wide = tables.layout(printed, update=True)
+    assert list(wide["method"]) == ["Dense", "SparseGPT", "SparseGPT (w/o update)"]
+    assert list(wide["weight update"]) == [False, True, False]
+
+
+def test_run_gives_a_row_for_each_seed_and_says_what_the_model_is(workplace, tmp_path):
+    words = Tokenizer(WordLevel({f"w{number}": number for number in range(64)}, unk_token="w0"))
+    words.pre_tokenizer = Whitespace()
+    for name, folder in (("llama", "model"), ("opt", "opt-125m")):
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
+        models.save(build(name), tokenizer, tmp_path / folder)
+    text = "\n\n".join(" ".join(f"w{i * j % 64}" for j in range(1, 21)) for i in range(1, 12))
+    (tmp_path / "text.txt").write_text(text)
+    p = SimpleNamespace(
+        models=[str(tmp_path / "model"), str(tmp_path / "opt-125m")],
+        methods=["magnitude", "wanda"], patterns=["2:4"], magnitude_scope="layer",
+        calibration=str(tmp_path / "text.txt"),
+        evaluation=str(workplace / "evaluation.npy"), windows=4, evaluation_windows=None,
+        window_length=16, seeds=[0, 5], device="cpu", dtype="float32", batch_size=4,
+        results_dir=str(tmp_path / "results"),
+    )  # fmt: skip
+    ran = tables.run(p)
+    assert list(ran["method"]) == ["dense", "magnitude", "wanda", "wanda"] * 2
+    assert list(ran["seed"]) == [0, 0, 0, 5] * 2
+    assert list(ran["family"]) == ["llama"] * 4 + ["opt"] * 4
+    assert ran["paper_model"].isna().tolist() == [True] * 4 + [False] * 4
+    assert set(ran["paper_model"].dropna()) == {"opt-125m"}
+    two = ran.query("method == 'wanda' and model == 'model'")
+    assert two["perplexity"].nunique() == two["calibration"].nunique() == 2
+    # Other cells by the same parameters; what they share is found.
+    again = tables.run(p, tables.cells(["wanda"], ["2:4"], "layer", [5]))
+    assert again["perplexity"].tolist()[:2] == ran["perplexity"].tolist()[:4:3]
+
+
 def test_relative_perplexity_is_that_over_dense(ran):
     relative = ran.set_index(["model", "method", "pattern"])["relative"]
     assert relative["one", "dense", "dense"] == 1
     assert relative["two", "magnitude", "0.5"] == 2
 
 
-def test_orders_say_how_often_printed_and_what_holds_here(ran):
-    claims = paper.printed_orders(3, METHODS, ["2:4"])
-    orders = tables.orders(3, claims, verdicts.judge(ran, claims)).set_index("printed order")
-    assert orders.loc["STADE < Wanda", "in"] == "4 of 7"
-    assert orders.loc["STADE < Wanda", "one"] == "−9.5 %: holds"
-    assert orders.loc["STADE < Wanda", "two"] == "+10.5 %: does not hold"
-
-
 def test_facts_name_models_and_tokens_by_their_hashes(ran):
     p = SimpleNamespace(
         calibration="c4", evaluation="wikitext2", windows=128, evaluation_windows=None,
-        window_length=None, seed=0, dtype="float32", device="cpu",
+        window_length=None, seeds=[0, 1], dtype="float32", device="cpu",
     )  # fmt: skip
     facts = tables.facts(p, ran)
     assert facts["models"] == f"one {'f' * 12}, two {'f' * 12}"
-    assert facts["calibration tokens"] == f"one {'c' * 12}, two {'c' * 12}"
-    assert facts["seconds of computing"] == "21"
+    both = f"{'c' * 12} {'d' * 12}"
+    assert facts["calibration tokens"] == f"one {both}, two {both}"
+    assert facts["calibration"].endswith("seeds 0, 1")
+    assert facts["seconds of computing"] == "33"
 
 
 def test_figures_draw_without_a_warning(ran):

@@ -3,7 +3,6 @@
 import io
 import re
 
-import pandas
 import torch
 
 from stade_nb import audit_code, interactive, synthetic, theory_figures, variance_estimates
@@ -20,19 +19,9 @@ def test_every_plot_draws_without_a_warning():
     dtypes = [torch.float32, torch.float16]
     errors = audit_code.variance_errors([1, 100], dtypes, generator, 2, 16, 4)
     estimates = variance_estimates.simulated([4, 16], 1.0, 1.0, 100, generator)
-    choices = pandas.DataFrame(
-        [
-            (r, c, refit, r)
-            for r in (0.0, 0.5)
-            for c in ("std", "stepwise")
-            for refit in (True, False)
-        ],
-        columns=["correlation", "choice", "refit", "excess"],
-    )
     for figure in (
         theory_figures.valley(synthetic.loss),
         theory_figures.which_goes(),
-        theory_figures.excess(choices),
         theory_figures.running_variance(errors),
         theory_figures.estimators(estimates),
     ):

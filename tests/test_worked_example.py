@@ -5,6 +5,7 @@ import torch
 
 from stade_nb import worked_example
 from stade_nb.methods import METHODS
+from stade_nb.metrics import METRICS
 
 EXACT = torch.float64
 
@@ -108,3 +109,16 @@ def test_printed_table_shows_what_the_text_beside_it_says():
     assert found.loc[("STADE", "not centred", 0), "metric"] == "Eq. 11"
     assert found.loc[("STADE", "centred", 1), "metric"] == "Eq. 10"
     assert found.loc[("SparseGPT", "any", 0), "squared scores"] == "320, 500, 666, 36"
+
+
+def test_formulas_are_those_the_methods_run_by(table):
+    found = worked_example.formulas(worked_example.table1())
+    assert len(found) == len(table)
+    rows = found.set_index(["method", "input"])
+    stade = rows.loc[("STADE", "not centred")]
+    assert stade["metric"] == METRICS["std"].formula and stade["printed as"] == "Eq. 11"
+    assert stade["corrects bias"] and not rows.loc[("STADE", "centred"), "corrects bias"]
+    assert rows.loc[("SparseGPT", "any"), "updates weights"]
+    assert (
+        rows.loc[("STADE (w/o bias)", "not centred"), "metric"] == METRICS["without_bias"].formula
+    )

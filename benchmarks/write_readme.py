@@ -1,0 +1,96 @@
+"""The measured table of benchmarks/README.md, written from what `sweep.py --out` has stored.
+
+python benchmarks/write_readme.py benchmarks/results/*.json
+"""
+
+import json
+import sys
+from pathlib import Path
+
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+MIB = 2**20
+# How many times faster than each cell by itself the engine is to be, by table.
+GOALS = {"table3": 3.0, "table2": 5.0}
+
+
+def table(content: dict) -> str:
+    """One stored run in Markdown: the ways side by side, the engine's parts, the floor."""
+    about = content["about"]
+    names = sorted(name for name in content if name.startswith("table"))
+    lines = [
+        f"**{about['model']}**, {about['windows']}.",
+        f"{about['machine']}; {about['versions']}; {about['date']}; commit {about['commit']}.",
+        "",
+        "| table | way | s | processor s | engine faster by | peak MiB |",
+        "|---|---|---:|---:|---:|---:|",
+        *(row(name, content[name], way) for name in names for way in content[name]["ways"]),
+        "",
+        *(explanation(name, content[name]) for name in names),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def row(name: str, measured: dict, way: str) -> str:
+    """A way to a table beside the engine."""
+    found, engine = measured["ways"][way], measured["ways"]["engine"]
+    ratio = found["processor"] / engine["processor"]
+    peak = f"{found['host'] / MIB:,.0f}"
+    if found["device"]:
+        peak += f" + {found['device'] / MIB:,.0f}"
+    return (
+        f"| {number(name)} | {way} | {found['seconds']:.0f} | {found['processor']:.1f} | "
+        f"{ratio:.2f} | {peak} |"
+    )
+
+
+def explanation(name: str, measured: dict) -> str:
+    """Where the engine's time went, and what the operations alone would take."""
+    engine, floor = measured["ways"]["engine"], measured["floor"]
+    total = sum(engine["parts"].values())
+    shares = sorted(engine["parts"].items(), key=lambda part: -part[1])
+    parts = ", ".join(f"{part} {spent / total:.0%}" for part, spent in shares)
+    return (
+        f"- Table {number(name)}: {goal(name, measured)}The engine's time went into "
+        f"{parts}. Floor: "
+        f"{floor['operations']:.3g} operations at {floor['rate']:.3g} per second take "
+        f"{floor['seconds']:.1f} s. Hidden states of all cells: {floor['held'] / MIB:,.0f} MiB. "
+        f"Largest relative difference of a perplexity: {difference(measured):.1e}."
+    )
+
+
+def goal(name: str, measured: dict) -> str:
+    """Whether the table's goal is reached, in processor seconds, where that was measured."""
+    plain, engine = measured["ways"].get("each cell by itself"), measured["ways"]["engine"]
+    if plain is None or name not in GOALS:
+        return ""
+    ratio = plain["processor"] / engine["processor"]
+    reached = "reached" if ratio >= GOALS[name] else "not reached"
+    return f"goal of {GOALS[name]:g} times {reached} ({ratio:.2f} times). "
+
+
+def number(name: str) -> str:
+    """The table's number in a key such as "table3"."""
+    return name.removeprefix("table")
+
+
+def difference(found: dict) -> float:
+    """The largest relative difference between a perplexity of one way and of the first one."""
+    first, *others = (way["perplexities"] for way in found["ways"].values())
+    return max(
+        abs(one - other) / one
+        for values in others
+        for one, other in zip(first, values, strict=True)
+    )
+
+
+def written(readme: str, stored: list[dict]) -> str:
+    """The README's text with the tables of the stored runs between its two marks."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + "\n" + "\n".join(map(table, stored)) + END + after
+
+
+if __name__ == "__main__":
+    stored = [json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:]]
+    README.write_text(written(README.read_text("utf-8"), stored), "utf-8")

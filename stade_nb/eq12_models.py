@@ -1,0 +1,54 @@
+"""Eq. 12 on real inputs: which masks its two forms select in the uncentred layers of models."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pandas
+
+from stade_nb import audit_theory, corpora, layer_inputs, model_cards, models, tables
+from stade_nb.architectures import window_length
+from stade_nb.layer_inputs import LayerInputs
+from stade_nb.masks import Pattern
+
+
+def gathered(p: SimpleNamespace) -> dict[str, list[LayerInputs]]:
+    """The layers of `p.models` that Sec. 3.2 counts as not centred, by model label.
+
+    p: a notebook's checked parameters. The models are unpruned and read the calibration windows.
+    """
+    found = {}
+    for name, label in tables.labels(model_cards.names(p.models)).items():
+        model, tokenizer = models.load(name, p.device, p.dtype)
+        length = window_length(model, p.window_length)
+        ids = corpora.calibration_windows(p.calibration, tokenizer, p.windows, length, p.seed)
+        layers = layer_inputs.gather(model, ids.to(model.device), batch_size=p.batch_size)
+        found[label] = [layer for layer in layers if not layer.centred]
+    return found
+
+
+def differences(
+    found: dict[str, list[LayerInputs]], patterns: Sequence[str | float | Pattern]
+) -> pandas.DataFrame:
+    """Both forms of Eq. 12 against STD's and Wanda's masks: a row for each layer and form.
+
+    Columns: model, block, layer, pattern, form; STD, Eq. 11 and Wanda, Eq. 10, the shares of mask
+    entries that differ (see `audit_theory.eq12_differences`). In float32, as pruning computes.
+    """
+    parts = []
+    for label, layers in found.items():
+        for layer in layers:
+            for pattern in patterns:
+                part = audit_theory.eq12_differences(layer.weight.float(), layer.moments, pattern)
+                place = {"model": label, "block": layer.block, "layer": layer.short}
+                parts.append(part.rename_axis("form").reset_index().assign(
+                    **place, pattern=str(pattern)
+                ))  # fmt: skip
+    columns = ["model", "block", "layer", "pattern", "form"]
+    table = pandas.concat(parts, ignore_index=True)
+    return table[[*columns, *(name for name in table.columns if name not in columns)]]
+
+
+def by_layer(table: pandas.DataFrame) -> pandas.DataFrame:
+    """`differences` averaged over blocks: a row for each model, layer type, pattern and form."""
+    keys = ["model", "layer", "pattern", "form"]
+    return table.drop(columns="block").groupby(keys, sort=False).mean().reset_index()

@@ -1,0 +1,44 @@
+"""The models of a page's parameters with their text, for pages that look inside a model."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from stade_nb import corpora, layer_inputs, model_cards, models, tables
+from stade_nb.architectures import window_length
+from stade_nb.layer_inputs import LayerInputs
+
+
+class Example(NamedTuple):
+    """An unpruned model, its tokenizer, and the windows of ids (windows, tokens) on its device."""
+
+    model: nn.Module
+    tokenizer: object
+    calibration_ids: Tensor
+    evaluation_ids: Tensor
+
+
+def load(p: SimpleNamespace, name: str | None = None) -> Example:
+    """`name`, or the model `p.example`, with the windows that a table's cells would have.
+
+    p: a notebook's checked parameters; the first of its seeds draws the calibration windows.
+    """
+    model, tokenizer = models.load(name or p.example, p.device, p.dtype)
+    length = window_length(model, p.window_length)
+    calibration = corpora.calibration_windows(
+        p.calibration, tokenizer, p.windows, length, p.seeds[0]
+    )
+    evaluation = corpora.evaluation_windows(p.evaluation, tokenizer, p.evaluation_windows, length)
+    return Example(model, tokenizer, calibration.to(model.device), evaluation.to(model.device))
+
+
+def inputs(p: SimpleNamespace) -> dict[str, list[LayerInputs]]:
+    """What `layer_inputs.gather` finds of each of `p.models`, by their `tables.labels`."""
+    found = {}
+    for name, label in tables.labels(model_cards.names(p.models)).items():
+        loaded = load(p, name)
+        found[label] = layer_inputs.gather(
+            loaded.model, loaded.calibration_ids, batch_size=p.batch_size
+        )
+    return found

@@ -1,0 +1,157 @@
+"""The cells of the page on Table 4, and the tables of accuracies that it shows."""
+
+from types import SimpleNamespace
+
+import pandas
+
+from stade_nb import (
+    accuracy,
+    methods,
+    model_cards,
+    paper,
+    tables,
+    zero_shot,
+    zero_shot_cells,
+    zero_shot_tasks,
+)
+from stade_nb.cell import Corpus
+from stade_nb.profiles import ROOT
+from stade_nb.zero_shot_cells import DROPPED, KEPT
+
+
+def run(p: SimpleNamespace) -> pandas.DataFrame:
+    """All cells of the table, computed or read from the records in `results_dir`.
+
+    p: the notebook's checked parameters. Beside what the table shows, each method that corrects
+    biases is evaluated with these dropped. A row for each: model (by its label), method, pattern,
+    seed, biases, perplexity, losses, tasks (by name what `zero_shot.Harness.evaluate` returns),
+    answers (their `correct` alone), accuracy and error (`zero_shot.mean`).
+    """
+    questions = zero_shot_tasks.load(p.tasks, p.tasks_dir, p.limit)
+    asked = tables.cells(p.methods, p.patterns, "layer", p.seeds)
+    corrected = [c for c in asked if c.method in methods.METHODS and _corrects(c.method)]
+    wanted = [(cell, KEPT) for cell in asked] + [(cell, DROPPED) for cell in corrected]
+    rows = []
+    for name, label in tables.labels(model_cards.names(p.models)).items():
+        found = zero_shot_cells.run(
+            name,
+            wanted,
+            Corpus(p.calibration, p.windows, p.window_length),
+            Corpus(p.evaluation, p.evaluation_windows, p.window_length),
+            questions,
+            device=p.device,
+            dtype=p.dtype,
+            results_dir=ROOT / p.results_dir,
+            batch_size=p.requests_at_once,
+            windows_at_once=p.batch_size,
+            progress=True,
+        )
+        rows += [cell | {"model": label} for cell in found]
+    ran = pandas.DataFrame(rows)
+    ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE
+    ran["answers"] = [{n: t["correct"] for n, t in tasks.items()} for tasks in ran["tasks"]]
+    means = [zero_shot.mean(tasks.values()) for tasks in ran["tasks"]]
+    ran["accuracy"], ran["error"] = zip(*means, strict=True)
+    return ran
+
+
+def _corrects(method: str) -> bool:
+    chosen = methods.METHODS[method]
+    return chosen.corrects(True) or chosen.corrects(False)
+
+
+def kept(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """The cells of the table itself: biases as Eq. 7 has them."""
+    return ran[ran["biases"] == KEPT]
+
+
+def percent(accuracy: float, error: float, digits: int = 1) -> str:
+    """An accuracy with its standard error, in percent."""
+    return f"{100 * accuracy:.{digits}f} ± {100 * error:.{digits}f}"
+
+
+def layout(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """Mean accuracy ± its standard error in percent, laid out as the paper's Table 4.
+
+    With several calibration seeds, both are means over these: the questions are the same.
+    """
+    keys = ["method", "pattern", "model"]
+    averaged = kept(ran).groupby(keys, sort=False)[["accuracy", "error"]].mean().reset_index()
+    text = [percent(a, e) for a, e in zip(averaged["accuracy"], averaged["error"], strict=True)]
+    return tables.layout(averaged.assign(text=text), "text")
+
+
+def by_task(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """The paper's appendix: accuracy ± standard error of each task, a row for each cell.
+
+    A first row says what guessing gets. With several seeds, the first one.
+    """
+    first = kept(ran).drop_duplicates(["model", "method", "pattern"])
+    guesses = {name: f"{100 * t['guessing']:.1f}" for name, t in first["tasks"].iloc[0].items()}
+    rows = [{"model": "", "method": "guessing", "sparsity": ""} | guesses]
+    for cell in first.itertuples():
+        head = {"model": cell.model, "method": paper.title(cell.method)}
+        head["sparsity"] = tables.sparsity(cell.pattern)
+        found = {n: percent(t["accuracy"], t["standard_error"]) for n, t in cell.tasks.items()}
+        rows.append(head | found)
+    return pandas.DataFrame(rows).rename(columns=short)
+
+
+def short(task: str) -> str:
+    """A task's name for the head of a column."""
+    return task.removeprefix("embedded_")
+
+
+def guessing(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """What each task is worth: is a dense model above guessing (exact test, 5 % over all tasks)?
+
+    Columns task, questions, guessing (percent) and one for each model.
+    """
+    dense = kept(ran)[kept(ran)["method"] == paper.DENSE]
+    rows = []
+    for name, task in dense["tasks"].iloc[0].items():
+        rows.append({"task": short(name), "questions": task["count"]})
+        rows[-1]["guessing"] = f"{100 * task['guessing']:.1f}"
+        for model, found in zip(dense["model"], dense["tasks"], strict=True):
+            word = "" if above_guessing(found[name], len(found)) else ", no better than guessing"
+            rows[-1][model] = percent(found[name]["accuracy"], found[name]["standard_error"]) + word
+    return pandas.DataFrame(rows)
+
+
+def above_guessing(result: dict, tasks: int) -> bool:
+    """Whether a model knows something of a task, one of so many."""
+    return accuracy.above_chance(sum(result["correct"]), result["count"], result["guessing"], tasks)
+
+
+def mean_guess(ran: pandas.DataFrame) -> float:
+    """The mean accuracy that guessing gets."""
+    guesses = [task["guessing"] for task in ran["tasks"].iloc[0].values()]
+    return sum(guesses) / len(guesses)
+
+
+def guessed(ran: pandas.DataFrame) -> list[str]:
+    """The tasks on which a dense model is no better than guessing, "task (model)"."""
+    dense = kept(ran)[kept(ran)["method"] == paper.DENSE]
+    return [
+        f"{short(name)} ({model})"
+        for model, found in zip(dense["model"], dense["tasks"], strict=True)
+        for name, result in found.items()
+        if not above_guessing(result, len(found))
+    ]
+
+
+def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
+    """What the page's provenance says of the table's run."""
+    results = [task for tasks in ran["tasks"] for task in tasks.values()]
+    sizes = sorted({task["batch_size"] for task in results})
+    bos = {row.model: next(iter(row.tasks.values()))["bos"] for row in ran.itertuples()}
+    first = ran["tasks"].iloc[0]
+    cut = {row.model: sum(t["truncated"] for t in row.tasks.values()) for row in ran.itertuples()}
+    return tables.facts(p, ran) | {
+        "harness": ", ".join(sorted({task["harness"] for task in results})) + ", 0-shot, acc",
+        "tasks": ", ".join(f"{name} {task['questions'][:12]}" for name, task in first.items()),
+        "put before a question": ", ".join(f"{m}: {b or 'nothing'}" for m, b in bos.items()),
+        "requests at once": f"{sizes[0]} to {sizes[-1]}",
+        "requests cut on the left": ", ".join(f"{m}: {n}" for m, n in cut.items()),
+        "seconds of answering": f"{sum(task['seconds'] for task in results):.0f}",
+    }

@@ -19,7 +19,7 @@ _FACT = re.compile(
 
 
 def ending(sentence: Sentence, context: str, endings: list[str]) -> dict:
-    """A question: the first of the endings (for now) is the sentence's own."""
+    """A question: the sentence's own ending comes first; it is moved later."""
     return {
         "document": sentence.document,
         "source": sentence.text,

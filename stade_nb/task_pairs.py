@@ -30,7 +30,7 @@ CLAUSE = range(4, 17)  # words in a hypothesis
 
 
 def pair(sentence: Sentence, right: str, wrong: str, continuation: str) -> dict:
-    """A question: of two beginnings, the right one (first, for now) goes on as given."""
+    """A question: of two beginnings one goes on as given; it comes first, and is moved later."""
     return {
         "document": sentence.document,
         "source": sentence.text,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stade_nb.errors import StadeError, unknown
 
+_ATTENTION = "self_attn"
 _QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _GATED_MLP = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 GATED = frozenset([*_QKV, "self_attn.o_proj", *_GATED_MLP])
@@ -137,6 +138,16 @@ def is_centred(layer_type: str) -> bool:
 def input_of(layer_type: str) -> str:
     """The layer type whose input this one shares: q for k and v, gate for up, else itself."""
     return _SAME_INPUT.get(layer_type, layer_type)
+
+
+def attention(block: nn.Module) -> nn.Module:
+    """A block's attention with its projections; it returns its output and, or None, its weights."""
+    return block.get_submodule(_ATTENTION)
+
+
+def leaves_attention(types: list[str]) -> bool:
+    """Whether none of the layer types belongs to `attention`."""
+    return not any(layer_type.startswith(f"{_ATTENTION}.") for layer_type in types)
 
 
 def head(model: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -53,13 +53,17 @@ def _like(tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 
 def statistics(
-    block: Block, stream: Stream, wanted: dict[frozenset[str], list[str]], room: Room
+    block: Block,
+    stream: Stream,
+    wanted: dict[frozenset[str], list[str]],
+    room: Room,
+    keep: bool = False,
 ) -> dict[frozenset[str], dict[str, Moments]]:
     """Section 2, step 2: `pruning.gathering` for several needs in one pass of `stream`.
 
     wanted: the layer types by what their methods need. Each of the needs is served by itself, so
     that moments have the same bits whoever else is served. A batch's pass ends with the last input
-    that anybody wants.
+    that anybody wants. keep: keep the attention's outputs, see `Stream.show`.
     """
     with ExitStack() as hooks:
         found = {
@@ -68,7 +72,7 @@ def statistics(
         }
         inputs = {layer_type for moments in found.values() for layer_type in moments}
         hooks.enter_context(_ending_after(block.module, inputs))
-        stream.show(block, room)
+        stream.show(block, room, keep)
     return found
 
 

@@ -49,6 +49,11 @@ def units(model: nn.Module, cells: Sequence[Cell]) -> list[list[Cell]]:
     return sorted(found.values(), key=lambda unit: unit[0].needs_calibration and unit[0].seed)
 
 
+def types_of(model: nn.Module, cell: Cell) -> list[str]:
+    """The layer types that are pruned in the cell."""
+    return [] if cell.method == "dense" else architectures.chosen_types(model, cell.layers)
+
+
 def groups(
     model: nn.Module,
     planned: Sequence[list[Cell]],
@@ -58,16 +63,22 @@ def groups(
 ) -> list[list[list[Cell]]]:
     """`units` in groups whose hidden states take at most `memory` bytes; one unit always goes.
 
-    Until all cells have left the first block, what they share is held beside what they have made.
+    Until all cells have left the first block, what they share is held beside what they have made:
+    what enters the block, and what its attention makes of that where some leave it unpruned.
     """
     evaluation = hidden_bytes(model, evaluation_ids)
     calibration = {seed: hidden_bytes(model, ids) for seed, ids in calibration_ids.items()}
+    leaving = {
+        unit[0]: architectures.leaves_attention(types_of(model, unit[0])) for unit in planned
+    }
     parts: list[list[list[Cell]]] = []
     for unit in planned:
         together = [*parts[-1], unit] if parts else [unit]
         seeds = [one[0].seed for one in together if one[0].needs_calibration]
         size = evaluation * (1 + len(together))
         size += sum(calibration[seed] for seed in [*seeds, *set(seeds)])
+        if any(leaving[one[0]] for one in together):
+            size += evaluation + sum(calibration[seed] for seed in set(seeds))
         if parts and size <= memory and len(together) <= LARGEST_GROUP:
             parts[-1] = together
         else:

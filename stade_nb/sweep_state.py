@@ -2,9 +2,9 @@
 
 import math
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -61,38 +61,79 @@ class Stream:
     """Windows on their way through the model: hidden states in batches, before the same block.
 
     arguments: every block's keyword arguments by the shape of a batch. users: how many have yet to
-    go on from here; the last one makes room batch by batch.
+    go on from here; the last one makes room batch by batch. attention: what the block's attention,
+    unpruned, makes of a batch, by the batch's place, for those who can use it.
     """
 
     batches: list[Tensor | None]
     arguments: dict[torch.Size, list[dict]]
     users: int = 1
+    attention: dict[int, Tensor] = field(default_factory=dict)
 
-    def after(self, block: Block, room: Room) -> "Stream":
-        """The same windows after `block`."""
-        return Stream(self.outputs(block, room, room.keep), self.arguments)
+    def after(self, block: Block, room: Room, **attention: bool) -> "Stream":
+        """The same windows after `block`; attention: see `outputs`."""
+        return Stream(self.outputs(block, room, room.keep, **attention), self.arguments)
 
     def outputs(
-        self, block: Block, room: Room, then: Callable[[Tensor], Tensor]
+        self,
+        block: Block,
+        room: Room,
+        then: Callable[[Tensor], Tensor],
+        reuse: bool = False,
+        keep: bool = False,
     ) -> list[Tensor | None]:
-        """`then` of what `block` makes of each batch."""
+        """`then` of what `block` makes of each batch.
+
+        reuse: the block's attention is unpruned, so that kept outputs of it need not be computed.
+        keep: keep them for the next one.
+        """
         self.users -= 1
         done: list[Tensor | None] = []
         for place in range(len(self.batches)):
             kept = self.batches[place]
             if not self.users:
                 self.batches[place] = None
-            hidden = self._output(block, room.take(kept))
+            with self._attention(block, room, place, reuse, keep):
+                hidden = self._output(block, room.take(kept))
             del kept
+            if not self.users:
+                self.attention.pop(place, None)
             done.append(then(hidden))
         return done
 
-    def show(self, block: Block, room: Room) -> None:
-        """Run `block` for the sake of its hooks, which end the pass of a batch by `Enough`."""
-        for kept in self.batches:
-            with suppress(Enough):
+    def show(self, block: Block, room: Room, keep: bool = False) -> None:
+        """Run `block` for the sake of its hooks, which end the pass of a batch by `Enough`.
+
+        keep: as in `outputs`, what of its attention has been computed by then.
+        """
+        for place, kept in enumerate(self.batches):
+            with suppress(Enough), self._attention(block, room, place, False, keep):
                 self._output(block, room.take(kept))
 
     def _output(self, block: Block, hidden: Tensor) -> Tensor:
         arguments = self.arguments[hidden.shape][block.index]
         return architectures.run_block(block.module, hidden, arguments)
+
+    @contextmanager
+    def _attention(
+        self, block: Block, room: Room, place: int, reuse: bool, keep: bool
+    ) -> Iterator[None]:
+        """The block's attention answers with what is kept of it, or what it makes is kept."""
+        if not (keep or (reuse and place in self.attention)):
+            yield
+            return
+        module = architectures.attention(block.module)
+        compute = module.forward
+
+        def forward(*args, **kwargs):
+            if reuse and place in self.attention:
+                return room.take(self.attention[place]), None
+            out = compute(*args, **kwargs)
+            self.attention[place] = room.keep(out[0])
+            return out
+
+        module.forward = forward
+        try:
+            yield
+        finally:
+            del module.forward

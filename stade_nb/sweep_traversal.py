@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from stade_nb import architectures, cell_inputs, methods, pruning
+from stade_nb import architectures, cell_inputs, methods, pruning, sweep_plan
 from stade_nb.cell import Cell
 from stade_nb.errors import StadeError
 from stade_nb.methods import LayerResult
@@ -41,6 +41,11 @@ class Carried:
         """What the cell's method wants gathered."""
         return methods.METHODS[self.cell.method].needs
 
+    @property
+    def leaves_attention(self) -> bool:
+        """Whether the blocks' attention stays unpruned."""
+        return architectures.leaves_attention(self.types)
+
 
 def traverse(
     model: nn.Module,
@@ -62,10 +67,13 @@ def traverse(
     with architectures.evaluating(model), surroundings_on(model, room.device):
         head = architectures.head(model)
 
-        def score(stream: Stream, block: Block) -> Tensor:
+        def score(stream: Stream, block: Block, **attention: bool) -> Tensor:
             ids = iter(evaluation_ids.to(room.device).split(batch_size))
-            losses = stream.outputs(block, room, lambda hidden: losses_of(head(hidden), next(ids)))
-            return check_losses(torch.cat(losses))
+
+            def losses(hidden: Tensor) -> Tensor:
+                return losses_of(head(hidden), next(ids))
+
+            return check_losses(torch.cat(stream.outputs(block, room, losses, **attention)))
 
         carried = enter(model, cells, calibration_ids, evaluation_ids, batch_size, room)
         for index, name in enumerate(names):
@@ -105,7 +113,7 @@ def enter(
     carried = [
         Carried(
             cell,
-            [] if cell.method == "dense" else architectures.chosen_types(model, cell.layers),
+            sweep_plan.types_of(model, cell),
             calibration[cell.seed] if cell.needs_calibration else None,
             evaluation,
         )
@@ -121,23 +129,31 @@ def advance(
     block: Block,
     shared: dict[Stream, Gathered],
     room: Room,
-    score: Callable[[Stream, Block], Tensor],
+    score: Callable[..., Tensor],
 ) -> None:
     """Prune the block as one cell says and push its windows through; the block is dense again then.
 
     carried, shared: see `statistics_for`. score: the losses of a stream before the last block.
     """
+    reuse = one.leaves_attention
     with timed(one, "prune", room.device):
         results = pruned(one, block, statistics_for(one, carried, block, shared, room))
     with wearing(results):
         with timed(one, "prune", room.device):
             if one.calibration is not None:
-                one.calibration = None if block.last else one.calibration.after(block, room)
+                one.calibration = (
+                    None if block.last else one.calibration.after(block, room, reuse=reuse)
+                )
         with timed(one, "evaluate", room.device):
+            others = [other for other in carried if other is not one]
+            keep = reuse and any(
+                other.evaluation is one.evaluation and other.leaves_attention for other in others
+            )
+            attention = {"reuse": reuse, "keep": keep}
             if block.last:
-                one.losses, one.evaluation = score(one.evaluation, block), None
+                one.losses, one.evaluation = score(one.evaluation, block, **attention), None
             else:
-                one.evaluation = one.evaluation.after(block, room)
+                one.evaluation = one.evaluation.after(block, room, **attention)
 
 
 def statistics_for(
@@ -157,10 +173,12 @@ def statistics_for(
     found = shared.get(one.calibration)
     if found is None:
         wanted: dict[frozenset[str], list[str]] = {}
-        for other in carried:
-            if other.calibration is one.calibration:
-                wanted.setdefault(other.needs, []).extend(other.types)
-        found = statistics(block, one.calibration, wanted, room)
+        together = [other for other in carried if other.calibration is one.calibration]
+        for other in together:
+            wanted.setdefault(other.needs, []).extend(other.types)
+        # Behind the last block's layers nothing is calibrated.
+        keep = not block.last and any(other.leaves_attention for other in together)
+        found = statistics(block, one.calibration, wanted, room, keep)
         if one.calibration.users > 1:
             shared[one.calibration] = found
     return found[one.needs]

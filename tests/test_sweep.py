@@ -251,6 +251,42 @@ def test_a_pass_for_statistics_ends_with_the_last_input(monkeypatch):
         assert (calls.count("attention"), calls.count("mlp")) == (attention, mlp)
 
 
+@pytest.mark.parametrize("name", ["llama", "opt", "opt_350m"])
+@pytest.mark.parametrize("limit", [math.inf, 5000])
+def test_attention_that_is_not_pruned_is_computed_once(monkeypatch, name, limit):
+    model, computed = build(name), []
+    stack = architectures.blocks(model)
+    scores = type(architectures.attention(stack[0]))
+    forward = scores.forward
+    monkeypatch.setattr(
+        scores, "forward", lambda self, *a, **k: computed.append(self) or forward(self, *a, **k)
+    )
+
+    def count(*cells, seeds=(0,)):
+        room = Room("cpu", limit)
+        ids = {seed: windows(4, seed=seed) for seed in seeds}
+        computed.clear()
+        traverse(model, cells, ids, windows(4, seed=2), batch_size=8, room=room)
+        found = len(computed)
+        assert room.left == limit
+        check_equal(model, cells, ids, windows(4, seed=2), 8)
+        return found
+
+    assert len(stack) == 3
+    # Three blocks: each watched and evaluated; where attention is pruned, two pushed on as well.
+    query, *_, up, down = architectures.layer_types(model)
+    assert count(Cell("wanda", "0.5", query)) == 3 + 2 + 3
+    assert count(Cell("wanda", "0.5", down)) == 3 + 3
+    assert count(Cell("wanda", "0.5", (query, down))) == 3 + 2 + 3
+    # In the first block all share their windows, and those that leave attention alone its outputs.
+    assert count(Cell("wanda", "0.5", up), Cell("std", "0.5", down)) == 2 * (3 + 3) - 2
+    assert count(Cell("wanda", "0.5", up), Cell("std", "0.5", query)) == 3 + 3 + 8 - 1
+    pair = Cell("wanda", "0.5", up), Cell("std", "0.5", down, seed=1)
+    assert count(*pair, seeds=(0, 1)) == 2 * (3 + 3) - 1
+    assert count(DENSE, Cell("magnitude", "0.5", up)) == 2 * 3 - 1
+    assert count(DENSE, Cell("magnitude", "0.5")) == 2 * 3
+
+
 def test_equal_recipes_are_one_unit():
     model = build("llama")
 
@@ -308,6 +344,11 @@ def test_groups():
     # Two cells and what they share in the first block.
     assert sizes(planned, 3 * 1.5 * one) == [2] * 4
     assert sizes(planned, 3 * 1.5 * one - 1) == [1] * 8
+    # And where they leave attention as it is, what it makes of that.
+    down = [Cell("wanda", f"0.{number}", "mlp.down_proj") for number in range(1, 9)]
+    planned = sweep_plan.units(model, down)
+    assert sizes(planned, 4 * 1.5 * one) == [2] * 4
+    assert sizes(planned, 4 * 1.5 * one - 1) == [1] * 8
     weights_only = sweep_plan.units(model, [Cell("magnitude", f"0.{n}") for n in range(1, 9)])
     assert sizes(weights_only, 3 * one) == [2] * 4
     seeds = sweep_plan.units(model, [Cell("wanda", "0.5", seed=seed) for seed in (0, 1)])

@@ -108,7 +108,6 @@ book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) req
 	@$(BIN)/python -m stade_nb.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
 
 # Notebooks that share cells: the first one computes them, the later ones find them.
-book/notebooks/audit.ipynb: | book/notebooks/table3_perplexity.ipynb
 book/notebooks/figure1_layers.ipynb: | book/notebooks/table2_layer_types.ipynb
 book/notebooks/table5_without_bias.ipynb: | book/notebooks/table3_perplexity.ipynb
 book/notebooks/table6_weight_update.ipynb: | book/notebooks/table5_without_bias.ipynb

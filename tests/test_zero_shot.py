@@ -77,10 +77,10 @@ def test_equals_lm_eval_called_directly(tasks, folder, loaded, tmp_path):
 @pytest.mark.slow
 def test_equals_lm_eval_on_the_official_questions(tmp_path):
     where = SHARED / "reality" / "models" / "stories260K"
-    official = zero_shot_tasks.load(NAMES, SHARED / "reality" / "tasks", limit=10)
-    assert [questions.count for questions in official] == [10] * 7
+    official = zero_shot_tasks.load(NAMES, SHARED / "reality" / "tasks", limit=100)
+    assert [questions.count for questions in official] == [100] * 7
     ours = zero_shot.evaluate(*models.load(str(where)), official)
-    assert numbers(ours) == directly(where, SHARED / "reality" / "tasks", tmp_path, limit=10)
+    assert numbers(ours) == directly(where, SHARED / "reality" / "tasks", tmp_path, limit=100)
 
 
 @needs_shared

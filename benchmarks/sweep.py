@@ -60,8 +60,11 @@ def measure(way: str, cells: list[Cell], asked: dict, options: dict, threads: in
     """
     torch.set_num_threads(threads)
     device = models.check_device(options["device"])
-    begin, options = time.process_time(), dict(options)
+    options = dict(options)
     memory = options.pop("memory")
+    # Importing an architecture takes longer than loading a small model, and belongs to no way.
+    cell_inputs.prepare(cells=cells, **asked, **options)
+    begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder, parts.by_part(device) as seconds:
         options["results_dir"] = folder
         if way == "engine":

@@ -34,7 +34,7 @@ def table(content: dict) -> str:
 def row(name: str, measured: dict, way: str) -> str:
     """A way to a table beside the engine."""
     found, engine = measured["ways"][way], measured["ways"]["engine"]
-    ratio = found["processor"] / engine["processor"]
+    ratio = found["seconds"] / engine["seconds"]
     peak = f"{found['host'] / MIB:,.0f}"
     if found["device"]:
         peak += f" + {found['device'] / MIB:,.0f}"
@@ -46,25 +46,29 @@ def row(name: str, measured: dict, way: str) -> str:
 
 def explanation(name: str, measured: dict) -> str:
     """Where the engine's time went, and what the operations alone would take."""
-    engine, floor = measured["ways"]["engine"], measured["floor"]
-    total = sum(engine["parts"].values())
-    shares = sorted(engine["parts"].items(), key=lambda part: -part[1])
-    parts = ", ".join(f"{part} {spent / total:.0%}" for part, spent in shares)
+    floor = measured["floor"]
+    went = "; ".join(f"*{way}* {parts(found)}" for way, found in measured["ways"].items())
     return (
-        f"- Table {number(name)}: {goal(name, measured)}The engine's time went into "
-        f"{parts}. Floor: "
+        f"- Table {number(name)}: {goal(name, measured)}Where time went: {went}. Floor: "
         f"{floor['operations']:.3g} operations at {floor['rate']:.3g} per second take "
         f"{floor['seconds']:.1f} s. Hidden states of all cells: {floor['held'] / MIB:,.0f} MiB. "
         f"Largest relative difference of a perplexity: {difference(measured):.1e}."
     )
 
 
+def parts(found: dict) -> str:
+    """The parts that a way's time went into, those of 1 % and more."""
+    total = sum(found["parts"].values())
+    shares = sorted(found["parts"].items(), key=lambda part: -part[1])
+    return ", ".join(f"{part} {spent / total:.0%}" for part, spent in shares if spent > total / 100)
+
+
 def goal(name: str, measured: dict) -> str:
-    """Whether the table's goal is reached, in processor seconds, where that was measured."""
+    """Whether the table's goal is reached, where that was measured."""
     plain, engine = measured["ways"].get("each cell by itself"), measured["ways"]["engine"]
     if plain is None or name not in GOALS:
         return ""
-    ratio = plain["processor"] / engine["processor"]
+    ratio = plain["seconds"] / engine["seconds"]
     reached = "reached" if ratio >= GOALS[name] else "not reached"
     return f"goal of {GOALS[name]:g} times {reached} ({ratio:.2f} times). "
 

@@ -76,7 +76,7 @@ def stored(name):
         "device": 0,
         "perplexities": [10.0, 20.0],
     }
-    engine = way | {"processor": 5.0, "perplexities": [10.0, 20.0001]}
+    engine = way | {"seconds": 7.5, "perplexities": [10.0, 20.0001]}
     floor = {"operations": 1e9, "rate": 1e9, "seconds": 1.0, "held": 2**20}
     names = ("model", "windows", "machine", "versions", "date", "commit")
     content = {"about": {key: f"{key} of {name}" for key in names}}
@@ -92,11 +92,11 @@ def test_the_readme_shows_what_is_stored(benchmarks):
     shown = write_readme.written(text, [stored("a"), stored("b")])
     assert shown.startswith("before\n") and shown.endswith("after\n") and "old" not in shown
     assert "| 3 | each cell by itself | 30 | 20.0 | 4.00 | 300 |" in shown
-    assert "Table 3: goal of 3 times reached (4.00 times). The engine" in shown
+    assert "Table 3: goal of 3 times reached (4.00 times). Where" in shown
     slow = stored("a")
-    slow["table3"]["ways"]["engine"]["processor"] = 10.0
+    slow["table3"]["ways"]["engine"]["seconds"] = 15.0
     assert "goal of 3 times not reached (2.00 times)" in write_readme.table(slow)
-    assert "forward passes 75%, statistics 25%" in shown and "date of b; commit" in shown
+    assert "*engine* forward passes 75%, statistics 25%" in shown and "date of b; commit" in shown
     assert write_readme.written(shown, [stored("a"), stored("b")]) == shown
 
 

@@ -3,11 +3,15 @@
 Every figure has a white ground and black text: it reads the same on a light and a dark page.
 """
 
+import base64
+import html
+import io
 import itertools
 
 import matplotlib
 import numpy as np
 import pandas
+from IPython.display import HTML
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -53,6 +57,16 @@ def use_style() -> None:
             # The same figure gives the same file.
             "svg.hashsalt": "stade_nb",
         }
+    )
+
+
+def inline(figure: Figure, alt: str) -> HTML:
+    """The figure as `glue` can paste it into another page; alt: what it shows, in words."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    data = base64.b64encode(file.getvalue()).decode()
+    return HTML(
+        f'<img alt="{html.escape(alt)}" width="100%" src="data:image/svg+xml;base64,{data}">'
     )
 
 

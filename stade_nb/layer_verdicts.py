@@ -55,7 +55,7 @@ def decided(ran: pandas.DataFrame) -> pandas.DataFrame:
         ("mlp-hurts-most", _mlp_against_attention(ran)),
     ):
         rows += [
-            (claim, m, verdicts.overall(some["verdict"]), counted(some["verdict"]))
+            (claim, m, verdicts.overall(some["verdict"]), verdicts.counted(some["verdict"]))
             for m, some in _each_model(words)
         ]
     rows += [("analogous-on-others", m, *_mostly(some)) for m, some in _each_model(compared(ran))]
@@ -97,7 +97,7 @@ def summary(found: pandas.DataFrame) -> pandas.DataFrame:
             own = some[some["model"] == model]
             row[model] = verdicts.NOT_RUN
             if len(own):
-                word = own["verdict"].item().partition(" (")[0]
+                word = verdicts.short(own["verdict"].item())
                 row[model] = f"{word}: {own['count'].item()}"
         rows.append(row)
     return pandas.DataFrame(rows)
@@ -130,11 +130,6 @@ def _mlp_against_attention(ran: pandas.DataFrame) -> pandas.DataFrame:
         for model, top in pairs
     ]
     return pandas.DataFrame(rows, columns=["model", "verdict"])
-
-
-def counted(words: Sequence[str]) -> str:
-    """As `verdicts.counted`, with the one word "undecided"."""
-    return verdicts.counted(words).replace(UNDECIDED, UNDECIDED.partition(" (")[0])
 
 
 def _each_model(rows: pandas.DataFrame):

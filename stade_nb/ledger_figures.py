@@ -5,6 +5,7 @@ import textwrap
 import pandas
 from matplotlib.figure import Figure
 
+from stade_nb import verdicts
 from stade_nb.figures import BLACK, VERDICT_STYLE, _axes
 
 LINE = 62  # characters of a claim on one line
@@ -22,7 +23,7 @@ def scorecard(book: pandas.DataFrame) -> Figure:
         axes.text(-0.4, place, f"Decided by {by}", weight="bold", va="center")
         for row in rows.itertuples():
             place += 1
-            word = row.verdict.partition(" (")[0]
+            word = verdicts.short(row.verdict)
             colour, marker = VERDICT_STYLE[word]
             axes.plot(words.index(word), place, marker, color=colour, markersize=8)
             places.append(place)

@@ -183,10 +183,15 @@ def judge(ran: pandas.DataFrame, claims: Iterable[Claim]) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=columns)
 
 
+def short(verdict: str) -> str:
+    """A verdict without what it says in brackets."""
+    return verdict.partition(" (")[0]
+
+
 def counted(words: Iterable[str]) -> str:
-    """How often each verdict was given: "holds in 3, does not hold in 1 of 4"."""
+    """How often each verdict was given: "holds in 3, undecided in 1 of 4"."""
     found = Counter(words)
-    parts = [f"{word} in {found[word]}" for word in (HOLDS, FAILS, UNDECIDED) if found[word]]
+    parts = [f"{short(word)} in {found[word]}" for word in (HOLDS, FAILS, UNDECIDED) if found[word]]
     return f"{', '.join(parts)} of {found.total()}" if parts else NOT_RUN
 
 

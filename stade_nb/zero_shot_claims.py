@@ -56,7 +56,8 @@ def task_differences(ran: pandas.DataFrame, ours: str, other: str) -> pandas.Dat
     rows = [
         {"model": model, "sparsity": tables.sparsity(pattern)}
         | {
-            short(task): f"{t.ours} : {t.other}" + (" *" if t.p * tests < 0.05 else "")
+            short(task): f"{t.ours} : {t.other}".replace(" ", "\N{NO-BREAK SPACE}")
+            + (" *" if t.p * tests < 0.05 else "")
             for task, t in row.items()
         }
         for (model, pattern), row in found.items()
@@ -160,7 +161,7 @@ def dropped_layout(judged: pandas.DataFrame) -> pandas.DataFrame:
                 "accuracy, %": f"{100 * row.accuracy:.1f}",
                 "biases dropped ": f"{100 * row.accuracy_dropped:.1f}",
                 "kept − dropped, points": f"{low} to {high}",
-                "keeping is better": row.verdict.partition(" (")[0],
+                "keeping is better": verdicts.short(row.verdict),
             }
         )
     return pandas.DataFrame(rows)

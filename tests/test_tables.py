@@ -1,8 +1,10 @@
 """What a table of perplexities takes and how it is laid out; its figures draw without a warning."""
 
+import base64
 from types import SimpleNamespace
 
 import pandas
+from bs4 import BeautifulSoup
 from tiny_models import build
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -128,3 +130,13 @@ def test_figures_draw_without_a_warning(ran):
         figures.loss_curves(curves, 12.0),
     ):
         figure.canvas.draw()
+
+
+def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
+    judged = verdicts.judge(ran, paper.TEXT_CLAIMS[3])
+    patterns = {pattern: tables.sparsity(pattern) for pattern in ("0.5", "2:4")}
+    figure = figures.differences(judged, patterns, "Wanda to STADE")
+    image = BeautifulSoup(figures.inline(figure, 'from "a" to <b>').data, "lxml").find("img")
+    kind, _, data = image["src"].partition(",")
+    assert kind == "data:image/svg+xml;base64" and image["alt"] == 'from "a" to <b>'
+    assert b"<svg" in base64.b64decode(data)

@@ -4,7 +4,8 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 
 import torch
@@ -64,9 +65,10 @@ class Harness:
                 self._lengths[questions.digest] = [len(self.lm.tok_encode(t)) for t in texts]
         return self._lengths[questions.digest]
 
-    def evaluate(self, questions: Questions) -> dict:
+    def evaluate(self, questions: Questions, progress: bool = False) -> dict:
         """One task: accuracy, its standard error, and which questions were answered correctly.
 
+        progress: show a bar of the requests if they take more than a moment.
         Returns accuracy and standard_error (lm-eval's `acc`), count of questions, correct (0 or 1
         each, in order), guessing (see `Questions`), truncated (how many requests are longer than
         what the model reads), batch_size and seconds.
@@ -76,7 +78,16 @@ class Harness:
             longest = min(max(lengths), self.positions)
             self.lm.batch_size_per_gpu = max(1, min(MOST_AT_ONCE, CPU_TOKENS // longest))
         name = questions.task.task_name
-        with quiet(), architectures.evaluating(self.model), torch.inference_mode():
+        bar = tqdm(
+            total=len(lengths), desc=name, delay=2, mininterval=1, leave=False, disable=not progress
+        )
+        with (
+            bar,
+            self._counted(bar),
+            quiet(),
+            architectures.evaluating(self.model),
+            torch.inference_mode(),
+        ):
             # simple_evaluate, from where it has the tasks and the model on.
             found = lm_evaluate(
                 self.lm, {"tasks": {name: questions.task}}, limit=questions.limit, log_samples=True
@@ -95,6 +106,22 @@ class Harness:
             "seconds": time.perf_counter() - start,
         }
 
+    @contextmanager
+    def _counted(self, bar: tqdm) -> Iterator[None]:
+        """The bar moves with every batch that the model answers; lm-eval's own bars are silent."""
+        answer = self.lm._model_call
+
+        def counted(batch: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+            logits = answer(batch, *args, **kwargs)
+            bar.update(len(batch))
+            return logits
+
+        self.lm._model_call = counted
+        try:
+            yield
+        finally:
+            del self.lm._model_call
+
 
 def evaluate(
     model: nn.Module,
@@ -106,7 +133,7 @@ def evaluate(
     """Accuracies of a model in memory, by task: see `Harness` and `zero_shot_tasks.load`."""
     harness = Harness(model, tokenizer, batch_size)
     bar = tqdm(tasks, desc="zero-shot", disable=not progress)
-    return {questions.name: harness.evaluate(questions) for questions in bar}
+    return {questions.name: harness.evaluate(questions, progress) for questions in bar}
 
 
 def mean(results: Iterable[dict]) -> tuple[float, float]:

@@ -92,7 +92,7 @@ def run(
                 elif (same := (state[1], task.digest)) in answered:
                     result = answered[same] | {"seconds": 0.0}
                 else:
-                    result = answered[same] = harness.evaluate(task)
+                    result = answered[same] = harness.evaluate(task, progress)
                 records.write(results_dir, fields(cell, biases, task), inputs.about | result)
                 bar.update()
             cells.restore(model, dense)

@@ -105,7 +105,7 @@ def short(task: str) -> str:
 def guessing(ran: pandas.DataFrame) -> pandas.DataFrame:
     """What each task is worth: is a dense model above guessing (exact test, 5 % over all tasks)?
 
-    Columns task, questions, guessing (percent) and one for each model.
+    Columns task, questions, guessing (percent) and one for each model, with its 95 % interval.
     """
     dense = kept(ran)[kept(ran)["method"] == paper.DENSE]
     rows = []
@@ -114,7 +114,9 @@ def guessing(ran: pandas.DataFrame) -> pandas.DataFrame:
         rows[-1]["guessing"] = f"{100 * task['guessing']:.1f}"
         for model, found in zip(dense["model"], dense["tasks"], strict=True):
             word = "" if above_guessing(found[name], len(found)) else ", no better than guessing"
-            rows[-1][model] = percent(found[name]["accuracy"], found[name]["standard_error"]) + word
+            low, high = accuracy.interval(sum(found[name]["correct"]), found[name]["count"])
+            share = f"{100 * found[name]['accuracy']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+            rows[-1][model] = share + word
     return pandas.DataFrame(rows)
 
 

@@ -220,7 +220,7 @@ def test_paired_tasks_are_scored_as_winogrande_is(tmp_path):
         assert paired == (TASKS[task].chance == 0.5)
 
 
-@pytest.mark.parametrize("name", ["llama-230k", "opt-340k"])
+@pytest.mark.parametrize("name", models.embedded_models())
 def test_a_dense_model_is_above_chance(name, tmp_path):
     model, tokenizer = models.load(name)
     manager = TaskManager(include_path=str(embedded_tasks.write(tmp_path)), include_defaults=False)

@@ -196,3 +196,16 @@ def test_embedded_tasks_need_no_folder(loaded, folder):
     found = zero_shot.evaluate(*loaded, two)
     # The trained model knows how the sentences of its own kind of text end.
     assert found["embedded_arc_easy"]["accuracy"] > found["embedded_arc_easy"]["guessing"]
+
+
+def test_a_bar_counts_the_requests(tasks, loaded, capsys, monkeypatch):
+    """Those of one task, although what lm-eval prints is silenced."""
+    counted, bar = [], zero_shot.tqdm
+    monkeypatch.setattr(
+        zero_shot, "tqdm", lambda *args, **kw: counted.append(bar(*args, **kw)) or counted[-1]
+    )
+    harness = zero_shot.Harness(*loaded)
+    quiet, shown = harness.evaluate(tasks[0]), harness.evaluate(tasks[0], progress=True)
+    assert quiet["correct"] == shown["correct"]
+    assert counted[0].n == 0 < counted[1].n <= counted[1].total == len(tasks[0].task.instances)
+    assert "_model_call" not in vars(harness.lm)

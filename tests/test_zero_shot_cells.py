@@ -27,10 +27,10 @@ def asked(monkeypatch):
     """Every (task, number of biases in the model) that is evaluated, in order."""
     order, evaluate = [], zero_shot.Harness.evaluate
 
-    def noted(self, questions):
+    def noted(self, questions, progress=False):
         biases = sum(layer.bias is not None for layer, _, _ in cells.snapshot(self.model))
         order.append((questions.name, biases))
-        return evaluate(self, questions)
+        return evaluate(self, questions, progress)
 
     monkeypatch.setattr(zero_shot.Harness, "evaluate", noted)
     return order
@@ -85,10 +85,10 @@ def test_dropped_biases_are_the_dense_ones(name):
 def test_a_killed_run_resumes_at_the_next_task(tasks, asked, tmp_path, monkeypatch):
     evaluate = zero_shot.Harness.evaluate
 
-    def killed(self, questions):
+    def killed(self, questions, progress=False):
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return evaluate(self, questions)
+        return evaluate(self, questions, progress)
 
     with monkeypatch.context() as patched:
         patched.setattr(zero_shot.Harness, "evaluate", killed)

@@ -71,7 +71,10 @@ def test_layout_shows_means_with_errors(ran):
 def test_guessing_is_named(ran):
     assert zero_shot_tables.guessed(ran) == ["arc_easy (m)"]
     found = zero_shot_tables.guessing(ran)
-    assert list(found["m"]) == ["80.0 ± 2.8", "50.0 ± 5.0, no better than guessing"]
+    assert list(found["m"]) == [
+        "80.0 (73.8 to 85.3)",
+        "50.0 (39.8 to 60.2), no better than guessing",
+    ]
     assert zero_shot_tables.mean_guess(ran) == 0.5
     # 59 of 100 is above a coin by itself, and not as one of two tasks.
     assert zero_shot_tables.above_guessing(result([1] * 59 + [0] * 41), 1)

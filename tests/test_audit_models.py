@@ -15,12 +15,14 @@ from stade_nb import (
     audit_inputs,
     audit_layers,
     audit_loop,
+    audit_parameters,
     audit_tables,
     bias,
     layer_inputs,
     ledger,
     ledger_figures,
     metrics,
+    models,
     page_models,
     paper,
     prior_work,
@@ -29,6 +31,7 @@ from stade_nb import (
     verdicts,
 )
 from stade_nb.audit_theory import moments_of
+from stade_nb.errors import StadeError
 from stade_nb.layer_inputs import LayerInputs
 from stade_nb.perplexity import perplexity, window_losses
 
@@ -274,3 +277,23 @@ def test_every_plot_draws_without_a_warning(model, layers):
         file = io.BytesIO()
         figure.savefig(file, format="svg")
         assert file.getvalue()
+
+
+def test_one_more_weight_for_each_added_bias(model):
+    ids, evaluation = tiny_models.windows(6), tiny_models.windows(5, seed=1)
+    before = models.fingerprint(model)
+    found = audit_parameters.compared(model, ids, evaluation, "stade", "0.5")
+    assert models.fingerprint(model) == before
+    kept, pruned = found.to_dict("records")
+    assert (kept["additional weights"], pruned["additional weights"]) == ("kept", "pruned")
+    assert kept["biases"] == pruned["biases"]
+    assert pruned["zeros"] - kept["zeros"] == kept["biases"]
+    if model.config.model_type == "llama":
+        assert kept["left"] > pruned["left"] == 0.5
+        assert kept["perplexity"] != pruned["perplexity"]
+    else:  # it has biases already
+        assert kept["biases"] == 0 and kept["left"] == 0.5
+        assert kept["perplexity"] == pruned["perplexity"]
+    with pytest.raises(StadeError, match="2:4"):
+        audit_parameters.compared(model, ids, evaluation, "stade", "2:4")
+    assert models.fingerprint(model) == before

@@ -168,6 +168,7 @@ _KNOWN = _TABLE | {
     "sparsities": several(SHARE),
     "correlations": several(number(0, 0.99)),
     "sample_tokens": whole(1, 500),
+    "train": or_none(several(text("the name of a recipe")), "to train nothing"),
     "tasks": several(text("'embedded', 'official' or a task, such as 'arc_easy'")),
     "tasks_dir": or_none(text("a folder with <task>/<split>.jsonl"), "for the hub"),
     "limit": or_none(whole(2, 1_000_000), "for all questions"),
@@ -214,7 +215,7 @@ SCHEMAS: dict[str, dict[str, Rule]] = {
         "window_length seeds device dtype batch_size results_dir",
     ),
     "scorecard": _schema("seed"),
-    "embedded_models": _schema("models sample_tokens prompt device"),
+    "embedded_models": _schema("models sample_tokens prompt train device"),
 }
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 

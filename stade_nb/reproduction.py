@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pandas
 from IPython.display import HTML
 
-from stade_nb import display, paper, tables, texts
+from stade_nb import audit_tables, display, paper, tables, texts
 
 MATCH, CLOSE, DIFFERS, APART = "match", "close", "differs", "not compared"
 DECIMALS = 2
@@ -50,6 +50,12 @@ def departures(p: SimpleNamespace) -> list[str]:
         found.append(f"{p.evaluation_windows} evaluation windows, not all")
     if p.window_length not in (None, LENGTH):
         found.append(f"windows of {p.window_length} tokens, not {LENGTH}")
+    # Only Table 4 has these two.
+    asked = getattr(p, "tasks", ["official"])
+    if set(asked) not in ({"official"}, set(audit_tables.TASK_SIZES)):
+        found.append("other tasks than the paper's seven")
+    if getattr(p, "limit", None) is not None:
+        found.append(f"{p.limit} questions of each task, not all")
     return found
 
 
@@ -102,7 +108,8 @@ def page(
             "ours beside."
         )
     if unprinted := [model for model in known if found.empty or model not in set(found["model"])]:
-        lines.append(f"Table {number} prints no {value} of {', '.join(unprinted)}.")
+        what = value.replace("_", " ")
+        lines.append(f"Table {number} prints no {what} of {', '.join(unprinted)}.")
     if len(found) and (other := departures(p)):
         lines.append(f"Not the paper's protocol, so nothing is compared: {'; '.join(other)}.")
     text = f"<p>{html.escape(' '.join(lines))}</p>" if lines else ""

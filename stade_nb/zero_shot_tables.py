@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 
 import pandas
+from IPython.display import HTML
 
 from stade_nb import (
     accuracy,
     methods,
     model_cards,
     paper,
+    reproduction,
     tables,
     zero_shot,
     zero_shot_cells,
@@ -25,7 +27,8 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
     p: the notebook's checked parameters. Beside what the table shows, each method that corrects
     biases is evaluated with these dropped. A row for each: model (by its label), method, pattern,
     seed, biases, perplexity, losses, tasks (by name what `zero_shot.Harness.evaluate` returns),
-    answers (their `correct` alone), accuracy and error (`zero_shot.mean`).
+    answers (their `correct` alone), accuracy and error (`zero_shot.mean`), and paper_model (see
+    `paper.model_of`).
     """
     questions = zero_shot_tasks.load(p.tasks, p.tasks_dir, p.limit)
     asked = tables.cells(p.methods, p.patterns, "layer", p.seeds)
@@ -46,7 +49,8 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
             windows_at_once=p.batch_size,
             progress=True,
         )
-        rows += [cell | {"model": label} for cell in found]
+        about = {"model": label, "paper_model": paper.model_of(name)}
+        rows += [cell | about for cell in found]
     ran = pandas.DataFrame(rows)
     ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE
     ran["answers"] = [{n: t["correct"] for n, t in tasks.items()} for tasks in ran["tasks"]]
@@ -63,6 +67,12 @@ def _corrects(method: str) -> bool:
 def kept(ran: pandas.DataFrame) -> pandas.DataFrame:
     """The cells of the table itself: biases as Eq. 7 has them."""
     return ran[ran["biases"] == KEPT]
+
+
+def reproduced(p: SimpleNamespace, ran: pandas.DataFrame) -> HTML:
+    """Our mean accuracies beside the printed ones, where a model is one of the paper's."""
+    value = "mean_accuracy_percent"
+    return reproduction.shown(4, kept(ran).assign(**{value: 100 * ran["accuracy"]}), p, value)
 
 
 def percent(accuracy: float, error: float, digits: int = 1) -> str:

@@ -54,6 +54,19 @@ def test_departures_from_the_protocol_are_named(tmp_path):
     ]
 
 
+def test_table_4_needs_the_papers_tasks():
+    seven = ["boolq", "rte", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa"]
+    for tasks in (["official"], seven):
+        p = SimpleNamespace(**PROTOCOL, tasks=tasks, limit=None)
+        assert reproduction.departures(p) == []
+    for tasks in (["embedded"], seven[:6], ["official", "embedded_rte"]):
+        p = SimpleNamespace(**PROTOCOL, tasks=tasks, limit=10)
+        assert reproduction.departures(p) == [
+            "other tasks than the paper's seven",
+            "10 questions of each task, not all",
+        ]
+
+
 def test_a_model_of_the_papers_stands_beside_what_is_printed(ran):
     ran.loc[ran["model"] == "one", "paper_model"] = "llama-3.2-1b"
     wanda = ran["method"].eq("wanda") & ran["model"].eq("one")

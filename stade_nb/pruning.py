@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+from transformers import DynamicCache
 
 from stade_nb import architectures, masks, methods
 from stade_nb.errors import StadeError
@@ -36,6 +37,7 @@ def prune_model(
     batch_size: int = 8,
     progress: bool = False,
     count_biases: bool = False,
+    share_cache: bool = False,
 ) -> dict[str, LayerReport]:
     """Section 4's procedure, after Wanda: prune `model` in place, one block after the other.
 
@@ -43,6 +45,7 @@ def prune_model(
     behind the blocks already pruned. calibration_ids: (windows, tokens), or None for a method that
     looks at weights only. layers: "all", a layer type or several. seed: for the method "random".
     count_biases: prune one more weight for each bias that is added, see `methods.prune_layer`.
+    share_cache: to compare with runs that have this fault, see `sharing_one_cache`.
     Returns a report for each pruned layer by its full name, in module order. StadeError, and
     nothing pruned, where method, pattern, layers and windows do not fit the model.
     """
@@ -54,7 +57,10 @@ def prune_model(
     with architectures.evaluating(model):
         batches, arguments = [], {}
         if chosen.needs:
-            batches, arguments = enter_all(model, calibration_ids, batch_size)
+            at_once = 1 if share_cache else batch_size
+            batches, arguments = enter_all(model, calibration_ids, at_once)
+            if share_cache:
+                arguments = sharing_one_cache(model, arguments)
         for index, name in enumerate(tqdm(names, desc=str(method), disable=not progress)):
             block = stack[index]
             with gathering(block, types, name, chosen.needs) as statistics:
@@ -117,6 +123,19 @@ def enter_all(
         batches.append(keep(hidden))
         arguments.setdefault(hidden.shape, by_block)
     return batches, arguments
+
+
+def sharing_one_cache(
+    model: nn.Module, arguments: dict[torch.Size, list[dict]]
+) -> dict[torch.Size, list[dict]]:
+    """`arguments` of `enter_all`, one window a batch, with one key-value cache for all windows.
+
+    A loop that captures a block's keyword arguments once and hands on all of them, which
+    transformers 5 nearly asks for, hands on the cache of that pass too, unless caches are switched
+    off. Later windows then attend to the first one and not to themselves.
+    """
+    cache = {"past_key_values": DynamicCache(config=model.config), "use_cache": True}
+    return {shape: [kwargs | cache for kwargs in by_block] for shape, by_block in arguments.items()}
 
 
 @contextmanager

@@ -37,6 +37,12 @@ IDS = (
     "mlp-hurts-most",
     "analogous-on-others",
 )
+OTHERS = "other models show Table 2's pattern (the paper: Llama-3.2-1B and 3B)"
+# What the first two claims say of the layers of the MLP alone, as in Fig. 1.
+ON_MLP = {
+    "std-better-uncentred": "on the MLP alone: down_proj (fc2) does better with STD",
+    "wanda-better-centred": "on the MLP alone: gate_proj and up_proj (fc1) do better with Wanda",
+}
 
 
 def decided(ran: pandas.DataFrame) -> pandas.DataFrame:
@@ -89,7 +95,7 @@ def summary(found: pandas.DataFrame) -> pandas.DataFrame:
         some = found[found["id"] == claim]
         row = {
             "id": claim,
-            "claim": paper.claim_text(claim),
+            "claim": OTHERS if claim == "analogous-on-others" else paper.claim_text(claim),
             "Table 2 as printed": by_print.get(claim, "not printed for other models"),
             "verdict here": verdicts.overall(some["verdict"]),
         }

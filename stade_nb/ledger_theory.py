@@ -54,8 +54,9 @@ def decide(generator: torch.Generator) -> Iterator[Decided]:
     yield Decided(
         "more-general",
         THEORY,
-        "inputs centred or not, bias refitted or kept: STADE (Eq. 8 with a bias, Eq. 9 without) is "
-        "optimal, for single weights, wherever Wanda is and somewhere else too",
+        "inputs centred or not, bias refitted or kept: STADE (Eq. 8 with a bias; without one the "
+        "form that agrees with Eq. 9, not Eq. 12 as printed) is optimal, for single weights, "
+        "wherever Wanda is and somewhere else too",
         f"STADE in {sum(ours)} of 4 cases, Wanda in {sum(theirs)} of 4",
         held(sum(ours) > sum(theirs) and all(o for o, w in zip(ours, theirs, strict=True) if w)),
     )

@@ -48,9 +48,12 @@ class Difference(NamedTuple):
     high: float
 
 
-def stated(claim: str, verdict: str) -> str:
-    """A verdict as a line of text: the word, what the claim says, its id."""
-    return f"{verdict}: {paper.claim_text(claim)} ({claim})"
+def stated(claim: str, verdict: str, words: str = "") -> str:
+    """A verdict as a line of text: the word, what the claim says, its id.
+
+    words: what was judged, where that is not what the list of claims says.
+    """
+    return f"{verdict}: {words or paper.claim_text(claim)} ({claim})"
 
 
 def printed(number: int, claims: Iterable[Claim]) -> tuple[str, str]:
@@ -65,6 +68,7 @@ def printed(number: int, claims: Iterable[Claim]) -> tuple[str, str]:
     ]
     if not gaps:
         return NOT_PRINTED, "no such cells"
+    absent = {c.above for c in claims} - set(paper.table(number)["method"])
     words = [
         HOLDS if (abs(gap) < COMPARABLE if comparable else gap < 0)
         else FAILS if comparable or gap > 0 or not majority else UNDECIDED
@@ -72,10 +76,14 @@ def printed(number: int, claims: Iterable[Claim]) -> tuple[str, str]:
     ]  # fmt: skip
     lower, equal = sum(gap < 0 for gap, _ in gaps), sum(gap == 0 for gap, _ in gaps)
     word = overall(words, majority)
-    return (
-        OPEN if word == UNDECIDED else word,
-        f"lower in {lower}, equal in {equal}, higher in {len(gaps) - lower - equal} of {len(gaps)}",
+    counts = (
+        f"lower in {lower}, equal in {equal}, higher in {len(gaps) - lower - equal} of {len(gaps)}"
     )
+    if absent:
+        compared = dict.fromkeys(paper.title(c.above) for c in claims if c.above not in absent)
+        rows = ", ".join(sorted(map(paper.title, absent)))
+        return NOT_PRINTED, f"no {rows} on all layers; against {', '.join(compared)} {counts}"
+    return OPEN if word == UNDECIDED else word, counts
 
 
 def difference(
@@ -202,7 +210,7 @@ def summary(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> p
         words = list(judged[judged["id"] == name]["verdict"])
         made = [claim for claim in claims if claim.id == name]
         verdict_printed, counts = printed(number, made)
-        texts = paper.claim_text(name), f"{verdict_printed}: {counts}"
+        texts = made[0].reading or paper.claim_text(name), f"{verdict_printed}: {counts}"
         rows.append((name, *texts, overall(words, made[0].majority), counted(words)))
     columns = ["id", "claim", "by the paper's own numbers", "verdict here", "comparisons here"]
     return pandas.DataFrame(rows, columns=columns)

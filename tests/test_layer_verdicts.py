@@ -108,6 +108,7 @@ def test_a_claim_fails_here_where_it_fails_on_one_model():
     assert row["one"] == "holds: lower in 3, a tie in 0, higher in 0 of 3"
     assert row["two"].startswith("does not hold: lower in 0")
     assert row["claim"] == paper.claim_text("std-better-uncentred")
+    assert "the paper: Llama-3.2" in summary.loc["analogous-on-others", "claim"]
     assert row["Table 2 as printed"] == "holds: lower in 9, equal in 9, higher in 0 of 18"
     assert summary.loc["analogous-on-others", "Table 2 as printed"].startswith("not printed")
     assert list(summary.index) == list(layer_verdicts.IDS)

@@ -79,6 +79,11 @@ def test_a_claim_on_the_whole_needs_a_majority_and_none_against():
 def test_printed_verdicts_of_what_is_not_printed_and_of_table_6():
     opt = [claim for claim in paper.TEXT_CLAIMS[3] if claim.family == "opt"]
     assert verdicts.printed(3, opt) == (verdicts.NOT_PRINTED, "no such cells")
+    two = [claim for claim in paper.TEXT_CLAIMS[3] if claim.id == "two-metrics-help"]
+    assert verdicts.printed(3, two) == (
+        verdicts.NOT_PRINTED,
+        "no STD metric on all layers; against Wanda lower in 10, equal in 2, higher in 9 of 21",
+    )
     best = [claim for claim in paper.TEXT_CLAIMS[6] if claim.id == "sparsegpt-best"]
     assert verdicts.printed(6, best) == (
         verdicts.HOLDS,
@@ -176,7 +181,7 @@ def test_summary_puts_the_printed_and_our_verdict_side_by_side():
     equal, better = verdicts.summary(5, paper.TEXT_CLAIMS[5], judged).to_dict("records")
     assert equal["verdict here"] == equal["comparisons here"] == "not run here"
     assert better["verdict here"] == verdicts.UNDECIDED
-    assert better["comparisons here"] == f"holds in 1, {verdicts.UNDECIDED} in 1 of 2"
+    assert better["comparisons here"] == "holds in 1, undecided in 1 of 2"
     assert better["by the paper's own numbers"].startswith("holds: lower in 8")
     assert better["claim"] == "N:M: with bias consistently better"
 
@@ -184,3 +189,12 @@ def test_summary_puts_the_printed_and_our_verdict_side_by_side():
 def test_a_verdict_is_stated_with_its_claim():
     line = verdicts.stated("bias-optimum", verdicts.HOLDS)
     assert line == "holds: the best bias after removing W_j is B + μ_j W_j (bias-optimum)"
+    assert verdicts.stated("opt-alike", verdicts.FAILS, "ours") == "does not hold: ours (opt-alike)"
+
+
+def test_a_claim_that_is_read_in_another_way_says_so():
+    judged = pandas.DataFrame({"id": [], "verdict": []})
+    said = verdicts.summary(3, paper.TEXT_CLAIMS[3], judged).set_index("id")["claim"]
+    assert said["opt-alike"].endswith("(the paper: the OPT family)")
+    assert "this book's extension" in said["more-general"]
+    assert said["two-metrics-help"] == paper.claim_text("two-metrics-help")

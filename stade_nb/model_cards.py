@@ -59,6 +59,7 @@ def _facts(run: dict) -> dict[str, str]:
         "attention heads": heads,
         "parameters": f"{run['parameters']:,}",
         "outside embeddings": f"{run['parameters_outside_embeddings']:,}",
+        "training text, SHA-256": run["corpus_sha256"][:16],
         "training tokens": f"{run['training_tokens']:,}",
         "tokens per parameter": f"{run['tokens_per_parameter']:.0f}",
         "steps": f"{run['steps']:,}",

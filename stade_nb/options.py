@@ -150,7 +150,8 @@ def prune(command: argparse.ArgumentParser) -> None:
         required=True,
         metavar="METHOD",
         help=f"{', '.join(METHODS)}; names of the authors' code: {aliases}. What the second "
-        "version of that code calls stade is std here; stade is the paper's STADE",
+        "version of that code calls stade is meant as std here, but as published its correction "
+        "is zero, as in std_without_correction; stade is the paper's STADE",
     )
     group.add_argument(
         "--sparsity-ratio", metavar="SHARE", help="of the weights that go, such as 0.5 or 50%%"

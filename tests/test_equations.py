@@ -7,7 +7,6 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-THEORY = ("problem", "wanda", "bias", "stade", "many_weights")
 DISPLAYED = re.compile(r"^\(eq-(\w+)\)=\n\$\$\n(.*?)^\$\$", re.M | re.S)
 MENTION = re.compile(r"(?<!\w)Eqs?\. (\d+)(?:(?:–| and )(\d+))?")
 LINK = re.compile(r"\[([^\]]+)\]\(eq-(\w+)\)")
@@ -57,7 +56,7 @@ def test_each_equation_is_linked_from_another_page(label):
     )
 
 
-@pytest.mark.parametrize("page", [*THEORY, "notation"])
+@pytest.mark.parametrize("page", sorted(PAGES))
 def test_a_page_links_every_equation_of_other_pages_that_it_names(page):
     home, text = homes(), PAGES[page]
     reached = set()

@@ -130,9 +130,9 @@ def sharing_one_cache(
 ) -> dict[torch.Size, list[dict]]:
     """`arguments` of `enter_all`, one window a batch, with one key-value cache for all windows.
 
-    A loop that captures a block's keyword arguments once and hands on all of them, which
-    transformers 5 nearly asks for, hands on the cache of that pass too, unless caches are switched
-    off. Later windows then attend to the first one and not to themselves.
+    A loop that captures a block's keyword arguments once and hands on all of them, where nobody
+    has switched caches off, hands on the cache of that pass too: later windows then attend to the
+    first one and not to themselves. No way to calibrate, but one that reference values were made.
     """
     cache = {"past_key_values": DynamicCache(config=model.config), "use_cache": True}
     return {shape: [kwargs | cache for kwargs in by_block] for shape, by_block in arguments.items()}

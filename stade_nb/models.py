@@ -1,6 +1,7 @@
 """Causal language models by name: embedded ones, local folders and hub ids."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from stade_nb import architectures
 from stade_nb.errors import StadeError, unknown
-from stade_nb.saving import can_store_biases, quiet, save
+from stade_nb.saving import BIAS_SWITCHES, can_store_biases, quiet, save
 
 __all__ = [
     "architecture",
@@ -28,6 +29,15 @@ __all__ = [
 ]
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "data" / "models"
+# Entries of a configuration that change no logits, or (biases, dtype) only what the weights show.
+# Whatever is not named here counts: better a result computed twice than two that are mixed up.
+_NOT_COMPUTED_WITH = {
+    *("_name_or_path", "transformers_version", "architectures", "dtype"),
+    *("use_cache", "return_dict", "output_attentions", "output_hidden_states"),
+    *("bos_token_id", "eos_token_id", "pad_token_id"),
+    *("id2label", "label2id", "problem_type"),
+    *BIAS_SWITCHES,
+}
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat16")}
 
 
@@ -157,8 +167,15 @@ def _check_complete(name: str, report: dict) -> None:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256, in hexadecimal, of the class and of all weights: names, shapes, dtypes, bytes."""
+    """SHA-256, in hexadecimal, of all that a model computes with.
+
+    The class; the configuration, without what changes no logits (names, paths, token ids), so that
+    a copy saved and loaded again has the same; all weights: names, shapes, dtypes, bytes.
+    """
     digest = hashlib.sha256(type(model).__name__.encode())
+    settings = json.loads(model.config.to_json_string(use_diff=False))
+    counted = {name: settings[name] for name in settings.keys() - _NOT_COMPUTED_WITH}
+    digest.update(json.dumps(counted, sort_keys=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())

@@ -1,12 +1,13 @@
 """Models by name, and biases that survive a reload."""
 
+import copy
 import json
 import shutil
 
 import pytest
 import torch
 from conftest import needs_shared
-from tiny_models import build, windows
+from tiny_models import CONFIGS, build, windows
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -211,3 +212,44 @@ def test_fingerprint_sees_every_weight():
     model.model.decoder.layers[2].fc2.bias.data[0] += 1e-3
     assert models.fingerprint(model) != first
     assert models.fingerprint(build("opt").bfloat16()) != first
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("llama", {"rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}}),
+        ("llama", {"rms_norm_eps": 1e-2}),
+        ("opt", {"activation_function": "gelu"}),
+    ],
+)
+def test_fingerprint_sees_the_configuration(name, change, monkeypatch):
+    """The weights are the same, what is computed with them is not."""
+    model = build(name)
+    changed = copy.deepcopy(CONFIGS[name])
+    changed.update(change)
+    monkeypatch.setitem(CONFIGS, name, changed)
+    other = build(name)
+    assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+    assert not logits(model, windows(2)).equal(logits(other, windows(2)))
+    assert models.fingerprint(model) != models.fingerprint(other)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_fingerprint_is_that_of_the_saved_and_reloaded_model(name, tokenizer, tmp_path):
+    model = build(name)
+    models.save(model, tokenizer, tmp_path / "one")
+    reloaded, _ = models.load(str(tmp_path / "one"))
+    shutil.move(tmp_path / "one", tmp_path / "two")
+    moved, _ = models.load(str(tmp_path / "two"))
+    assert models.fingerprint(reloaded) == models.fingerprint(moved) == models.fingerprint(model)
+
+
+def test_fingerprint_of_corrected_biases_needs_no_announcement(tokenizer, tmp_path):
+    """In memory or saved: what announces the biases does not count, the biases do."""
+    model = build("llama")
+    dense = models.fingerprint(model)
+    prune_model(model, windows(4), "std", "0.5")
+    models.save(model, tokenizer, tmp_path)
+    reloaded, _ = models.load(str(tmp_path))
+    assert reloaded.config.attention_bias and not model.config.attention_bias
+    assert models.fingerprint(reloaded) == models.fingerprint(model) != dense

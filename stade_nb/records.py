@@ -4,6 +4,7 @@ A record is a JSON file `<key>.json` with four entries: `fields`, everything tha
 depends on; `key`, their SHA-256; `result`; and `digest`, the SHA-256 of fields and result.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from stade_nb.errors import StadeError
 
-# Part of every record's fields: raise it when a change of the code changes results.
+# In every record's fields as "numerics": raise it when a change of the code changes results.
 NUMERICS_VERSION = 1
 
 
@@ -58,10 +59,16 @@ def write(folder: Path | str, fields: dict, result: dict) -> Path:
 def read(folder: Path | str, fields: dict) -> dict | None:
     """The result with these fields, or None where there is none yet.
 
-    A damaged record is reported in a warning that names it, and counts as none.
+    A damaged record, or one whose fields differ in an older "numerics" alone, is reported in a
+    warning that names it, and counts as none.
     """
     path = path_of(folder, fields)
     if not path.exists():
+        version = fields.get("numerics", 1)
+        for older in range(1, version):
+            stale = path_of(folder, fields | {"numerics": older})
+            if stale.exists():
+                _say_stale(stale, older, version)
         return None
     try:
         return checked(path)["result"]
@@ -70,10 +77,13 @@ def read(folder: Path | str, fields: dict) -> dict | None:
         return None
 
 
-def read_all(folder: Path | str) -> list[dict]:
-    """All records of a folder, fields and result in one dict each; damaged ones are an error."""
-    contents = [checked(path) for path in sorted(Path(folder).glob("*.json"))]
-    return [content["fields"] | content["result"] for content in contents]
+@functools.cache  # once a process: a missing record is looked for more than once
+def _say_stale(path: Path, older: int, version: int) -> None:
+    warnings.warn(
+        f"record {path.name} is of numerics version {older}, and this is {version}; "
+        "computing it again",
+        stacklevel=3,
+    )
 
 
 def checked(path: Path) -> dict:

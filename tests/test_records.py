@@ -21,11 +21,17 @@ FIELDS = {"method": "wanda", "pattern": "0.5", "seed": 0, "calibration": None}
 RESULT = {"perplexity": 3.25, "losses": [1.0, 1.5]}
 
 
+def all_records(folder):
+    """Fields and result of each record in one dict; a damaged one is an error."""
+    contents = [records.checked(path) for path in sorted(Path(folder).glob("*.json"))]
+    return [content["fields"] | content["result"] for content in contents]
+
+
 def test_round_trip(tmp_path):
     assert records.read(tmp_path / "new", FIELDS) is None
     path = records.write(tmp_path / "new", FIELDS, RESULT)
     assert records.read(tmp_path / "new", dict(reversed(FIELDS.items()))) == RESULT
-    assert records.read_all(tmp_path / "new") == [FIELDS | RESULT]
+    assert all_records(tmp_path / "new") == [FIELDS | RESULT]
     assert os.listdir(tmp_path / "new") == [path.name]
     for name, value in (("seed", 1), ("pattern", "0.6"), ("calibration", "abc"), ("new", 0)):
         assert records.read(tmp_path / "new", FIELDS | {name: value}) is None
@@ -55,9 +61,36 @@ def test_damaged_records_are_named_and_not_used(tmp_path, damage):
     with pytest.warns(UserWarning, match=f"record {path.name} is damaged .*computing it again"):
         assert records.read(tmp_path, FIELDS) is None
     with pytest.raises(StadeError, match=path.name):
-        records.read_all(tmp_path)
+        records.checked(path)
     records.write(tmp_path, FIELDS, RESULT)
     assert records.read(tmp_path, FIELDS) == RESULT
+
+
+def test_stale_records_are_named_once_and_not_used(tmp_path):
+    old = [records.write(tmp_path, FIELDS | {"numerics": version}, RESULT) for version in (1, 3)]
+    assert records.read(tmp_path, FIELDS | {"numerics": 3}) == RESULT
+    with pytest.warns(UserWarning) as said:
+        for _ in range(2):
+            assert records.read(tmp_path, FIELDS | {"numerics": 4}) is None
+            assert records.read(tmp_path, FIELDS | {"numerics": 2, "seed": 1}) is None
+    assert [str(warning.message) for warning in said] == [
+        f"record {path.name} is of numerics version {version}, and this is 4; computing it again"
+        for path, version in zip(old, (1, 3), strict=True)
+    ]
+    records.write(tmp_path, FIELDS | {"numerics": 4}, RESULT)
+    assert records.read(tmp_path, FIELDS | {"numerics": 4}) == RESULT
+
+
+def test_raised_numerics(workplace, tmp_path, monkeypatch):
+    run(workplace, [DENSE], tmp_path)
+    (old,) = tmp_path.iterdir()
+    version = records.NUMERICS_VERSION
+    monkeypatch.setattr(records, "NUMERICS_VERSION", version + 1)
+    said = f"{old.name} is of numerics version {version}, and this is {version + 1}; computing"
+    with pytest.warns(UserWarning, match=said):
+        run(workplace, [DENSE], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    run(workplace, [DENSE], tmp_path)
 
 
 def test_a_record_under_the_wrong_name(tmp_path):
@@ -75,7 +108,7 @@ def test_nothing_half_written(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", power_cut)
     with pytest.raises(KeyboardInterrupt):
         records.write(tmp_path, FIELDS, RESULT)
-    assert records.read(tmp_path, FIELDS) is None and not records.read_all(tmp_path)
+    assert records.read(tmp_path, FIELDS) is None and not all_records(tmp_path)
     with pytest.raises(ValueError, match="not JSON compliant"):
         records.write(tmp_path, FIELDS, {"perplexity": float("nan")})
 
@@ -241,7 +274,7 @@ def test_a_killed_run_loses_nothing_that_was_finished(workplace, tmp_path):
     log.close()
     finished = {path: path.stat().st_mtime_ns for path in results_dir.glob("*.json")}
     assert 3 <= len(finished) < len(MANY)
-    assert len(records.read_all(results_dir)) == len(finished)
+    assert len(all_records(results_dir)) == len(finished)
 
     torch.set_num_threads(1)
     results = run(workplace, [Cell(*cell) for cell in MANY], results_dir)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_records import CELLS
+from test_records import CELLS, all_records
 from tiny_models import build, windows
 
-from stade_nb import records, sweep, sweep_plan
+from stade_nb import sweep, sweep_plan
 from stade_nb.cells import DENSE, Cell, Corpus, run_cells
 from stade_nb.errors import StadeError
 from stade_nb.sweep import run_sweep
@@ -168,7 +168,7 @@ def test_a_cell_that_fails_leaves_the_records_of_its_group(workplace, tmp_path, 
     cells = [Cell("sparsegpt", "0.5"), Cell("wanda", "0.5"), DENSE]
     with pytest.raises(StadeError, match=r"cell 'sparsegpt 0\.5': the Hessian"):
         run(workplace, cells, tmp_path)
-    assert {record["method"] for record in records.read_all(tmp_path)} == {"wanda", "dense"}
+    assert {record["method"] for record in all_records(tmp_path)} == {"wanda", "dense"}
 
 
 MANY = [("stade", f"0.{number:02}") for number in range(20, 36)]
@@ -206,7 +206,7 @@ def test_a_killed_run_loses_its_group_and_nothing_else(workplace, tmp_path):
     log.close()
     finished = times(results_dir)
     assert 3 <= len(finished) < len(MANY)
-    assert len(records.read_all(results_dir)) == len(finished)
+    assert len(all_records(results_dir)) == len(finished)
 
     torch.set_num_threads(1)
     cells = [Cell(*cell) for cell in MANY]

@@ -3,9 +3,10 @@
 import pytest
 import torch
 import zero_shot_questions
+from test_records import all_records
 from transformers import AutoModelForCausalLM
 
-from stade_nb import cells, corpora, models, pruning, records, saving, zero_shot, zero_shot_tasks
+from stade_nb import cells, corpora, models, pruning, saving, zero_shot, zero_shot_tasks
 from stade_nb.cell import DENSE, Cell, Corpus
 from stade_nb.errors import StadeError
 from stade_nb.zero_shot_cells import DROPPED, KEPT, drop_biases, run
@@ -120,7 +121,7 @@ def test_cells_that_leave_the_same_model_are_asked_once(tasks, asked, tmp_path):
 
 def test_a_record_says_what_it_depends_on(tasks, tmp_path):
     run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
-    by_task = [record for record in records.read_all(tmp_path) if "task" in record]
+    by_task = [record for record in all_records(tmp_path) if "task" in record]
     assert len(by_task) == 6
     for record in by_task:
         assert record["harness"] == zero_shot.HARNESS and record["metric"] == "acc"

@@ -49,12 +49,15 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(tiny, tmp_path, monke
         assert torch.equal(one, two)
 
 
-def test_a_changed_recipe_does_not_go_on_from_an_old_checkpoint(tiny, monkeypatch):
+def test_a_changed_recipe_does_not_go_on_from_an_old_checkpoint(tiny, tmp_path, monkeypatch):
     ids, validation = tiny
-    training.fit("tiny", ids, validation, torch.device("cpu"))
+    _, old = training.fit("tiny", ids, validation, torch.device("cpu"))
     monkeypatch.setitem(recipes.RECIPES, "tiny", replace(TINY, learning_rate=1e-3))
-    _, run = training.fit("tiny", ids, validation, torch.device("cpu"))
-    assert len(run["curve"]) <= run["steps"]
+    model, run = training.fit("tiny", ids, validation, torch.device("cpu"))
+    (tmp_path / "tiny.pt").unlink()
+    fresh, expected = training.fit("tiny", ids, validation, torch.device("cpu"))
+    assert run["curve"] == expected["curve"] != old["curve"]
+    assert all(map(torch.equal, model.parameters(), fresh.parameters()))
 
 
 def test_an_epoch_sees_every_window_once():

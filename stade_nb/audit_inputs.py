@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import pandas
-import torch
 
 from stade_nb.layer_inputs import LayerInputs
 from stade_nb.paper import Claim
@@ -55,13 +54,6 @@ def verdict(table: pandas.DataFrame) -> tuple[float, str]:
     behind = table[table["centred"]]["ratio"]
     share = float((behind < SMALL).mean())
     return share, HOLDS if share >= MOST else FAILS
-
-
-def share_of_mean(layers: Sequence[LayerInputs]) -> float:
-    """What part of all E[X²] that enters layers counted as centred is mean²: 0 if Sec. 3.2 held."""
-    behind = [layer.moments for layer in layers if layer.centred]
-    squares = torch.cat([moments.mean.square() for moments in behind])
-    return float(squares.sum() / torch.cat([m.second_moment for m in behind]).sum())
 
 
 def chosen(ran: pandas.DataFrame, layers: object) -> pandas.DataFrame:

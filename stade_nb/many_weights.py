@@ -147,25 +147,6 @@ def compared(
     return pandas.DataFrame(rows, columns=["choice", "loss", "excess", "optimal", "singles"])
 
 
-def additivity_error(weight: Tensor, pruned: Tensor, matrix: Tensor) -> float:
-    """How far the sum of single losses is off: its root mean square error over the mean loss.
-
-    Errors of different outputs have either sign and may cancel in a mean; this does not.
-    """
-    exact = set_loss(weight, pruned, matrix)
-    error = sum_of_single_losses(weight, pruned, matrix) - exact
-    return float(error.square().mean().sqrt() / exact.mean())
-
-
-def gain_of_bias(weight: Tensor, pruned: Tensor, inputs: Inputs) -> float:
-    """The share of the loss that Eq. 7's bias takes away from these sets, all outputs together.
-
-    The difference of the two losses is (w_Pᵀ mean_P)², the squared correction.
-    """
-    kept = set_loss(weight, pruned, inputs.second_moment).sum()
-    return float(bias.correction(weight, pruned, inputs.mean).square().sum() / kept)
-
-
 def simulated_loss(
     weight: Tensor,
     pruned: Tensor,

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from stade_nb import metrics, sparsegpt
-from stade_nb.masks import select
 from stade_nb.methods import METHODS, Method, prune_layer
 from stade_nb.moments import Moments
 
@@ -66,11 +65,6 @@ def features() -> pandas.DataFrame:
             "squared_norm": x.squared_norm.tolist(),
         }
     )
-
-
-def inverse_diagonal() -> Tensor:
-    """Table 1, SparseGPT as printed: the diagonal of (XᵀX)⁻¹, (in,), with λ = 0."""
-    return torch.linalg.inv(moments().gram).diagonal()
 
 
 def conditional_diagonal() -> Tensor:
@@ -151,19 +145,6 @@ def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
             }
         )
     return pandas.DataFrame(rows)
-
-
-def eq1_to_the_letter() -> Tensor:
-    """Eq. 1, read literally: ‖X_j‖ times the norm of all weights of input j, squared, (in,).
-
-    One number for an input, not for a weight: it would remove the input from every output at once.
-    """
-    return weight().square().sum(dim=0) * moments().squared_norm
-
-
-def printed_sparsegpt() -> Tensor:
-    """The weights that Table 1's printed SparseGPT score would prune at 2:4, (out, in)."""
-    return select(metrics.sparsegpt(weight(), inverse_diagonal().sqrt()), PATTERN)
 
 
 def printable(table: pandas.DataFrame) -> pandas.DataFrame:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import integrate
 
-from stade_nb import input_families, many_weights, synthetic
+from stade_nb import bias, input_families, many_weights, set_removal, synthetic
 from stade_nb.errors import StadeError
 
 # A joint distribution of three dependent inputs: values -> probability.
@@ -85,10 +85,13 @@ def test_one_weight_is_eqs_8_and_9(joint):
         assert torch.equal(exact, closed)
 
 
-def test_gain_of_bias_is_the_difference_of_the_losses(joint):
+def test_a_refitted_bias_saves_the_squared_correction(joint):
     weight, pruned = tensor([WEIGHT]), torch.tensor([[True, False, True]])
-    kept, refitted = (enumerated_loss((0, 2), b) for b in (BIAS, best_bias((0, 2))))
-    assert many_weights.gain_of_bias(weight, pruned, joint) == float((kept - refitted) / kept)
+    kept, refitted = (
+        many_weights.set_loss(weight, pruned, many_weights.matrix_of(joint, refit))
+        for refit in (False, True)
+    )
+    assert torch.equal(kept - refitted, bias.correction(weight, pruned, joint.mean).square())
 
 
 @pytest.mark.parametrize(
@@ -157,13 +160,17 @@ def test_nothing_is_cheaper_than_the_cheapest_set(refit, pattern):
     assert found.loc["std", "excess"] > 0
 
 
-def test_additivity_error_of_equal_correlations_in_closed_form():
+def test_relative_error_of_equal_correlations_in_closed_form():
     # Two equal weights and unit variances: the exact loss is 2 + 2 rho, the sum of singles 2.
     weight = torch.ones(1, 2, dtype=torch.float64)
     pruned = torch.ones(1, 2, dtype=torch.bool)
     for rho in (0.0, 0.25, 0.5):
         matrix = input_families.equicorrelated(torch.ones(2, dtype=torch.float64), rho)
-        assert many_weights.additivity_error(weight, pruned, matrix) == 2 * rho / (2 + 2 * rho)
+        pair = set_removal.Pair(
+            many_weights.sum_of_single_losses(weight, pruned, matrix),
+            many_weights.set_loss(weight, pruned, matrix),
+        )
+        assert set_removal.relative_error(pair) == 2 * rho / (2 + 2 * rho)
 
 
 def test_covariances_are_as_asked_for():

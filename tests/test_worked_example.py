@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from stade_nb import worked_example
+from stade_nb import audit_layers, audit_theory, worked_example
+from stade_nb.layer_inputs import LayerInputs
+from stade_nb.masks import select
 from stade_nb.methods import METHODS
 from stade_nb.metrics import METRICS
 
@@ -69,13 +71,20 @@ def test_methods_disagree_as_the_theory_says(table):
     for row, goes in expected.items():
         assert torch.equal(pruned[row], goes), row
     # The diagonal that Table 1 prints would choose otherwise than the algorithm does.
-    assert torch.equal(worked_example.printed_sparsegpt(), mask((1, 3), (0, 1)))
+    assert torch.equal(select(printed_sparsegpt(), "2:4"), mask((1, 3), (0, 1)))
+
+
+def printed_sparsegpt():
+    """Table 1's score with λ = 0, a sixth of it for the mean over six inputs."""
+    w, x = worked_example.weight(), worked_example.moments()
+    return audit_theory.sparsegpt_scores(w, x, damping=0)["printed"]
 
 
 def test_sparsegpt_diagonals_are_inverted_by_hand():
     # The inverse of (40 20; 20 20) is (20 -20; -20 40) / 400; without feature 0 it is 1/20.
     expected = torch.tensor([1 / 20, 1 / 10, 1 / 74, 1 / 36], dtype=EXACT)
-    torch.testing.assert_close(worked_example.inverse_diagonal(), expected, rtol=1e-14, atol=0)
+    printed = worked_example.weight().square() / expected / 6
+    torch.testing.assert_close(printed_sparsegpt(), printed, rtol=1e-14, atol=0)
     expected[1] = 1 / 20
     torch.testing.assert_close(worked_example.conditional_diagonal(), expected, rtol=1e-14, atol=0)
 
@@ -96,8 +105,11 @@ def test_table_has_every_method_and_only_distinct_rows(table):
 
 
 def test_eq1_to_the_letter_scores_inputs_not_weights():
-    found = worked_example.eq1_to_the_letter()
-    assert found.tolist() == [(16 + 25) * 40, (25 + 36) * 20, (9 + 16) * 74, (1 + 49) * 36]
+    # Squared: 41 * 40, 61 * 20, 25 * 74, 50 * 36. Both outputs lose inputs 0 and 1 of 2:4, where
+    # Wanda takes inputs 1 and 3 from the first.
+    layer = LayerInputs(0, "fc1", worked_example.weight(), worked_example.moments())
+    found = audit_layers.eq1([layer], "2:4").iloc[0]
+    assert found[["differs", "channels", "wanda_channels"]].tolist() == [2 / 8, 2 / 4, 1 / 4]
 
 
 def test_printed_table_shows_what_the_text_beside_it_says():

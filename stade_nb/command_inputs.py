@@ -1,7 +1,6 @@
 """What the commands read and write: token windows, the device, patterns, folders, JSON files."""
 
 import json
-import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from stade_nb import models
 from stade_nb.cell import Corpus
 from stade_nb.corpora import stored_shape
 from stade_nb.errors import StadeError, unknown
+from stade_nb.files import write_at_once
 from stade_nb.masks import parse_pattern
 
 CALIBRATION_WINDOWS = 128
@@ -95,6 +95,4 @@ def check_out(name: str | None) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Write the whole file or nothing."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_at_once(path, json.dumps(content, indent=1, allow_nan=False) + "\n")

@@ -19,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stade_nb.errors import StadeError, unknown
+from stade_nb.files import write_at_once
 from stade_nb.prose import prose_of_file, template_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,9 +135,7 @@ def part(name: str) -> list[str]:
         group = _FROM.get(name, name)
         CACHE.mkdir(parents=True, exist_ok=True)
         for built, documents in _build(group).items():
-            temporary = CACHE / f"{built}.{os.getpid()}.tmp"
-            temporary.write_text(SEPARATOR.join(documents), encoding="utf-8")
-            temporary.replace(CACHE / f"{built}.txt")
+            write_at_once(CACHE / f"{built}.txt", SEPARATOR.join(documents))
     return path.read_text(encoding="utf-8").split(SEPARATOR)
 
 

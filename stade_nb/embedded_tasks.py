@@ -5,12 +5,12 @@ are made of is pinned by the lock.
 """
 
 import json
-import os
 from pathlib import Path
 
 import yaml
 
 from stade_nb import embedded_corpus, task_suite, task_text
+from stade_nb.files import write_at_once
 from stade_nb.task_suite import TASKS, TaskInfo, questions
 
 __all__ = [
@@ -70,11 +70,8 @@ def write(folder: str | Path) -> Path:
 
 
 def _replace(path: Path, text: str) -> None:
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_at_once(path, text)
 
 
 def recorded() -> dict[str, dict]:

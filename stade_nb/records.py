@@ -7,7 +7,6 @@ depends on; `key`, their SHA-256; `result`; and `digest`, the SHA-256 of fields 
 import functools
 import hashlib
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from stade_nb.errors import StadeError
+from stade_nb.files import write_at_once
 
 # In every record's fields as "numerics": raise it when a change of the code changes results.
 NUMERICS_VERSION = 1
@@ -47,12 +47,7 @@ def write(folder: Path | str, fields: dict, result: dict) -> Path:
     content = {"key": path.stem, "fields": fields, "result": result}
     content["digest"] = digest([fields, result])
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_at_once(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return path
 
 

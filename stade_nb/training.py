@@ -6,9 +6,9 @@ its last checkpoint as if nothing had happened.
 """
 
 import argparse
+import io
 import json
 import math
-import os
 import time
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from stade_nb import embedded_corpus, tokenizer, write_cards
+from stade_nb.files import write_at_once
 from stade_nb.models import EMBEDDED, check_device
 from stade_nb.ngram import Trigram
 from stade_nb.perplexity import perplexity, window_losses
@@ -97,12 +98,6 @@ def _loss(model: torch.nn.Module, ids: Tensor) -> Tensor:
     return functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten())
 
 
-def _write(path: Path, write) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    write(temporary)
-    temporary.replace(path)
-
-
 def fit(name: str, ids: np.ndarray, validation: Tensor, device: torch.device) -> tuple:
     """Train one model to the end of its recipe, going on from its last checkpoint if there is one.
 
@@ -132,7 +127,8 @@ def fit(name: str, ids: np.ndarray, validation: Tensor, device: torch.device) ->
             "step": step,
             "run": run,
         }
-        _write(path, lambda target: torch.save(state, target))
+        torch.save(state, stored := io.BytesIO())
+        write_at_once(path, stored.getvalue())
 
     began = saved = time.monotonic()
     elapsed = run["seconds"]
@@ -227,8 +223,7 @@ def train(name: str, device: str = "cpu") -> Path:
     model.cpu().save_pretrained(folder)
     tokens.model_max_length = chosen.window
     tokens.save_pretrained(folder)
-    text = json.dumps(record, indent=1) + "\n"
-    _write(folder / "training.json", lambda target: target.write_text(text, encoding="utf-8"))
+    write_at_once(folder / "training.json", json.dumps(record, indent=1) + "\n")
     return folder
 
 

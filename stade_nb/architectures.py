@@ -112,7 +112,7 @@ def block_names(model: nn.Module) -> list[str]:
 def chosen_types(model: nn.Module, layers: str | list[str] | tuple[str, ...]) -> list[str]:
     """Table 2's choice of layers: "all", one layer type or several, in module order.
 
-    A layer type may go by its last part, "q_proj".
+    A layer type may go by its last part, "q_proj". StadeError for an unknown one, or none at all.
     """
     known = layer_types(model)
     if layers == "all":
@@ -129,7 +129,10 @@ def chosen_types(model: nn.Module, layers: str | list[str] | tuple[str, ...]) ->
 
 
 def is_centred(layer_type: str) -> bool:
-    """Sec. 3.2: whether STADE takes the layer's input as centred, because a norm precedes it."""
+    """Sec. 3.2: whether STADE takes the layer's input as centred, because a norm precedes it.
+
+    StadeError for an unknown layer type.
+    """
     if layer_type not in GATED | OPT:
         raise unknown("layer type", layer_type, sorted(GATED | OPT))
     return layer_type not in NOT_CENTRED
@@ -216,7 +219,11 @@ def _unchanged(hidden: Tensor, *_, **__) -> Tensor:
 
 
 def run_block(block: nn.Module, hidden: Tensor, arguments: dict) -> Tensor:
-    """Section 2, step 2: one block's output; a tensor in transformers 5, in 4 a tuple's first."""
+    """Section 2, step 2: one block's output, (windows, tokens, hidden) as `hidden` is.
+
+    arguments: what else the block is called with. A block returns a tensor in transformers 5, and
+    in 4 a tuple that begins with it.
+    """
     out = block(hidden, **arguments)
     return out[0] if isinstance(out, tuple) else out
 

@@ -34,6 +34,7 @@ class Counts(NamedTuple):
 
     @property
     def total(self) -> int:
+        """The number of comparisons."""
         return sum(self)
 
 
@@ -42,7 +43,10 @@ def _value(number: int) -> str:
 
 
 def wide(number: int) -> pandas.DataFrame:
-    """Table 3, 4, 5 or 6 with a row for each (model, pattern) and a column for each method."""
+    """Table 3, 4, 5 or 6 with a row for each (model, pattern) and a column for each method.
+
+    StadeError for another number.
+    """
     if number not in (3, 4, 5, 6):
         raise unknown("table of methods", number, (3, 4, 5, 6))
     printed, value = paper.table(number), _value(number)
@@ -146,7 +150,7 @@ def hurts_most(metric: str = "predicted") -> pandas.Series:
     """Table 2: the layer type whose pruning gives the highest perplexity, for each sparsity.
 
     metric: "wanda", "std", or "predicted" (†, what the paper's analysis chooses for each layer).
-    Several layer types of equal perplexity are joined by commas.
+    Several layer types of equal perplexity are joined by commas. StadeError for another metric.
     """
     both = layers()
     if metric == "predicted":

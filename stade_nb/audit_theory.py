@@ -50,7 +50,10 @@ def eq12_differences(
 
 
 def normalise(x: Tensor, kind: str) -> Tensor:
-    """LayerNorm or RMSNorm (kind "layer" or "rms"), gains 1: across the features of each token."""
+    """LayerNorm or RMSNorm (kind "layer" or "rms"), gains 1: across the features of each token.
+
+    x: (tokens, features), returned in its shape. StadeError for another kind.
+    """
     if kind == "layer":
         return functional.layer_norm(x, x.shape[-1:])
     if kind == "rms":

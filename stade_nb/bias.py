@@ -10,7 +10,7 @@ def correction(weight: Tensor, pruned: Tensor, mean: Tensor) -> Tensor:
     """Eq. 7, summed over a row's pruned weights: Σ_j mean_j W_ij, (out,) in `mean`'s dtype.
 
     weight: (out, in) *before* anything is zeroed (afterwards the sum is 0). pruned: (out, in),
-    True where the weight goes. mean: (in,), the inputs' mean.
+    True where the weight goes. mean: (in,), the inputs' mean. StadeError where shapes do not match.
     """
     if weight.shape != pruned.shape or mean.shape != weight.shape[1:]:
         raise StadeError(

@@ -117,7 +117,11 @@ def check(cell: Cell, model: nn.Module, calibration_ids: dict[int, Tensor]) -> N
 
 
 def measured(losses: Tensor, reports: dict[str, pruning.LayerReport], seconds: dict) -> dict:
-    """What a record says of one cell: its perplexity and what its layers have become."""
+    """What a record says of one cell: its perplexity and what its layers have become.
+
+    losses: (windows,), from `window_losses`. reports: by layer name, none for a dense model.
+    seconds: by what was done. Returns numbers, lists and dicts only, as JSON has them.
+    """
     return {
         "perplexity": perplexity(losses),
         "losses": losses.tolist(),

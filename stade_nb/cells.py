@@ -71,7 +71,11 @@ def compute(
     evaluation_ids: Tensor,
     batch_size: int,
 ) -> dict:
-    """What is measured of one cell; `model` is dense before, and pruned afterwards."""
+    """What is measured of one cell, see `cell_inputs.measured`.
+
+    model: dense before, pruned afterwards. calibration_ids: (windows, tokens) by seed, for cells
+    that read data. evaluation_ids: (windows, tokens). batch_size: windows at a time.
+    """
     start, reports = time.perf_counter(), {}
     if cell.method != "dense":
         reports = pruning.prune_model(

@@ -15,7 +15,10 @@ CALIBRATION_WINDOWS = 128
 
 
 def device_of(options: Namespace) -> str:
-    """The device that --device or --cuda_device asks for, by default "auto"."""
+    """The device that --device or --cuda_device asks for, by default "auto".
+
+    StadeError where they name different ones.
+    """
     if options.cuda_device is None:
         return options.device or "auto"
     numbered = f"cuda:{options.cuda_device}"
@@ -28,7 +31,10 @@ def device_of(options: Namespace) -> str:
 
 
 def pattern_of(options: Namespace) -> str:
-    """The pattern that --sparsity_type and --sparsity_ratio ask for together."""
+    """The pattern that --sparsity_type and --sparsity_ratio ask for together.
+
+    StadeError where the two contradict each other or are not known.
+    """
     kind, share = options.sparsity_type, options.sparsity_ratio
     if kind == "unstructured":
         if share is None or parse_pattern(share).m is not None:

@@ -128,7 +128,10 @@ def _is_stored(source: str | Path) -> bool:
 
 
 def stored_shape(path: str | Path) -> tuple[int, int]:
-    """How many windows a .npy file holds, and of how many tokens."""
+    """How many windows a .npy file holds, and of how many tokens.
+
+    StadeError where it cannot be read or holds something else.
+    """
     ids = _array(Path(path))
     if ids.ndim != 2:
         raise StadeError(

@@ -52,7 +52,7 @@ def equicorrelated(std: Tensor, correlation: float) -> Tensor:
 def block_correlated(std: Tensor, correlation: float, block: int) -> Tensor:
     """The covariance (in, in) with equal correlation in blocks of `block` columns, 0 between them.
 
-    std: (in,). The last block may be smaller.
+    std: (in,). The last block may be smaller. StadeError where no covariance has this correlation.
     """
     least = -1 / (block - 1) if block > 1 else -math.inf
     if not least < correlation < 1:
@@ -87,8 +87,8 @@ def gaussian(mean: Tensor, covariance: Tensor) -> Inputs:
 def student(mean: Tensor, covariance: Tensor, freedom: int = 6) -> Inputs:
     """Heavy tails: multivariate Student t with `freedom` degrees, scaled to this covariance.
 
-    At least 5 degrees: with 4 or fewer a squared output has no variance, so that a Monte Carlo
-    mean of it would have no standard error.
+    StadeError below 5 degrees: with 4 or fewer a squared output has no variance, so that a Monte
+    Carlo mean of it would have no standard error.
     """
     if freedom < 5:
         raise StadeError(

@@ -19,7 +19,10 @@ PRINTED = "Llama-7B, printed"
 
 
 def types_of(name: str) -> list[str]:
-    """Table 2's rows for the model called `name`: all its layer types, without loading it."""
+    """Table 2's rows for the model called `name`: all its layer types, without loading it.
+
+    StadeError as `models.architecture` has it, and for an architecture that is not supported.
+    """
     kind = models.architecture(name)
     if kind not in architectures.SUPPORTED:
         raise unknown(f"architecture of {name!r}", kind, architectures.SUPPORTED)

@@ -57,6 +57,8 @@ class Pattern:
 def parse_pattern(pattern: str | float | Pattern) -> Pattern:
     """Section 4's patterns: "0.5", 0.5 or "50%" (a share), "2:4" (2 of every 4 columns go).
 
+    StadeError for anything else.
+
     >>> parse_pattern("2:4")
     Pattern(sparsity=0.5, n=2, m=4)
     """
@@ -90,7 +92,10 @@ def unstructured(
 
 
 def unstructured_block(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
-    """As `unstructured`, all weights of several matrices competing; earlier matrices go first."""
+    """As `unstructured`, all weights of several matrices competing; earlier matrices go first.
+
+    scores: (out, in) each, and so are the masks. StadeError where there are none.
+    """
     if not scores:
         raise StadeError("no scores: expected the score matrices of at least one layer")
     flat = torch.cat([score.flatten() for score in scores])

@@ -105,7 +105,10 @@ ALIASES = {
 
 
 def method(name: str) -> Method:
-    """Table 1: the method called `name`, here or on the authors' command lines."""
+    """Table 1: the method called `name`, here or on the authors' command lines.
+
+    StadeError where there is none.
+    """
     if name == "stade_plus":
         raise StadeError(
             "method 'stade_plus': the authors' README lists it, but no published code has it and "
@@ -149,6 +152,9 @@ def prune_layer(
     generator: for "random". layer: a name for error messages. count_biases: where Eq. 7 adds a bias
     to a layer that had none, prune one more weight for each of its values, so that the layer has
     as many parameters as without them (Sec. 3.4); for a share only, see `masks.check_extra`.
+
+    StadeError where the method, the pattern or the scope is not known or does not fit, or the
+    method lacks the statistics or the generator that it needs.
     """
     chosen, pattern = _method(method), masks.parse_pattern(pattern)
     masks.check_scope(scope)

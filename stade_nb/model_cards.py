@@ -22,7 +22,10 @@ def names(given: list[str]) -> list[str]:
 
 
 def record(name: str) -> dict:
-    """How an embedded model was trained, as written by `stade_nb.training`."""
+    """How an embedded model was trained, as written by `stade_nb.training`.
+
+    StadeError for another model.
+    """
     path = models.EMBEDDED / name / "training.json"
     if not path.is_file():
         raise StadeError(

@@ -47,7 +47,10 @@ def embedded_models() -> list[str]:
 
 
 def check_device(device: str | torch.device) -> torch.device:
-    """The device "cpu", "cuda", "cuda:1" or "auto" (CUDA where there is one)."""
+    """The device "cpu", "cuda", "cuda:1" or "auto" (CUDA where there is one).
+
+    StadeError for another name, or a device that this machine does not have.
+    """
     text = str(device)
     if text == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -64,7 +67,7 @@ def check_device(device: str | torch.device) -> torch.device:
 
 
 def check_dtype(dtype: str | torch.dtype) -> torch.dtype:
-    """The dtype named "float32", "float16" or "bfloat16"."""
+    """The dtype named "float32", "float16" or "bfloat16". StadeError for another."""
     name = str(dtype).removeprefix("torch.")
     if name not in DTYPES:
         raise unknown("dtype", name, DTYPES)

@@ -68,7 +68,10 @@ class Moments:
         self.merge(batch)
 
     def merge(self, other: Moments) -> None:
-        """Add the tokens that `other` has seen, in place; the order of merges is irrelevant."""
+        """Add the tokens that `other` has seen, in place; the order of merges is irrelevant.
+
+        StadeError where the two are of other features, or one only has cross products.
+        """
         if self.mean.shape != other.mean.shape:
             raise StadeError(
                 f"statistics of {other.mean.numel()} features cannot join those of "
@@ -123,7 +126,10 @@ class Moments:
 
     @property
     def gram(self) -> Tensor:
-        """Table 1: XᵀX = the sum over tokens of x xᵀ, not centred, (in, in)."""
+        """Table 1: XᵀX = the sum over tokens of x xᵀ, not centred, (in, in).
+
+        StadeError where cross products were not gathered, or no tokens.
+        """
         if self.cross is None:
             raise StadeError("cross products were not gathered: use Moments.zeros(..., gram=True)")
         self._need(1, "Gram matrix")

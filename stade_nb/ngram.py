@@ -38,6 +38,7 @@ class _Order:
 
     @classmethod
     def of(cls, keys: np.ndarray, counts: np.ndarray, vocabulary: int) -> "_Order":
+        """From n-grams (context * vocabulary + word, sorted) and their counts, (n-grams,) each."""
         contexts, first = np.unique(keys // vocabulary, return_index=True)
         totals = np.add.reduceat(counts, first)
         kinds = np.diff(np.append(first, len(keys)))

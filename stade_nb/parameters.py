@@ -73,7 +73,7 @@ def text(what: str) -> Rule:
 
 
 def one_of(*options: str) -> Rule:
-    """One of the strings `options`."""
+    """One of the strings `options`; StadeError for another."""
 
     def accept(value):
         if value not in options:

@@ -50,7 +50,10 @@ def check_losses(losses: Tensor) -> Tensor:
 
 
 def perplexity(losses: Tensor) -> float:
-    """Section 4: exp(mean of the windows' mean losses), with `losses` from `window_losses`."""
+    """Section 4: exp(mean of the windows' mean losses), with `losses` from `window_losses`.
+
+    StadeError where there are none, one is NaN or infinite, or the result overflows.
+    """
     if not losses.numel():
         raise StadeError("perplexity of no windows: expected at least one loss")
     mean = check_losses(losses).double().mean().item()

@@ -29,7 +29,10 @@ SECTIONS = ("offline", "common", "notebooks")
 
 
 def declared(notebook: Path) -> list[str]:
-    """The names that the cell tagged ``parameters`` of `notebook` assigns, in order."""
+    """The names that the cell tagged ``parameters`` of `notebook` assigns, in order.
+
+    StadeError unless there is just one such cell.
+    """
     cells = json.loads(notebook.read_text("utf-8"))["cells"]
     tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) != 1:

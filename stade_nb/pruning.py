@@ -145,7 +145,8 @@ def gathering(
     """Gather `Moments` of what reaches the block's linear layers while it runs inside the context.
 
     Yields them by the layer type whose input it is (see `architectures.input_of`); empty where
-    `needs` is empty. needs: of a method, "moments" and "gram".
+    `needs` is empty. needs: of a method, "moments" and "gram". StadeError, naming the layer, where
+    `Moments.update` has one.
     """
     wanted = dict.fromkeys(map(architectures.input_of, types)) if needs else {}
     layers = {layer_type: block.get_submodule(layer_type) for layer_type in wanted}

@@ -31,6 +31,7 @@ class Recipe:
     seed: int = 0
 
     def as_dict(self) -> dict:
+        """All entries by name, as checkpoints and training records keep them."""
         return asdict(self)
 
 

@@ -64,7 +64,8 @@ def solve(
     stay keep their value (Table 6's "w/o update").
 
     Returns the new weight in `weight`'s dtype and the mask, (out, in), True = pruned. Dead columns
-    become 0 whether the mask has them or not.
+    become 0 whether the mask has them or not. StadeError where weight, Hessian and pattern do not
+    belong together, a weight is NaN or infinite, or the Hessian cannot be factored.
     """
     pattern = masks.parse_pattern(pattern)
     masks.check_groups(weight.shape[1], pattern, layer)

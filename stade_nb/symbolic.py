@@ -144,7 +144,7 @@ def _steps() -> dict[str, list[Step]]:
 def table(*equations: str) -> pandas.DataFrame:
     """A row for each step of `equations`, such as "Eq. 3" with all its parts; else of all of them.
 
-    Columns: equation, confirmed, step (LaTeX, with what is given).
+    Columns: equation, confirmed, step (LaTeX, with what is given). StadeError for another equation.
     """
     known = _steps()
     for name in equations:

@@ -17,6 +17,11 @@ DRAWN_AT_ONCE = 1 << 14
 
 
 class Layer(NamedTuple):
+    """Eq. 2: weight (out, in), bias (out,), and the inputs' mean and std, (in,) each.
+
+    Many layers have the same leading dimensions in all four.
+    """
+
     weight: Tensor
     bias: Tensor
     mean: Tensor
@@ -62,18 +67,21 @@ def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 
 def loss(bias, new_bias, weight, mean, variance):
-    """Eq. 3, last line: (B - B*)² + 2 (B - B*) mu_j W_j + (sigma_j² + mu_j²) W_j²."""
+    """Eq. 3, last line: (B - B*)² + 2 (B - B*) mu_j W_j + (sigma_j² + mu_j²) W_j².
+
+    Numbers, or tensors that broadcast to (out, in), which is then the shape of the result.
+    """
     step = bias - new_bias
     return step**2 + 2 * step * mean * weight + (variance + mean**2) * weight**2
 
 
 def slope(bias, new_bias, weight, mean):
-    """Eq. 7: the derivative of Eq. 3 by B*, -2 (B - B*) - 2 mu_j W_j."""
+    """Eq. 7: the derivative of Eq. 3 by B*, -2 (B - B*) - 2 mu_j W_j. Arguments as in `loss`."""
     return -2 * (bias - new_bias) - 2 * mean * weight
 
 
 def best_bias(bias, weight, mean):
-    """Eq. 7: B* = B + mu_j W_j, where the derivative is zero."""
+    """Eq. 7: B* = B + mu_j W_j, where the derivative is zero. Arguments as in `loss`."""
     return bias + mean * weight
 
 
@@ -115,7 +123,10 @@ def drawn_loss(layer: Layer, new_bias: Tensor, x: Tensor) -> Tensor:
 
 
 def drawn_slope(layer: Layer, new_bias: Tensor, x: Tensor) -> Tensor:
-    """Eq. 7 before the expectation: its derivative by B* for each draw, by autograd."""
+    """Eq. 7 before the expectation: its derivative by B* for each draw, by autograd.
+
+    new_bias: (out, in), as in `change`. x: (samples, in). Returns (samples, out, in).
+    """
     step = torch.zeros(len(x), *layer.weight.shape, dtype=x.dtype, device=x.device)
     step.requires_grad_()
     values = (change(layer.weight, layer.bias, new_bias, x) - step).square()

@@ -34,7 +34,8 @@ def documents_of(source: str | Path, cache_dir: str | None = None) -> Sequence[s
     """The documents that calibration windows are drawn from.
 
     A .txt file's documents are separated by <|endoftext|>, or else by blank lines, or else they
-    are its lines; a .raw file's (WikiText) are its lines that are not blank.
+    are its lines; a .raw file's (WikiText) are its lines that are not blank. StadeError where the
+    text cannot be had or is empty.
     """
     if source == "embedded":
         documents = embedded_corpus.part("calibration")

@@ -101,7 +101,9 @@ def _loss(model: torch.nn.Module, ids: Tensor) -> Tensor:
 def fit(name: str, ids: np.ndarray, validation: Tensor, device: torch.device) -> tuple:
     """Train one model to the end of its recipe, going on from its last checkpoint if there is one.
 
-    Returns the model (evaluation mode) and the run: steps, seconds, loss curve.
+    ids: the training stream, (tokens,), as from `stream`. validation: (windows, window) ids.
+    Returns the model (evaluation mode) and the run, a dict: steps; seconds; threads; train, the
+    running mean loss; curve, a list of [tokens seen, training loss, validation loss], in nats.
     """
     chosen = recipe(name)
     torch.manual_seed(chosen.seed)
@@ -228,6 +230,7 @@ def train(name: str, device: str = "cpu") -> Path:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m stade_nb.training", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"models: {', '.join(RECIPES)}")
     parser.add_argument("--all", action="store_true", help="train every embedded model")

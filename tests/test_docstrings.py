@@ -1,5 +1,6 @@
-"""Examples in docstrings are run."""
+"""Examples in docstrings are run, and the errors that a caller may meet are in them."""
 
+import ast
 import doctest
 import importlib
 from pathlib import Path
@@ -18,3 +19,38 @@ WITH_EXAMPLES = sorted(
 def test_examples(name):
     result = doctest.testmod(importlib.import_module(f"stade_nb.{name}"))
     assert result.attempted and not result.failed
+
+
+# What these are given is put together by the notebooks, never by a reader.
+OF_THE_PAGES = {"accuracy_verdicts", "paper", "verdicts", "zero_shot"}
+MODULES = sorted({path.stem for path in FOLDER.glob("*.py")} - OF_THE_PAGES)
+
+
+def public_functions(body):
+    """Functions and methods whose names, and whose classes' names, are public."""
+    for node in body:
+        if getattr(node, "name", "_").startswith("_"):
+            continue
+        if isinstance(node, ast.ClassDef):
+            yield from public_functions(node.body)
+        elif isinstance(node, ast.FunctionDef):
+            yield node
+
+
+def raises_stade_error(function):
+    """Whether its body, functions inside included, has `raise StadeError(…)` or `unknown(…)`."""
+    raised = (node.exc for node in ast.walk(function) if isinstance(node, ast.Raise))
+    names = (exc.func.id for exc in raised if isinstance(getattr(exc, "func", None), ast.Name))
+    return not {"StadeError", "unknown"}.isdisjoint(names)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_errors_are_said(name):
+    path = FOLDER / f"{name}.py"
+    found = public_functions(ast.parse(path.read_text(encoding="utf-8")).body)
+    unsaid = {
+        function.name
+        for function in found
+        if raises_stade_error(function) and "StadeError" not in (ast.get_docstring(function) or "")
+    }
+    assert not unsaid

@@ -12,7 +12,7 @@ from stade_nb import architectures, cell_inputs, pruning, records
 from stade_nb.cell import DENSE, Cell, Corpus
 from stade_nb.perplexity import window_losses
 
-__all__ = ["DENSE", "Cell", "Corpus", "compute", "run_cells"]
+__all__ = ["DENSE", "Cell", "Corpus", "compute", "prune", "run_cells"]
 
 
 def run_cells(
@@ -76,22 +76,30 @@ def compute(
     model: dense before, pruned afterwards. calibration_ids: (windows, tokens) by seed, for cells
     that read data. evaluation_ids: (windows, tokens). batch_size: windows at a time.
     """
-    start, reports = time.perf_counter(), {}
-    if cell.method != "dense":
-        reports = pruning.prune_model(
-            model,
-            calibration_ids.get(cell.seed),
-            cell.method,
-            cell.pattern,
-            layers=cell.layers,
-            scope=cell.scope,
-            seed=cell.seed,
-            batch_size=batch_size,
-        )
+    start = time.perf_counter()
+    reports = prune(cell, model, calibration_ids, batch_size)
     pruned = time.perf_counter()
     losses = window_losses(model, evaluation_ids, batch_size)
     seconds = {"prune": pruned - start, "evaluate": time.perf_counter() - pruned}
     return cell_inputs.measured(losses, reports, seconds)
+
+
+def prune(
+    cell: Cell, model: nn.Module, calibration_ids: dict[int, Tensor], batch_size: int
+) -> dict[str, pruning.LayerReport]:
+    """`pruning.prune_model` as the cell says; calibration_ids: (windows, tokens) by seed."""
+    if cell.method == "dense":
+        return {}
+    return pruning.prune_model(
+        model,
+        calibration_ids.get(cell.seed),
+        cell.method,
+        cell.pattern,
+        layers=cell.layers,
+        scope=cell.scope,
+        seed=cell.seed,
+        batch_size=batch_size,
+    )
 
 
 def snapshot(model: nn.Module) -> list[tuple[nn.Linear, Tensor, Tensor | None]]:

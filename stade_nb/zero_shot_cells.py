@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from stade_nb import cell_inputs, cells, models, pruning, records
+from stade_nb import cell_inputs, cells, models, records
 from stade_nb.cell import Cell, Corpus
 from stade_nb.perplexity import window_losses
 from stade_nb.zero_shot import HARNESS, Harness
@@ -75,7 +75,9 @@ def run(
             ]
             bar.update(len(variants) * len(items) - len(missing))
             start = time.perf_counter()
-            reports = _prune(model, cell, inputs.calibration_ids, windows_at_once, bool(missing))
+            reports = {}
+            if missing:
+                reports = cells.prune(cell, model, inputs.calibration_ids, windows_at_once)
             seconds = {"prune": time.perf_counter() - start}
             state = None
             for biases, task in missing:
@@ -126,23 +128,6 @@ def key_fields(cell_fields: dict, biases: str, harness: Harness, task: Questions
         "bos": harness.bos,
         "positions": harness.positions,
     }
-
-
-def _prune(
-    model: nn.Module, cell: Cell, calibration_ids: dict[int, Tensor], batch_size: int, needed: bool
-) -> dict[str, pruning.LayerReport]:
-    if cell.method == "dense" or not needed:
-        return {}
-    return pruning.prune_model(
-        model,
-        calibration_ids.get(cell.seed),
-        cell.method,
-        cell.pattern,
-        layers=cell.layers,
-        scope=cell.scope,
-        seed=cell.seed,
-        batch_size=batch_size,
-    )
 
 
 @torch.no_grad()

@@ -50,7 +50,10 @@ def mcnemar(ours: Sequence[int], other: Sequence[int]) -> McNemar:
 
 
 def difference(ours: Answers, other: Answers, confidence: float = CONFIDENCE) -> Difference:
-    """mean accuracy of `ours` - that of the `other`, unweighted over the tasks, with interval."""
+    """Mean accuracy of `ours` - that of the `other`, unweighted over the tasks, with interval.
+
+    StadeError for other tasks on one side than on the other, or a task of fewer than 2 questions.
+    """
     if ours.keys() != other.keys() or not ours:
         raise StadeError(
             f"answers to {', '.join(ours) or 'no task'} against {', '.join(other) or 'none'}: "
@@ -84,7 +87,10 @@ class Way(NamedTuple):
 
 
 def by_seed(ours: dict[int, dict], other: dict[int, dict]) -> list[tuple[dict, dict]]:
-    """What two ways have for each seed; a way with one seed only goes with each of the other's."""
+    """What two ways have for each seed; a way with one seed only goes with each of the other's.
+
+    StadeError for several seeds on both sides that are not the same.
+    """
     seeds = max(ours, other, key=len)
     if any(len(one) > 1 and one.keys() != seeds.keys() for one in (ours, other)):
         raise StadeError(

@@ -119,7 +119,7 @@ def claims() -> pandas.DataFrame:
 
 
 def claim_text(claim: str) -> str:
-    """What the claim called `claim` says, from the list of claims."""
+    """What the claim called `claim` says, from the list of claims; StadeError if it lists none."""
     known = _read("claims").set_index("id")["claim"]
     if claim not in known:
         raise unknown("claim", claim, known.index)
@@ -127,7 +127,10 @@ def claim_text(claim: str) -> str:
 
 
 def table(number: int) -> pandas.DataFrame:
-    """Table `number` (2 to 6) as printed, one value a row; methods and patterns in our names."""
+    """Table `number` (2 to 6) as printed, one value a row; methods and patterns in our names.
+
+    StadeError for another number.
+    """
     if not (FOLDER / f"table{number}.csv").is_file():
         raise unknown("table", number, range(2, 7))
     printed = _read(f"table{number}").copy()

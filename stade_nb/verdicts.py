@@ -89,7 +89,10 @@ def printed(number: int, claims: Iterable[Claim]) -> tuple[str, str]:
 def difference(
     ours: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE
 ) -> Difference:
-    """Paired t interval of mean(ours - other); both are the same windows' losses, (windows,)."""
+    """Paired t interval of mean(ours - other); both are the same windows' losses, (windows,).
+
+    StadeError for fewer than 2 windows.
+    """
     gaps = [float(a) - float(b) for a, b in zip(ours, other, strict=True)]
     if len(gaps) < 2:
         raise StadeError(f"{len(gaps)} evaluation windows: expected at least 2 for an interval")
@@ -122,7 +125,8 @@ def paired(below: dict[int, list], above: dict[int, list]) -> tuple[list[tuple],
     """Two methods' losses, {seed: (windows,)}, brought together.
 
     Returns for each window its mean losses over the seeds, (below, above), and for each seed the
-    mean difference. A method with one seed only is taken with each of the other's.
+    mean difference. A method with one seed only is taken with each of the other's. StadeError for
+    several seeds on both sides that are not the same.
     """
     if len(below) == 1:
         below = dict.fromkeys(above, *below.values())

@@ -137,7 +137,10 @@ def evaluate(
 
 
 def mean(results: Iterable[dict]) -> tuple[float, float]:
-    """Section 4's number: the unweighted mean of the tasks' accuracies, and its standard error."""
+    """Section 4's number: the unweighted mean of the tasks' accuracies, and its standard error.
+
+    StadeError for no tasks.
+    """
     results = list(results)
     if not results:
         raise StadeError("the mean accuracy of no tasks: expected at least one")

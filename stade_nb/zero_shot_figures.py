@@ -27,7 +27,9 @@ def accuracies(ran: pandas.DataFrame, guess: float, patterns: dict[str, str]) ->
                 elinewidth=1.2, markersize=6, label=paper.title(way),
             )  # fmt: skip
         axes.axhline(100 * guess, color=BLACK, linestyle=":", linewidth=1, label="guessing")
-        axes.set_xticks(range(len(models)), models, rotation=20, ha="right")
+        axes.set_xticks(
+            range(len(models)), models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8
+        )
         axes.set(title=heading, xlim=(-0.6, len(models) - 0.4))
         axes.grid(axis="x", visible=False)
     panels[0][0].set_ylabel("mean accuracy, %")

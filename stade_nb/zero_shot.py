@@ -20,7 +20,7 @@ from stade_nb.zero_shot_tasks import Questions, quiet
 
 HARNESS = f"lm-eval {version('lm-eval')}"
 # Tokens at once on a CPU: enough to keep it busy, little enough to pad only questions of one size.
-CPU_TOKENS = 4096
+CPU_TOKENS = 2048
 MOST_AT_ONCE = 256
 
 

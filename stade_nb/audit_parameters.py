@@ -3,7 +3,7 @@
 import pandas
 from torch import Tensor, nn
 
-from stade_nb import pruning
+from stade_nb import paper, pruning
 from stade_nb.cells import restore, snapshot
 from stade_nb.perplexity import perplexity, window_losses
 
@@ -20,8 +20,8 @@ def compared(
 
     ids and evaluation_ids: (windows, tokens). sparsity: a share; StadeError for N:M, which keeps
     a fixed number of weights. The model is left as it was.
-    Columns additional weights ("kept" or "pruned"), zeros, biases (added values), left (weights
-    that are not zero and added biases, over all weights) and perplexity.
+    Columns method, additional weights ("kept" or "pruned"), zeros, biases (added values), left
+    (weights that are not zero and added biases, over all weights) and perplexity.
     """
     dense, rows = snapshot(model), []
     for counted in (False, True):
@@ -35,6 +35,8 @@ def compared(
         zeros, size = sum(r.zeros for r in reports), sum(r.size for r in reports)
         biases = sum(r.added_bias for r in reports)
         word = "pruned" if counted else "kept"
-        rows.append((word, zeros, biases, (size - zeros + biases) / size, level))
-    columns = ["additional weights", "zeros", "biases", "left", "perplexity"]
+        rows.append(
+            (paper.title(method), word, zeros, biases, (size - zeros + biases) / size, level)
+        )
+    columns = ["method", "additional weights", "zeros", "biases", "left", "perplexity"]
     return pandas.DataFrame(rows, columns=columns)

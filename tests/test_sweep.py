@@ -12,8 +12,9 @@ from test_pruning import E2E, RESULTS, golden_file
 from tiny_models import CONFIGS, VOCABULARY, build, windows
 from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, OPTConfig
 
-from stade_nb import architectures, models, pruning, sweep_plan, sweep_traversal
+from stade_nb import architectures, models, sweep_plan, sweep_traversal
 from stade_nb.cell import DENSE, Cell
+from stade_nb.cells import prune
 from stade_nb.errors import StadeError
 from stade_nb.methods import METHODS
 from stade_nb.moments import Moments
@@ -44,18 +45,8 @@ def many_cells(types):
 
 def plain(model, cell, calibration_ids, evaluation_ids, batch_size):
     """A pruned copy, its reports and its losses, by the plain path."""
-    model, reports = copy.deepcopy(model), {}
-    if cell.method != "dense":
-        reports = pruning.prune_model(
-            model,
-            calibration_ids.get(cell.seed),
-            cell.method,
-            cell.pattern,
-            layers=cell.layers,
-            scope=cell.scope,
-            seed=cell.seed,
-            batch_size=batch_size,
-        )
+    model = copy.deepcopy(model)
+    reports = prune(cell, model, calibration_ids, batch_size)
     return model, reports, window_losses(model, evaluation_ids, batch_size)
 
 

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import pandas
 
-from stade_nb import audit_theory, corpora, layer_inputs, model_cards, models, tables
-from stade_nb.architectures import window_length
+from stade_nb import audit_theory, page_models
 from stade_nb.layer_inputs import LayerInputs
 from stade_nb.masks import Pattern
 
@@ -16,14 +15,8 @@ def gathered(p: SimpleNamespace) -> dict[str, list[LayerInputs]]:
 
     p: a notebook's checked parameters. The models are unpruned and read the calibration windows.
     """
-    found = {}
-    for name, label in tables.labels(model_cards.names(p.models)).items():
-        model, tokenizer = models.load(name, p.device, p.dtype)
-        length = window_length(model, p.window_length)
-        ids = corpora.calibration_windows(p.calibration, tokenizer, p.windows, length, p.seed)
-        layers = layer_inputs.gather(model, ids.to(model.device), batch_size=p.batch_size)
-        found[label] = [layer for layer in layers if not layer.centred]
-    return found
+    found = page_models.inputs(p, p.seed)
+    return {label: [one for one in layers if not one.centred] for label, layers in found.items()}
 
 
 def differences(

@@ -24,21 +24,26 @@ def load(p: SimpleNamespace, name: str | None = None) -> Example:
 
     p: a notebook's checked parameters; the first of its seeds draws the calibration windows.
     """
-    model, tokenizer = models.load(name or p.example, p.device, p.dtype)
+    model, tokenizer, calibration = _calibrated(p, name or p.example, p.seeds[0])
     length = window_length(model, p.window_length)
-    calibration = corpora.calibration_windows(
-        p.calibration, tokenizer, p.windows, length, p.seeds[0]
-    )
     evaluation = corpora.evaluation_windows(p.evaluation, tokenizer, p.evaluation_windows, length)
-    return Example(model, tokenizer, calibration.to(model.device), evaluation.to(model.device))
+    return Example(model, tokenizer, calibration, evaluation.to(model.device))
 
 
-def inputs(p: SimpleNamespace) -> dict[str, list[LayerInputs]]:
-    """What `layer_inputs.gather` finds of each of `p.models`, by their `tables.labels`."""
+def inputs(p: SimpleNamespace, seed: int) -> dict[str, list[LayerInputs]]:
+    """What `layer_inputs.gather` finds of each of `p.models`, by their `tables.labels`.
+
+    p: a notebook's checked parameters. seed: of the calibration windows that the models read.
+    """
     found = {}
     for name, label in tables.labels(model_cards.names(p.models)).items():
-        loaded = load(p, name)
-        found[label] = layer_inputs.gather(
-            loaded.model, loaded.calibration_ids, batch_size=p.batch_size
-        )
+        model, _, ids = _calibrated(p, name, seed)
+        found[label] = layer_inputs.gather(model, ids, batch_size=p.batch_size)
     return found
+
+
+def _calibrated(p: SimpleNamespace, name: str, seed: int) -> tuple[nn.Module, object, Tensor]:
+    model, tokenizer = models.load(name, p.device, p.dtype)
+    length = window_length(model, p.window_length)
+    ids = corpora.calibration_windows(p.calibration, tokenizer, p.windows, length, seed)
+    return model, tokenizer, ids.to(model.device)

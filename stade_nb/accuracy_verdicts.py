@@ -86,23 +86,9 @@ class Way(NamedTuple):
     answers: dict[int, dict[str, list[int]]]
 
 
-def by_seed(ours: dict[int, dict], other: dict[int, dict]) -> list[tuple[dict, dict]]:
-    """What two ways have for each seed; a way with one seed only goes with each of the other's.
-
-    StadeError for several seeds on both sides that are not the same.
-    """
-    seeds = max(ours, other, key=len)
-    if any(len(one) > 1 and one.keys() != seeds.keys() for one in (ours, other)):
-        raise StadeError(
-            f"calibration seeds {sorted(ours)} against {sorted(other)}: expected the same ones"
-        )
-    first = [next(iter(one.values())) for one in (ours, other)]
-    return [(ours.get(s, first[0]), other.get(s, first[1])) for s in seeds]
-
-
 def compare(ours: Way, other: Way, confidence: float) -> tuple[Difference, str, str]:
     """The difference of two ways' mean accuracies, the seeds that agree ("2 of 3"), the verdict."""
-    pairs = by_seed(ours.answers, other.answers)
+    pairs = verdicts.matched(ours.answers, other.answers)
     averaged = [
         {task: [math.fsum(a) / len(a) for a in zip(*(p[side][task] for p in pairs), strict=True)]
          for task in pairs[0][side]}

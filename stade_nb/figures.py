@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from stade_nb import verdicts
 from stade_nb.methods import METHODS
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
@@ -233,7 +234,7 @@ def differences(
     figure, axes = _axes(0.9 + 0.27 * len(judged))
     rows = list(judged.itertuples())
     for height, row in enumerate(rows):
-        colour, marker = VERDICT_STYLE[row.verdict.partition(" (")[0]]
+        colour, marker = VERDICT_STYLE[verdicts.short(row.verdict)]
         axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=colour, linewidth=1.6)
         axes.plot(100 * row.change, height, marker, color=colour)
     for word, (colour, marker) in VERDICT_STYLE.items():

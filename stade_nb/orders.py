@@ -24,7 +24,7 @@ def as_printed(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -
         }
         found = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
         for model, change, word in found[["model", "change", "verdict"]].itertuples(index=False):
-            row[model] = f"{100 * change:+.1f} %: {word.partition(' (')[0]}".replace("-", "−")
+            row[model] = f"{100 * change:+.1f} %: {verdicts.short(word)}".replace("-", "−")
         rows.append(row)
     return pandas.DataFrame(rows)
 

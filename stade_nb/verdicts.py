@@ -25,7 +25,7 @@ seeds are too few for an interval of their own, so they must agree instead.
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas
 from scipy import stats
@@ -121,23 +121,30 @@ def _side(gap: float, comparable: bool) -> float:
     return abs(gap) < COMPARABLE if comparable else math.copysign(1, gap) if gap else 0
 
 
+def matched(ours: dict[int, Any], other: dict[int, Any]) -> list[tuple[Any, Any]]:
+    """What two ways have for each seed; a way with one seed only goes with each of the other's.
+
+    StadeError for several seeds on both sides that are not the same.
+    """
+    if len(ours) == 1:
+        ours = dict.fromkeys(other, *ours.values())
+    if len(other) == 1:
+        other = dict.fromkeys(ours, *other.values())
+    if ours.keys() != other.keys():
+        raise StadeError(
+            f"calibration seeds {sorted(ours)} against {sorted(other)}: expected the same ones; "
+            "run both methods with the same seeds"
+        )
+    return [(ours[seed], other[seed]) for seed in ours]
+
+
 def paired(below: dict[int, list], above: dict[int, list]) -> tuple[list[tuple], list[float]]:
     """Two methods' losses, {seed: (windows,)}, brought together.
 
     Returns for each window its mean losses over the seeds, (below, above), and for each seed the
-    mean difference. A method with one seed only is taken with each of the other's. StadeError for
-    several seeds on both sides that are not the same.
+    mean difference. Seeds go together as in `matched`, with its StadeError.
     """
-    if len(below) == 1:
-        below = dict.fromkeys(above, *below.values())
-    if len(above) == 1:
-        above = dict.fromkeys(below, *above.values())
-    if below.keys() != above.keys():
-        raise StadeError(
-            f"calibration seeds {sorted(below)} against {sorted(above)}: expected the same ones; "
-            "run both methods with the same seeds"
-        )
-    pairs = [list(zip(below[seed], above[seed], strict=True)) for seed in below]
+    pairs = [list(zip(*both, strict=True)) for both in matched(below, above)]
     windows = [
         tuple(math.fsum(losses) / len(losses) for losses in zip(*window, strict=True))
         for window in zip(*pairs, strict=True)

@@ -3,7 +3,7 @@
 import pandas
 from matplotlib.figure import Figure
 
-from stade_nb import paper
+from stade_nb import paper, verdicts
 from stade_nb.figures import BLACK, METHOD_STYLE, VERDICT_STYLE, _axes
 
 
@@ -51,7 +51,7 @@ def differences(judged: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
     for axes, (ours, other) in zip(panels[0], pairs, strict=True):
         rows = judged[(judged["ours"] == ours) & (judged["other"] == other)]
         for height, row in enumerate(rows.itertuples()):
-            colour, marker = VERDICT_STYLE[row.verdict.partition(" (")[0]]
+            colour, marker = VERDICT_STYLE[verdicts.short(row.verdict)]
             axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=colour, linewidth=1.6)
             axes.plot(100 * row.change, height, marker, color=colour)
         axes.axvline(0, color=BLACK, linewidth=1)

@@ -8,9 +8,9 @@ import pandas
 import pytest
 
 from stade_nb import accuracy_verdicts
-from stade_nb.accuracy_verdicts import above, by_seed, difference, follows, mcnemar, verdict
+from stade_nb.accuracy_verdicts import above, difference, follows, mcnemar, verdict
 from stade_nb.errors import StadeError
-from stade_nb.verdicts import FAILS, HOLDS, UNDECIDED, Difference
+from stade_nb.verdicts import FAILS, HOLDS, UNDECIDED, Difference, matched
 
 
 def answers(generator, accuracies, counts):
@@ -74,7 +74,7 @@ def test_different_tasks_or_questions_are_refused():
     with pytest.raises(StadeError, match="1 question of a"):
         difference({"a": [1]}, {"a": [0]})
     with pytest.raises(StadeError, match=r"calibration seeds \[0, 1\] against \[0, 2\]"):
-        by_seed({0: {}, 1: {}}, {0: {}, 2: {}})
+        matched({0: {}, 1: {}}, {0: {}, 2: {}})
 
 
 def test_verdict_needs_interval_and_seeds():

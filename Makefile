@@ -26,7 +26,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
-SOURCES := $(wildcard stade_nb/*.py data/corpus.json data/models/*/* data/paper/*)
+SOURCES := $(shell find stade_nb -name "*.py") $(wildcard data/corpus.json data/models/*/* data/paper/*)
 PAGES := _config.yml benchmarks/README.md $(wildcard book/*.* book/_static/* book/images/*)
 
 # $(call timed,what,command): say what begins, run it, say how long it took.
@@ -61,7 +61,7 @@ format: $(INSTALLED) ## mend the style of code and notebooks
 	$(BIN)/ruff format .
 
 checks: book ## take over what the notebooks' check cells show now, after a change that is meant
-	@$(BIN)/python -m stade_nb.check_cells
+	@$(BIN)/python -m workflow.check_cells
 
 models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes where it stopped)
 	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training --all
@@ -69,7 +69,7 @@ models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes
 lock: ## pin the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv --clear build/lock
 	build/lock/bin/python -m pip install --quiet '.[zero-shot,book,test]'
-	build/lock/bin/python -m stade_nb.lock
+	build/lock/bin/python -m workflow.lock
 
 clean: ## remove the book, the executed notebooks and everything else under build/
 	rm -rf build book/_build book/notebooks
@@ -99,13 +99,13 @@ $(KERNEL):
 
 # Looked at every time; a file changes only when the notebook's parameters or the profile do.
 parameters: $(INSTALLED) $(KERNEL)
-	@$(BIN)/python -m stade_nb.profiles $(PROFILE) build/parameters
+	@$(BIN)/python -m workflow.profiles $(PROFILE) build/parameters
 
 $(PARAMETERS): parameters
 	@:
 
 book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) requirements.lock
-	@$(BIN)/python -m stade_nb.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
+	@$(BIN)/python -m workflow.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
 
 # Notebooks that share cells: the first one computes them, the later ones find them.
 book/notebooks/figure1_layers.ipynb: | book/notebooks/table2_layer_types.ipynb
@@ -116,7 +116,7 @@ book/notebooks/table6_weight_update.ipynb: | book/notebooks/table5_without_bias.
 
 # Always all pages: a page shows numbers from notebooks that are other pages.
 build/book.stamp: $(EXECUTED) $(PAGES)
-	@$(BIN)/python -m stade_nb.execute --timings
+	@$(BIN)/python -m workflow.execute --timings
 	@rm -rf book/_build
 	$(call timed,building the pages (log: build/book.log),\
 		$(call logged,$(BIN)/jupyter-book build book --path-output book --config _config.yml -W -n --keep-going,build/book.log))

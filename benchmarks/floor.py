@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stade_nb import architectures
-from stade_nb.cell import Cell
+from stade_nb.engine.cell import Cell
+from stade_nb.models import architectures
 
 
 def operations(

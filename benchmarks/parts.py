@@ -7,26 +7,19 @@ from functools import wraps
 
 import torch
 
-from stade_nb import (
-    architectures,
-    cells,
-    corpora,
-    methods,
-    models,
-    perplexity,
-    pruning,
-    sweep_state,
-    sweep_traversal,
-)
-from stade_nb.moments import Moments
+from stade_nb.engine import plain, pruning, sweep_state, sweep_traversal
+from stade_nb.evaluation import perplexity
+from stade_nb.models import architectures, corpora, loading
+from stade_nb.numerics import methods
+from stade_nb.numerics.moments import Moments
 
 PARTS = {
-    "loading the model": [(models, "load"), (models, "fingerprint")],
+    "loading the model": [(loading, "load"), (loading, "fingerprint")],
     "reading texts": [(corpora, "calibration_windows"), (corpora, "evaluation_windows")],
     "forward passes": [
         (pruning, "enter_all"),
         (architectures, "run_block"),
-        (cells, "window_losses"),
+        (plain, "window_losses"),
         (sweep_state.Stream, "outputs"),
     ],
     "statistics": [(Moments, "update")],

@@ -25,10 +25,12 @@ import floor
 import parts
 import torch
 
-from stade_nb import architectures, cell_inputs, models, provenance, sweep_plan
-from stade_nb.cells import DENSE, Cell, Corpus, run_cells
+from stade_nb.engine import prepare, sweep_plan
+from stade_nb.engine.plain import DENSE, Cell, Corpus, run_cells
+from stade_nb.engine.sweep import run_sweep
 from stade_nb.errors import StadeError
-from stade_nb.sweep import run_sweep
+from stade_nb.models import architectures, loading
+from stade_nb.pages import provenance
 
 TABLE3_METHODS = ("magnitude", "wanda", "stade")
 TABLE2_METHODS = ("wanda", "std")
@@ -59,11 +61,11 @@ def measure(way: str, cells: list[Cell], asked: dict, options: dict, threads: in
     asked: model_name, calibration and evaluation. options: device, dtype, batch_size, memory.
     """
     torch.set_num_threads(threads)
-    device = models.check_device(options["device"])
+    device = loading.check_device(options["device"])
     options = dict(options)
     memory = options.pop("memory")
     # Importing an architecture takes longer than loading a small model, and belongs to no way.
-    cell_inputs.prepare(cells=cells, **asked, **options)
+    prepare.prepare(cells=cells, **asked, **options)
     begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder, parts.by_part(device) as seconds:
         options["results_dir"] = folder
@@ -94,11 +96,11 @@ def in_own_process(*arguments) -> dict:
 def least(cells: list[Cell], asked: dict, options: dict) -> dict:
     """What the operations alone take, in seconds, and the bytes of all cells' hidden states."""
     kept = {name: options[name] for name in ("device", "dtype", "batch_size")}
-    inputs = cell_inputs.prepare(cells=cells, **asked, **kept, home="cpu")
+    inputs = prepare.prepare(cells=cells, **asked, **kept, home="cpu")
     calibration, evaluation = inputs.calibration_ids, inputs.evaluation_ids
     rows = options["batch_size"] * evaluation.shape[1]
     operations = floor.operations(inputs.model, cells, calibration, evaluation)
-    rate = floor.rate(inputs.model, rows, models.check_device(options["device"]))
+    rate = floor.rate(inputs.model, rows, loading.check_device(options["device"]))
     held = 0
     for cell in cells:
         read = [evaluation, *([calibration[cell.seed]] if cell.needs_calibration else [])]
@@ -108,7 +110,7 @@ def least(cells: list[Cell], asked: dict, options: dict) -> dict:
 
 def about(chosen: argparse.Namespace) -> dict:
     """What the measurements were made with."""
-    device = models.check_device(chosen.device)
+    device = loading.check_device(chosen.device)
     hardware = processor_name()
     if device.type == "cuda":
         hardware = f"{torch.cuda.get_device_name(device)} beside {hardware}"
@@ -164,7 +166,7 @@ def report(number: int, cells: list[Cell], found: dict[str, dict], floor: dict) 
 def main() -> None:
     """Read the options, measure, print; and write everything measured where --out says."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default=(models.embedded_models() or [None])[0])
+    parser.add_argument("--model", default=(loading.embedded_models() or [None])[0])
     parser.add_argument("--tables", type=int, nargs="+", choices=(2, 3), default=[3, 2])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--calibration", default="embedded")
@@ -189,7 +191,7 @@ def main() -> None:
         "evaluation": Corpus(chosen.evaluation, chosen.evaluation_windows, length),
     }
     options = {name: getattr(chosen, name) for name in ("device", "dtype", "batch_size", "memory")}
-    types = architectures.layer_types(models.load(chosen.model)[0])
+    types = architectures.layer_types(loading.load(chosen.model)[0])
     print(f"{chosen.model} on {chosen.device}, {chosen.dtype}, {chosen.threads} threads")
     everything = {"about": about(chosen)}
     for number in chosen.tables:

@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from stade_nb.command_line import parse
+from stade_nb.cli.command_line import parse
 from stade_nb.errors import StadeError
 
 
@@ -13,7 +13,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if words is None else words)
         # Only now, because transformers takes seconds that --help and misspelt options need not.
-        from stade_nb import commands
+        from stade_nb.cli import commands
 
         getattr(commands, options.command)(options)
     except torch.OutOfMemoryError as error:

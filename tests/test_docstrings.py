@@ -10,18 +10,17 @@ import pytest
 import stade_nb
 
 FOLDER = Path(stade_nb.__file__).parent
-WITH_EXAMPLES = sorted(
-    path.stem for path in FOLDER.glob("*.py") if ">>> " in path.read_text(encoding="utf-8")
-)
+FILES = {
+    ".".join(("stade_nb", *path.relative_to(FOLDER).with_suffix("").parts)): path
+    for path in sorted(FOLDER.rglob("*.py"))
+}
+WITH_EXAMPLES = [name for name, path in FILES.items() if ">>> " in path.read_text("utf-8")]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples(name):
-    result = doctest.testmod(importlib.import_module(f"stade_nb.{name}"))
+    result = doctest.testmod(importlib.import_module(name))
     assert result.attempted and not result.failed
-
-
-MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
 def public_functions(body):
@@ -42,10 +41,9 @@ def raises_stade_error(function):
     return not {"StadeError", "unknown"}.isdisjoint(names)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", FILES)
 def test_errors_are_said(name):
-    path = FOLDER / f"{name}.py"
-    found = public_functions(ast.parse(path.read_text(encoding="utf-8")).body)
+    found = public_functions(ast.parse(FILES[name].read_text("utf-8")).body)
     unsaid = {
         function.name
         for function in found

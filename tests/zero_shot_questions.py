@@ -4,7 +4,7 @@ import json
 import random
 from pathlib import Path
 
-from stade_nb.zero_shot_tasks import OFFICIAL
+from stade_nb.evaluation.tasks import OFFICIAL
 
 WORDS = [
     "the",

@@ -1,0 +1,199 @@
+"""The paper's printed tables (arXiv 2503.22451, version 1) and what it claims about them."""
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas
+
+from stade_nb.errors import unknown
+from stade_nb.numerics.masks import parse_pattern
+from stade_nb.numerics.methods import METHODS
+from stade_nb.paths import ROOT
+
+VERSION = "arXiv 2503.22451, version 1"
+DENSE = "dense"
+FOLDER = ROOT / "data" / "paper"
+_NAMES = {"Dense": DENSE, **{method.title: name for name, method in METHODS.items()}}
+
+
+# The models of Tables 2-6, and the names that the hub has for them.
+MODELS = {
+    "llama-7b": ("huggyllama/llama-7b",),
+    "llama-2-7b": ("meta-llama/Llama-2-7b-hf",),
+    "llama-2-13b": ("meta-llama/Llama-2-13b-hf",),
+    "llama-3-8b": ("meta-llama/Meta-Llama-3-8B",),
+    "llama-3.1-8b": ("meta-llama/Llama-3.1-8B", "meta-llama/Meta-Llama-3.1-8B"),
+    "llama-3.2-1b": ("meta-llama/Llama-3.2-1B",),
+    "llama-3.2-3b": ("meta-llama/Llama-3.2-3B",),
+    "opt-125m": ("facebook/opt-125m",),
+    "opt-350m": ("facebook/opt-350m",),
+    "opt-1.3b": ("facebook/opt-1.3b",),
+    "opt-2.7b": ("facebook/opt-2.7b",),
+}
+
+
+class Claim(NamedTuple):
+    """`below` has a lower perplexity than `above`, or the two are comparable, at `patterns`.
+
+    family: of the models that it speaks of ("opt", "llama"), "" for any. majority: said of the
+    models and patterns taken together, not of each. reading: what is judged, where that is not what
+    the paper says word for word.
+    """
+
+    id: str
+    below: str
+    above: str
+    patterns: tuple[str, ...]
+    comparable: bool = False
+    family: str = ""
+    majority: bool = False
+    reading: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"{title(self.below)} {'≈' if self.comparable else '<'} {title(self.above)}"
+
+
+_ALL = ("0.5", "2:4", "4:8")
+_OPT = "models of OPT's architecture show the same trend (the paper: the OPT family)"
+_GENERAL = (
+    "over models and patterns STADE is better than Wanda in most and worse in none, beyond noise "
+    "(this book's extension of what the paper claims of theory)"
+)
+# What the abstract and Secs. 4.2, 4.3, 4.5 and 6 say of what Tables 3, 5 and 6 show or would show
+# of other models, and two consequences of Eq. 9: without a bias its metric is Wanda's, on the
+# layers that STADE treats so, and on all.
+TEXT_CLAIMS = {
+    3: (
+        Claim("best-without-update", "stade", "wanda", _ALL),
+        Claim("best-without-update", "stade", "magnitude", _ALL),
+        Claim("opt-alike", "stade", "wanda", _ALL, family="opt", reading=_OPT),
+        Claim("opt-alike", "stade", "magnitude", _ALL, family="opt", reading=_OPT),
+        Claim("two-metrics-help", "stade", "wanda", _ALL),
+        Claim("two-metrics-help", "stade", "std", _ALL),
+        Claim("more-general", "stade", "wanda", _ALL, majority=True, reading=_GENERAL),
+    ),
+    5: (
+        Claim("unstructured-equal", "stade", "stade_without_bias", ("0.5",), comparable=True),
+        Claim("nm-bias-better", "stade", "stade_without_bias", ("2:4", "4:8")),
+    ),
+    6: (
+        *(
+            Claim("sparsegpt-best", "sparsegpt", other, _ALL)
+            for other in (
+                "stade", "stade_without_bias", "wanda", "magnitude", "sparsegpt_without_update",
+            )
+        ),
+        Claim("update-essential", "stade", "sparsegpt_without_update", _ALL),
+    ),
+}  # fmt: skip
+WANDA_IS_EQ9 = Claim("wanda-is-eq9", "stade_without_bias", "wanda", _ALL, True)
+EQ9_EVERYWHERE = Claim("eq9-everywhere", "std_without_bias", "wanda", _ALL, True)
+
+
+def title(method: str) -> str:
+    """The paper's name of a method."""
+    return "Dense" if method == DENSE else METHODS[method].title
+
+
+def model_of(name: str) -> str | None:
+    """Which of the paper's models `name` is: a hub id, or a local folder named as one; or None."""
+    folder = Path(name).expanduser()
+    found = folder.resolve().name if folder.is_dir() else name
+    for model, ids in MODELS.items():
+        known = [model, *(i.rpartition("/")[2] for i in ids)] if folder.is_dir() else ids
+        if found.lower() in (each.lower() for each in known):
+            return model
+    return None
+
+
+@cache
+def _read(name: str) -> pandas.DataFrame:
+    return pandas.read_csv(FOLDER / f"{name}.csv")
+
+
+def claims() -> pandas.DataFrame:
+    """Every claim of the paper: id, where, claim, decidable_by (T theory, P printed, E run)."""
+    return _read("claims").copy()
+
+
+def claim_text(claim: str) -> str:
+    """What the claim called `claim` says, from the list of claims; StadeError if it lists none."""
+    known = _read("claims").set_index("id")["claim"]
+    if claim not in known:
+        raise unknown("claim", claim, known.index)
+    return known[claim]
+
+
+def table(number: int) -> pandas.DataFrame:
+    """Table `number` (2 to 6) as printed, one value a row; methods and patterns in our names.
+
+    StadeError for another number.
+    """
+    if not (FOLDER / f"table{number}.csv").is_file():
+        raise unknown("table", number, range(2, 7))
+    printed = _read(f"table{number}").copy()
+    if "method" in printed:
+        printed["method"] = printed["method"].map(_NAMES)
+        printed["pattern"] = [
+            DENSE if s == "0%" else str(parse_pattern(s)) for s in printed.pop("sparsity")
+        ]
+    return printed
+
+
+def with_relative(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """`frame` with the column `relative`: perplexity over that of the same model unpruned."""
+    dense = frame[frame["method"] == DENSE].set_index("model")["perplexity"]
+    return frame.assign(relative=frame["perplexity"] / frame["model"].map(dense))
+
+
+def printed_gaps(
+    number: int, below: str, above: str, pattern: str, family: str = ""
+) -> list[float]:
+    """log(perplexity of `below` / perplexity of `above`) of each model that a table prints.
+
+    family: "opt" or "llama" takes those models only. Empty where one of the methods is missing.
+    """
+    rows = table(number).query("pattern == @pattern")
+    rows = rows[rows["model"].str.startswith(family)]
+    wide = rows.pivot(index="model", columns="method", values="perplexity")
+    if not {below, above} <= set(wide.columns):
+        return []
+    return [math.log(ratio) for ratio in wide[below] / wide[above]]
+
+
+def printed_counts(number: int, below: str, above: str, pattern: str) -> tuple[int, int, int]:
+    """In how many of a table's models `below` is printed lower than, equal to, above `above`."""
+    gaps = printed_gaps(number, below, above, pattern)
+    return sum(g < 0 for g in gaps), sum(g == 0 for g in gaps), sum(g > 0 for g in gaps)
+
+
+def against_others(
+    number: int, method: str, methods: list[str], patterns: list[str]
+) -> list[Claim]:
+    """`method` below each of the other `methods` that a table prints, in their order."""
+    known = set(table(number)["method"])
+    others = [other for other in methods if other != method and other in known]
+    return [Claim(f"table{number}-tally", method, other, tuple(patterns)) for other in others]
+
+
+def printed_orders(number: int, methods: list[str], patterns: list[str]) -> list[Claim]:
+    """For each pair and pattern the order that most of a table's models are printed in, if any."""
+    printed, orders = table(number), []
+    methods = [m for m in methods if m != DENSE and m in set(printed["method"])]
+    for pattern in (p for p in patterns if p in set(printed["pattern"])):
+        for index, first in enumerate(methods):
+            for second in methods[index + 1 :]:
+                lower, _, higher = printed_counts(number, first, second, pattern)
+                if lower != higher:
+                    pair = (first, second) if lower > higher else (second, first)
+                    orders.append(Claim(f"table{number}-order", *pair, (pattern,)))
+    return orders
+
+
+def sparsity(pattern: str) -> str:
+    """A pattern as the paper prints it: 0 %, 50 % or 2:4."""
+    parsed = parse_pattern("0" if pattern == DENSE else pattern)
+    return f"{100 * parsed.sparsity:.3g} %" if parsed.m is None else pattern

@@ -1,0 +1,177 @@
+"""The paper's text against its own tables: arithmetic on the printed numbers, nothing else.
+
+Everything is recomputed from data/paper; "better" means lower perplexity or higher accuracy.
+"""
+
+import math
+from typing import NamedTuple
+
+import pandas
+
+from stade_nb.claims import paper
+from stade_nb.errors import unknown
+
+NM = ("2:4", "4:8")
+DISTILLED = ("llama-3.1-8b", "llama-3.2-1b", "llama-3.2-3b")  # so the paper groups them
+# Questions of each task's evaluation split in the harness: validation where tests are not public.
+TASK_SIZES = {
+    "boolq": 3270,
+    "rte": 277,
+    "hellaswag": 10042,
+    "winogrande": 1267,
+    "arc_easy": 2376,
+    "arc_challenge": 1172,
+    "openbookqa": 500,
+}
+
+
+class Counts(NamedTuple):
+    """In how many comparisons one is better than, equal to or worse than the other."""
+
+    better: int
+    equal: int
+    worse: int
+
+    @property
+    def total(self) -> int:
+        """The number of comparisons."""
+        return sum(self)
+
+
+def _value(number: int) -> str:
+    return "mean_accuracy_percent" if number == 4 else "perplexity"
+
+
+def wide(number: int) -> pandas.DataFrame:
+    """Table 3, 4, 5 or 6 with a row for each (model, pattern) and a column for each method.
+
+    StadeError for another number.
+    """
+    if number not in (3, 4, 5, 6):
+        raise unknown("table of methods", number, (3, 4, 5, 6))
+    printed, value = paper.table(number), _value(number)
+    cells = printed.pivot(index=["model", "pattern"], columns="method", values=value)
+    return cells.drop(columns="dense").dropna(how="all")
+
+
+def dense(number: int) -> pandas.Series:
+    """What a table prints for each model before pruning."""
+    return paper.table(number).query("method == 'dense'").set_index("model")[_value(number)]
+
+
+def cells(number: int, method: str, other: str) -> pandas.DataFrame:
+    """Each comparison of `method` with `other` in a table: model, pattern, both values, outcome."""
+    both = wide(number)[[method, other]].dropna()
+    gain = (both[method] - both[other]) * (1 if number == 4 else -1)
+    outcome = gain.map(lambda g: "better" if g > 0 else "worse" if g < 0 else "equal")
+    return both.assign(outcome=outcome).reset_index()
+
+
+def counts(compared: pandas.DataFrame) -> Counts:
+    """The outcomes of some comparisons, counted."""
+    return Counts(*((compared["outcome"] == word).sum().item() for word in Counts._fields))
+
+
+def growth() -> pandas.DataFrame:
+    """Table 3: perplexity after pruning over that before; rows (model, pattern), column a method.
+
+    What Sec. 4.2's "more than a threefold increase" and "approximately 1.5 times" speak of.
+    """
+    return wide(3).div(dense(3), axis="index", level="model")
+
+
+def relative_gain(number: int = 3) -> pandas.DataFrame:
+    """log(Wanda / STADE) of the printed perplexities, a row for each model, a column a pattern.
+
+    Positive where STADE is better; sorted by the mean over the patterns, in column "mean".
+    """
+    printed = wide(number)
+    gains = (printed["wanda"] / printed["stade"]).map(math.log).unstack("pattern")
+    return gains.assign(mean=gains.mean(axis=1)).sort_values("mean", ascending=False)
+
+
+def standard_error(accuracy: float = 0.5) -> float:
+    """Table 4: binomial standard error of a seven-task mean, in points (percent).
+
+    `accuracy`: of every task; a half gives the largest. Methods that answer the same questions are
+    correlated, so the error of a difference may be smaller than √2 times this, or larger than it.
+    """
+    variance = sum(accuracy * (1 - accuracy) / size for size in TASK_SIZES.values())
+    return 100 * math.sqrt(variance) / len(TASK_SIZES)
+
+
+def within(number: int, method: str, other: str, span: float) -> Counts:
+    """How many differences of `method` and `other` are smaller than, equal to, above `span`."""
+    both = cells(number, method, other)
+    gaps = (both[method] - both[other]).abs().round(6)
+    return Counts(
+        (gaps < span).sum().item(), (gaps == span).sum().item(), (gaps > span).sum().item()
+    )
+
+
+def above_dense() -> pandas.DataFrame:
+    """Table 4: pruned models that are printed with a higher accuracy than the dense one."""
+    printed, before = paper.table(4), dense(4)
+    printed = printed.assign(dense=printed["model"].map(before))
+    higher = printed["mean_accuracy_percent"] > printed["dense"]
+    return printed[higher].reset_index(drop=True)
+
+
+def noise() -> pandas.Series:
+    """Table 5: log(STADE without bias / Wanda), printed, for each (model, pattern).
+
+    Eq. 9 is Wanda's criterion, so in theory these two methods are one; how far apart they are
+    printed is a measure of everything that theory leaves out.
+    """
+    printed = wide(5)
+    return (printed["stade_without_bias"] / printed["wanda"]).map(math.log)
+
+
+# Table 2 ---------------------------------------------------------------------------------------
+
+
+def layers() -> pandas.DataFrame:
+    """Table 2: for each (layer, sparsity) both metrics' perplexities, `predicted` (†) and outcome.
+
+    Columns layer, input, sparsity, wanda, std, predicted, outcome (of the predicted metric).
+    """
+    printed = paper.table(2)
+    both = printed.pivot(
+        index=["layer", "input", "sparsity"], columns="metric", values="perplexity"
+    ).reset_index()
+    marked = printed[printed["predicted_better"] == 1].drop_duplicates("layer")
+    both["predicted"] = both["layer"].map(marked.set_index("layer")["metric"])
+    gain = (both["wanda"] - both["std"]) * both["predicted"].map({"std": 1, "wanda": -1})
+    outcome = gain.map(lambda g: "better" if g > 0 else "worse" if g < 0 else "equal")
+    return both.assign(outcome=outcome).rename_axis(columns=None)
+
+
+def hurts_most(metric: str = "predicted") -> pandas.Series:
+    """Table 2: the layer type whose pruning gives the highest perplexity, for each sparsity.
+
+    metric: "wanda", "std", or "predicted" (†, what the paper's analysis chooses for each layer).
+    Several layer types of equal perplexity are joined by commas. StadeError for another metric.
+    """
+    both = layers()
+    if metric == "predicted":
+        value = both["wanda"].where(both["predicted"] == "wanda", both["std"])
+    elif metric in ("wanda", "std"):
+        value = both[metric]
+    else:
+        raise unknown("metric of Table 2", metric, ("predicted", "wanda", "std"))
+    both = both.assign(value=value)
+    highest = both["value"] == both.groupby("sparsity")["value"].transform("max")
+    return both[highest].groupby("sparsity")["layer"].agg(", ".join)
+
+
+def growth_at(sparsity: float) -> pandas.DataFrame:
+    """Table 2: perplexity at `sparsity` over Llama-7B's dense one; a row for each layer and metric.
+
+    StadeError where the table does not have that sparsity.
+    """
+    printed = paper.table(2)
+    if sparsity not in set(printed["sparsity"]):
+        raise unknown("sparsity of Table 2", sparsity, sorted(set(printed["sparsity"])))
+    rows = printed[printed["sparsity"] == sparsity]
+    times = rows["perplexity"] / dense(3)["llama-7b"]
+    return rows.assign(times=times)[["layer", "metric", "perplexity", "times"]]

@@ -1,0 +1,84 @@
+"""Our values beside those that the paper prints for the same model, by rules fixed before any run.
+
+- match: the two are equal after rounding to the two decimals that the paper prints.
+- close: ours, as it is, lies within 2 % of the printed value.
+- differs: everything else.
+- Ours is the mean over the calibration seeds; which seed the printed value has is not known.
+- Where text, number or length of the windows are not those of the paper's protocol, nothing is
+  compared: the values answer different questions.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas
+
+from stade_nb.claims import paper, printed_tables
+from stade_nb.models import protocol
+
+MATCH, CLOSE, DIFFERS, APART = "match", "close", "differs", "not compared"
+DECIMALS = 2
+WITHIN = 0.02
+WINDOWS, LENGTH = 128, 2048
+FORMATS = {"printed": "{:.2f}", "ours": "{:.2f}", "difference": "{:+.1%}"}
+
+
+def verdict(ours: float, printed: float) -> str:
+    """Match, close or differs, by the rules at the head of this file."""
+    if f"{ours:.{DECIMALS}f}" == f"{printed:.{DECIMALS}f}":
+        return MATCH
+    return CLOSE if abs(ours - printed) <= WITHIN * abs(printed) else DIFFERS
+
+
+def departures(p: SimpleNamespace) -> list[str]:
+    """In what a notebook's parameters depart from Section 4's protocol, in words; often nothing."""
+
+    def is_text(source: str, known: dict[str, protocol.HubFile]) -> bool:
+        ((name, hub),) = known.items()
+        path = Path(source).expanduser()
+        return source == name or path.name == Path(hub.file).name or (path / hub.file).is_file()
+
+    found = []
+    if not is_text(p.calibration, protocol.CALIBRATION):
+        found.append(f"calibrated on {p.calibration}, not C4")
+    if not is_text(p.evaluation, protocol.EVALUATION):
+        found.append(f"evaluated on {p.evaluation}, not WikiText-2")
+    if p.windows != WINDOWS:
+        found.append(f"{p.windows} calibration windows, not {WINDOWS}")
+    if p.evaluation_windows is not None:
+        found.append(f"{p.evaluation_windows} evaluation windows, not all")
+    if p.window_length not in (None, LENGTH):
+        found.append(f"windows of {p.window_length} tokens, not {LENGTH}")
+    # Only Table 4 has these two.
+    asked = getattr(p, "tasks", ["official"])
+    if set(asked) not in ({"official"}, set(printed_tables.TASK_SIZES)):
+        found.append("other tasks than the paper's seven")
+    if getattr(p, "limit", None) is not None:
+        found.append(f"{p.limit} questions of each task, not all")
+    return found
+
+
+def beside(
+    number: int, ran: pandas.DataFrame, p: SimpleNamespace, value: str = "perplexity"
+) -> pandas.DataFrame:
+    """Each printed `value` of Table `number` whose cell ran; empty where no model is the paper's.
+
+    ran: from `tables.run`. p: the notebook's checked parameters. Returns columns model, method,
+    sparsity, printed, ours, difference (relative), verdict.
+    """
+    printed = paper.table(number).set_index(["model", "method", "pattern"])[value]
+    rows = []
+    of_paper = ran.dropna(subset="paper_model")
+    keys = ["paper_model", "method", "pattern"]
+    for key, ours in of_paper.groupby(keys, sort=False)[value].mean().items():
+        if key in printed.index:
+            model, method, pattern = key
+            head = {"model": model, "method": paper.title(method)}
+            rows.append(head | {"sparsity": paper.sparsity(pattern)} | row(ours, printed[key], p))
+    return pandas.DataFrame(rows)
+
+
+def row(ours: float, printed: float, p: SimpleNamespace) -> dict:
+    """The last columns of `beside` for one value; p: the notebook's checked parameters."""
+    word = APART if departures(p) else verdict(ours, printed)
+    return {"printed": printed, "ours": ours, "difference": ours / printed - 1, "verdict": word}

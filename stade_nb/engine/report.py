@@ -1,0 +1,71 @@
+"""What pruning has left of a model: zeros by layer, added biases counted (Sec. 3.4)."""
+
+from collections.abc import Iterable
+
+import pandas
+
+from stade_nb.engine.pruning import LayerReport
+
+ALL = "all of these"
+
+
+def sparsity(reports: Iterable[LayerReport], count_biases: bool = False) -> float:
+    """Share of zeros, 0 to 1, in layers together.
+
+    count_biases: a bias that pruning added counts as one parameter that did not go (Sec. 3.4).
+    """
+    reports = list(reports)
+    gone = sum(report.zeros - report.added_bias * count_biases for report in reports)
+    return gone / sum(report.size for report in reports)
+
+
+def layer_type(name: str) -> str:
+    """The layer type of a full name.
+
+    >>> layer_type("model.layers.0.mlp.up_proj")
+    'mlp.up_proj'
+    """
+    return name.partition(".layers.")[2].partition(".")[2]
+
+
+def table(reports: dict[str, LayerReport], each_layer: bool = False) -> pandas.DataFrame:
+    """A row for each layer type (or layer) and one for all: weights, zeros, shares, added biases.
+
+    The last column is the sparsity with the added biases counted, see `sparsity`.
+    """
+    groups: dict[str, list[LayerReport]] = {}
+    for name, report in reports.items():
+        groups.setdefault(name if each_layer else layer_type(name), []).append(report)
+    groups[ALL] = list(reports.values())
+    return pandas.DataFrame(
+        [
+            {
+                "layers": name,
+                "weights": sum(report.size for report in group),
+                "zeros": sum(report.zeros for report in group),
+                "sparsity": sparsity(group),
+                "added biases": sum(report.added_bias for report in group),
+                "counting them": sparsity(group, count_biases=True),
+            }
+            for name, group in groups.items()
+        ]
+    )
+
+
+def text(frame: pandas.DataFrame) -> str:
+    """A table for the terminal: numbers with commas, shares in percent."""
+    shown = frame.copy()
+    for column in frame:
+        if frame[column].dtype.kind == "i":
+            shown[column] = frame[column].map("{:,}".format)
+        elif frame[column].dtype.kind == "f":
+            shown[column] = frame[column].map("{:.3%}".format)
+    lines = [list(map(str, row)) for row in [shown.columns, *shown.itertuples(index=False)]]
+    widths = [max(len(row[place]) for row in lines) for place in range(len(shown.columns))]
+    return "\n".join(
+        "  ".join(
+            word.rjust(width) if place else word.ljust(width)
+            for place, (word, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in lines
+    )

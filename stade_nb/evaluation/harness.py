@@ -1,0 +1,149 @@
+"""Zero-shot accuracy by lm-eval, on a model in memory: what pruning made of it is what answers."""
+
+import copy
+import functools
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import torch
+from lm_eval.evaluator import evaluate as lm_evaluate
+from lm_eval.models.huggingface import HFLM
+from torch import nn
+from tqdm import tqdm
+
+from stade_nb.errors import StadeError
+from stade_nb.evaluation.tasks import Questions, quiet
+from stade_nb.models import architectures
+
+HARNESS = f"lm-eval {version('lm-eval')}"
+# Tokens at once on a CPU: enough to keep it busy, little enough to pad only questions of one size.
+CPU_TOKENS = 2048
+MOST_AT_ONCE = 256
+
+
+class Harness:
+    """lm-eval around a model and its tokenizer, neither copied nor saved on the way.
+
+    batch_size: requests at once, or "auto": on a GPU as many as its memory holds (found by trying),
+    on a CPU a few thousand tokens.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: object, batch_size: int | str = "auto") -> None:
+        if batch_size != "auto" and (not isinstance(batch_size, int) or batch_size < 1):
+            raise StadeError(f"batch_size {batch_size!r}: expected 1 or more, or 'auto'")
+        self.model, self.batch_size = model, batch_size
+        # lm-eval gives the tokenizer a padding token where it has none.
+        tokenizer = copy.deepcopy(tokenizer)
+        with quiet():
+            self.lm = HFLM(
+                pretrained=model,
+                tokenizer=tokenizer,
+                batch_size=batch_size,
+                max_batch_size=MOST_AT_ONCE,
+            )
+        # lm-eval works it out again for every request.
+        self.lm._max_length = self.positions = self.lm.max_length
+        # Every cell of a table asks the same questions.
+        self.lm.tok_encode = functools.cache(self.lm.tok_encode)
+        self._lengths: dict[str, list[int]] = {}
+
+    @property
+    def bos(self) -> str | None:
+        """The token that the tokenizer puts before a question by itself, or None."""
+        plain = self.lm.tok_encode("a", add_special_tokens=False)
+        first = self.lm.tok_encode("a")[0]
+        return None if first == plain[0] else self.lm.tok_decode([first], skip_special_tokens=False)
+
+    def lengths(self, questions: Questions) -> list[int]:
+        """Tokens of each request, question and choice together."""
+        if questions.digest not in self._lengths:
+            texts = ["".join(instance.args) for instance in questions.task.instances]
+            with quiet():
+                self._lengths[questions.digest] = [len(self.lm.tok_encode(t)) for t in texts]
+        return self._lengths[questions.digest]
+
+    def evaluate(self, questions: Questions, progress: bool = False) -> dict:
+        """One task: accuracy, its standard error, and which questions were answered correctly.
+
+        progress: show a bar of the requests if they take more than a moment.
+        Returns accuracy and standard_error (lm-eval's `acc`), count of questions, correct (0 or 1
+        each, in order), guessing (see `Questions`), truncated (how many requests are longer than
+        what the model reads), batch_size and seconds.
+        """
+        start, lengths = time.perf_counter(), self.lengths(questions)
+        if self.batch_size == "auto" and self.lm.device.type != "cuda":
+            longest = min(max(lengths), self.positions)
+            self.lm.batch_size_per_gpu = max(1, min(MOST_AT_ONCE, CPU_TOKENS // longest))
+        name = questions.task.task_name
+        bar = tqdm(
+            total=len(lengths), desc=name, delay=2, mininterval=1, leave=False, disable=not progress
+        )
+        with (
+            bar,
+            self._counted(bar),
+            quiet(),
+            architectures.evaluating(self.model),
+            torch.inference_mode(),
+        ):
+            # simple_evaluate, from where it has the tasks and the model on.
+            found = lm_evaluate(
+                self.lm, {"tasks": {name: questions.task}}, limit=questions.limit, log_samples=True
+            )
+        sizes = list(self.lm.batch_sizes.values()) or [self.lm.batch_size_per_gpu]
+        samples = sorted(found["samples"][name], key=lambda sample: sample["doc_id"])
+        return {
+            "accuracy": float(found["results"][name]["acc,none"]),
+            "standard_error": float(found["results"][name]["acc_stderr,none"]),
+            "count": len(samples),
+            "correct": [int(sample["acc"]) for sample in samples],
+            "guessing": questions.guessing,
+            # lm-eval reads one token more than the model, whose last output it does not need.
+            "truncated": sum(length > self.positions + 1 for length in lengths),
+            "batch_size": max(sizes),
+            "seconds": time.perf_counter() - start,
+        }
+
+    @contextmanager
+    def _counted(self, bar: tqdm) -> Iterator[None]:
+        """The bar moves with every batch that the model answers; lm-eval's own bars are silent."""
+        answer = self.lm._model_call
+
+        def counted(batch: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+            logits = answer(batch, *args, **kwargs)
+            bar.update(len(batch))
+            return logits
+
+        self.lm._model_call = counted
+        try:
+            yield
+        finally:
+            del self.lm._model_call
+
+
+def evaluate(
+    model: nn.Module,
+    tokenizer: object,
+    tasks: Sequence[Questions],
+    batch_size: int | str = "auto",
+    progress: bool = False,
+) -> dict[str, dict]:
+    """Accuracies of a model in memory, by task: see `Harness` and `zero_shot_tasks.load`."""
+    harness = Harness(model, tokenizer, batch_size)
+    bar = tqdm(tasks, desc="zero-shot", disable=not progress)
+    return {questions.name: harness.evaluate(questions, progress) for questions in bar}
+
+
+def mean(results: Iterable[dict]) -> tuple[float, float]:
+    """Section 4's number: the unweighted mean of the tasks' accuracies, and its standard error.
+
+    StadeError for no tasks.
+    """
+    results = list(results)
+    if not results:
+        raise StadeError("the mean accuracy of no tasks: expected at least one")
+    spread = math.sqrt(math.fsum(result["standard_error"] ** 2 for result in results))
+    accuracy = math.fsum(result["accuracy"] for result in results) / len(results)
+    return accuracy, spread / len(results)

@@ -1,0 +1,63 @@
+"""Perplexity of a language model on token windows."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from stade_nb.errors import StadeError
+from stade_nb.models import architectures
+
+
+def window_losses(
+    model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False
+) -> Tensor:
+    """Section 4: each window's mean negative log-likelihood (nats) of its tokens 2 to n.
+
+    ids: (windows, tokens). Returns (windows,) float64 on the CPU; the loss of a token is computed
+    in float32. StadeError where a loss is not finite.
+    """
+    architectures.check_windows(model, ids)
+    losses = []
+    with architectures.evaluating(model):
+        for part in tqdm(ids.split(batch_size), desc="perplexity", disable=not progress):
+            part = part.to(model.device)
+            losses.append(losses_of(model(input_ids=part, use_cache=False).logits, part))
+    return check_losses(torch.cat(losses))
+
+
+def losses_of(logits: Tensor, ids: Tensor) -> Tensor:
+    """As `window_losses`, from logits, (windows, tokens, vocabulary): (windows,) on the CPU."""
+    # Window by window, because the float32 copy of a large vocabulary's logits is large.
+    means = [
+        nn.functional.cross_entropy(row[:-1].float(), targets[1:], reduction="none").double().mean()
+        for row, targets in zip(logits, ids.long(), strict=True)
+    ]
+    return torch.stack(means).cpu()
+
+
+def check_losses(losses: Tensor) -> Tensor:
+    """`losses`, (windows,), if all are finite; otherwise a StadeError that says what is not."""
+    bad = (~torch.isfinite(losses)).nonzero()[:, 0]
+    if len(bad):
+        raise StadeError(
+            f"the loss of {len(bad)} of {len(losses)} windows is not finite (window {int(bad[0])}: "
+            f"{losses[bad[0]].item()}): windows need at least 2 tokens and a model whose "
+            "activations stay finite; float16 overflows at 65504, so try float32 or bfloat16"
+        )
+    return losses
+
+
+def perplexity(losses: Tensor) -> float:
+    """Section 4: exp(mean of the windows' mean losses), with `losses` from `window_losses`.
+
+    StadeError where there are none, one is NaN or infinite, or the result overflows.
+    """
+    if not losses.numel():
+        raise StadeError("perplexity of no windows: expected at least one loss")
+    mean = check_losses(losses).double().mean().item()
+    try:
+        return math.exp(mean)
+    except OverflowError:
+        raise StadeError(f"perplexity of a mean loss of {mean} overflows a float") from None

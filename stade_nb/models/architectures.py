@@ -1,0 +1,272 @@
+"""Where a model keeps its blocks and linear layers, and which of their inputs count as centred."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from stade_nb.errors import StadeError, unknown
+
+_ATTENTION = "self_attn"
+_QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+_GATED_MLP = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+GATED = frozenset([*_QKV, "self_attn.o_proj", *_GATED_MLP])
+OPT = frozenset([*_QKV, "self_attn.out_proj", "fc1", "fc2"])
+# The linear layers that a block of each supported `model_type` must have, no more and no fewer.
+SUPPORTED = {
+    "llama": GATED,
+    "mistral": GATED,
+    "qwen2": GATED,
+    "qwen3": GATED,
+    "gemma": GATED,
+    "gemma2": GATED,
+    "gemma3_text": GATED,
+    "opt": OPT,
+}
+LONGEST_WINDOW = 2048
+NOT_CENTRED = frozenset(["self_attn.o_proj", "mlp.down_proj", "self_attn.out_proj", "fc2"])
+# Layers that read the very tensor another one reads, so that its statistics are gathered once.
+_SAME_INPUT = {
+    "self_attn.k_proj": "self_attn.q_proj",
+    "self_attn.v_proj": "self_attn.q_proj",
+    "mlp.up_proj": "mlp.gate_proj",
+}
+
+
+def decoder(model: nn.Module) -> nn.Module:
+    """The module that turns token ids into the hidden states before `lm_head`.
+
+    StadeError, saying what is missing, where the architecture is not one that is supported here.
+    """
+    kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
+    if kind not in SUPPORTED:
+        raise StadeError(f"{unknown('architecture', kind, SUPPORTED)}; {_lacking(model)}")
+    body = getattr(model, "model", None)
+    stack = getattr(body, "decoder", body)
+    for place, name in ((model, "lm_head"), (stack, "layers"), (stack, "embed_tokens")):
+        if not isinstance(getattr(place, name, None), nn.Module):
+            raise StadeError(
+                f"{type(model).__name__} has no {name}: expected a causal language model with "
+                "blocks and a head; load it with stade_nb.models.loading.load"
+            )
+    return stack
+
+
+def _lacking(model: nn.Module) -> str:
+    """What a model of an unknown architecture would need to be supported."""
+    body = getattr(model, "model", None)
+    stack = getattr(getattr(body, "decoder", body), "layers", None)
+    if not isinstance(stack, nn.ModuleList) or not len(stack):
+        return (
+            f"{type(model).__name__} has no list of blocks at model.layers or model.decoder.layers"
+        )
+    found = set(linear_layers(stack[0]))
+    nearest = min((GATED, OPT), key=lambda known: len(known ^ found))
+    if found == nearest:
+        return (
+            "its blocks have the linear layers of a known one: with an entry in SUPPORTED of "
+            "stade_nb/models/architectures.py and the tests of all architectures it would be "
+            "supported"
+        )
+    return (
+        f"its blocks lack {sorted(nearest - found)} and have the unknown {sorted(found - nearest)}"
+    )
+
+
+def blocks(model: nn.Module) -> nn.ModuleList:
+    """The decoder blocks, in order. StadeError where their linear layers are not the known ones."""
+    stack = decoder(model).layers
+    expected = SUPPORTED[model.config.model_type]
+    for index, block in enumerate(stack):
+        found = set(linear_layers(block))
+        if found != expected:
+            missing, extra = sorted(expected - found), sorted(found - expected)
+            raise StadeError(
+                f"block {index} of {type(model).__name__} lacks the linear layers {missing} and "
+                f"has the unknown {extra}: expected {sorted(expected)}; mixtures of experts and "
+                "fused projections are not supported"
+            )
+    return stack
+
+
+def linear_layers(block: nn.Module) -> dict[str, nn.Linear]:
+    """A block's linear layers by type ("self_attn.q_proj"), in module order: all that is pruned.
+
+    Embeddings, `lm_head` and the projections around OPT-350m's blocks lie outside every block.
+    """
+    return {name: part for name, part in block.named_modules() if isinstance(part, nn.Linear)}
+
+
+def layer_types(model: nn.Module) -> list[str]:
+    """The layer types of the model's blocks, in module order."""
+    return list(linear_layers(blocks(model)[0]))
+
+
+def block_names(model: nn.Module) -> list[str]:
+    """The full name of each block ("model.layers.0"), as in the model's state dict."""
+    stack = blocks(model)
+    prefix = next(name for name, part in model.named_modules() if part is stack)
+    return [f"{prefix}.{index}" for index in range(len(stack))]
+
+
+def chosen_types(model: nn.Module, layers: str | list[str] | tuple[str, ...]) -> list[str]:
+    """Table 2's choice of layers: "all", one layer type or several, in module order.
+
+    A layer type may go by its last part, "q_proj". StadeError for an unknown one, or none at all.
+    """
+    known = layer_types(model)
+    if layers == "all":
+        return known
+    short = {name.rpartition(".")[2]: name for name in known}
+    wanted = [layers] if isinstance(layers, str) else list(layers)
+    wanted = [short.get(name, name) for name in wanted]
+    for name in wanted:
+        if name not in known:
+            raise unknown("layer type", name, ["all", *known])
+    if not wanted:
+        raise StadeError("no layer types: expected 'all' or at least one of " + ", ".join(known))
+    return [name for name in known if name in wanted]
+
+
+def is_centred(layer_type: str) -> bool:
+    """Sec. 3.2: whether STADE takes the layer's input as centred, because a norm precedes it.
+
+    StadeError for an unknown layer type.
+    """
+    if layer_type not in GATED | OPT:
+        raise unknown("layer type", layer_type, sorted(GATED | OPT))
+    return layer_type not in NOT_CENTRED
+
+
+def input_of(layer_type: str) -> str:
+    """The layer type whose input this one shares: q for k and v, gate for up, else itself."""
+    return _SAME_INPUT.get(layer_type, layer_type)
+
+
+def attention(block: nn.Module) -> nn.Module:
+    """A block's attention with its projections; it returns its output and, or None, its weights."""
+    return block.get_submodule(_ATTENTION)
+
+
+def leaves_attention(types: list[str]) -> bool:
+    """Whether none of the layer types belongs to `attention`."""
+    return not any(layer_type.startswith(f"{_ATTENTION}.") for layer_type in types)
+
+
+def head(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Hidden states after the last block, (..., hidden), to logits, (..., vocabulary)."""
+    stack = decoder(model)
+    names = ("norm", "final_layer_norm", "project_out")
+    last = [getattr(stack, name) for name in names if getattr(stack, name, None) is not None]
+    cap = getattr(model.config, "final_logit_softcapping", None)
+
+    def logits(hidden: Tensor) -> Tensor:
+        for part in last:
+            hidden = part(hidden)
+        out = model.lm_head(hidden)
+        return out if cap is None else torch.tanh(out / cap) * cap
+
+    return logits
+
+
+class _Stop(Exception):
+    """Raised inside a forward pass when everything has been recorded."""
+
+
+def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
+    """Section 2, step 1: what reaches the blocks when `ids`, (windows, tokens), go in.
+
+    Returns the first block's input, (windows, tokens, hidden), and every block's keyword
+    arguments. These depend on the shape of `ids` only; blocks of one kind of attention (full or
+    sliding) share them, so the pass stops as soon as each kind has been reached once. No block is
+    computed, so the blocks may lie on another device than the rest of the model.
+    """
+    stack = blocks(model)
+    kinds = getattr(model.config, "layer_types", None) or ["full_attention"] * len(stack)
+    hidden: list[Tensor] = []
+    arguments: dict[str, dict] = {}
+
+    def recorder(kind: str):
+        def record(_, args, kwargs):
+            if not hidden:
+                hidden.append(args[0])
+            arguments[kind] = dict(kwargs)
+            if len(arguments) == len(set(kinds)):
+                raise _Stop
+
+        return record
+
+    hooks = [
+        block.register_forward_pre_hook(recorder(kind), with_kwargs=True)
+        for block, kind in zip(stack, kinds, strict=True)
+    ]
+    try:
+        for block in stack:
+            block.forward = _unchanged
+        decoder(model)(input_ids=ids.to(model.device), use_cache=False)
+    except _Stop:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for block in stack:
+            del block.forward
+    return hidden[0], [arguments[kind] for kind in kinds]
+
+
+def _unchanged(hidden: Tensor, *_, **__) -> Tensor:
+    return hidden
+
+
+def run_block(block: nn.Module, hidden: Tensor, arguments: dict) -> Tensor:
+    """Section 2, step 2: one block's output, (windows, tokens, hidden) as `hidden` is.
+
+    arguments: what else the block is called with. A block returns a tensor in transformers 5, and
+    in 4 a tuple that begins with it.
+    """
+    out = block(hidden, **arguments)
+    return out[0] if isinstance(out, tuple) else out
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """No dropout and no gradients inside; the model's training flag is restored afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def window_length(model: nn.Module, wanted: int | None = None) -> int:
+    """Section 4's protocol: windows of min(the model's positions, 2048) tokens, or `wanted`.
+
+    StadeError where the model has fewer positions than `wanted`.
+    """
+    limit = model.config.max_position_embeddings
+    if wanted is not None and wanted > limit:
+        raise StadeError(
+            f"windows of {wanted} tokens: {type(model).__name__} has {limit} positions; "
+            f"use windows of at most {limit} tokens"
+        )
+    return min(limit, LONGEST_WINDOW) if wanted is None else wanted
+
+
+def check_windows(model: nn.Module, ids: Tensor) -> None:
+    """StadeError where `ids`, (windows, tokens), is nothing the model can read."""
+    config = model.config
+    if ids.ndim != 2 or not ids.numel() or ids.is_floating_point():
+        raise StadeError(
+            f"token windows of shape {tuple(ids.shape)} and dtype {ids.dtype}: expected integer "
+            "ids, (windows, tokens), at least one of each"
+        )
+    window_length(model, ids.shape[1])
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= config.vocab_size:
+        raise StadeError(
+            f"token ids from {low} to {high}: expected 0 to {config.vocab_size - 1}; "
+            "tokenize the text with the tokenizer of this model"
+        )

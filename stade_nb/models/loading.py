@@ -1,0 +1,187 @@
+"""Causal language models by name: embedded ones, local folders and hub ids."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from stade_nb.errors import StadeError, unknown
+from stade_nb.models import architectures
+from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
+from stade_nb.paths import ROOT
+
+__all__ = [
+    "architecture",
+    "can_store_biases",
+    "check_device",
+    "check_dtype",
+    "embedded_models",
+    "fingerprint",
+    "load",
+    "locate",
+    "save",
+]
+
+EMBEDDED = ROOT / "data" / "models"
+# Entries of a configuration that change no logits, or (biases, dtype) only what the weights show.
+# Whatever is not named here counts: better a result computed twice than two that are mixed up.
+_NOT_COMPUTED_WITH = {
+    *("_name_or_path", "transformers_version", "architectures", "dtype"),
+    *("use_cache", "return_dict", "output_attentions", "output_hidden_states"),
+    *("bos_token_id", "eos_token_id", "pad_token_id"),
+    *("id2label", "label2id", "problem_type"),
+    *BIAS_SWITCHES,
+}
+DTYPES = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat16")}
+
+
+def embedded_models() -> list[str]:
+    """Names of the models that come with the project, sorted."""
+    return sorted(config.parent.name for config in EMBEDDED.glob("*/config.json"))
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device "cpu", "cuda", "cuda:1" or "auto" (CUDA where there is one).
+
+    StadeError for another name, or a device that this machine does not have.
+    """
+    text = str(device)
+    if text == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = text.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+        raise unknown("device", text, ["cpu", "cuda", "cuda:1", "auto"])
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and int(index or 0) >= count:
+        raise StadeError(
+            f"device {text!r}: this machine has {count} CUDA devices; "
+            "use device 'cpu', or 'auto' to take what is there"
+        )
+    return torch.device(text)
+
+
+def check_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """The dtype named "float32", "float16" or "bfloat16". StadeError for another."""
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise unknown("dtype", name, DTYPES)
+    return DTYPES[name]
+
+
+def locate(name: str) -> str:
+    """Where `name` is: an embedded model's folder, a local folder, or itself, a hub id.
+
+    StadeError with the nearest names where it can be neither.
+    """
+    if (EMBEDDED / name / "config.json").is_file():
+        return str(EMBEDDED / name)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise StadeError(
+                f"folder {name!r} has no config.json: expected a model saved by save_pretrained"
+            )
+        return str(folder)
+    parts = name.split("/")
+    if len(parts) == 2 and all(parts) and parts[0] not in (".", "..", "~"):
+        return name
+    nearby = [*embedded_models(), *_folders_beside(folder)]
+    close = get_close_matches(folder.name, [Path(other).name for other in nearby], n=1)
+    hint = next((f"did you mean {other!r}? " for other in nearby if Path(other).name in close), "")
+    raise StadeError(
+        f"no model {name!r}: {hint}expected an embedded model "
+        f"({', '.join(embedded_models()) or 'none is present'}), a local folder or a hub id "
+        "such as facebook/opt-125m"
+    )
+
+
+def _folders_beside(folder: Path) -> list[str]:
+    parent = folder.parent
+    return sorted(str(path) for path in parent.glob("*") if path.is_dir())
+
+
+def architecture(name: str, cache_dir: str | None = None) -> str:
+    """The `model_type` of an embedded model, a local folder or a hub id: "llama", "opt".
+
+    Only the configuration is read. StadeError as `load` has it.
+    """
+    where = locate(name)
+    with _reading(name):
+        return AutoConfig.from_pretrained(where, cache_dir=cache_dir).model_type
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """What goes wrong inside, when files are missing or not what they should be, is explained."""
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StadeError(
+            f"cannot load {name!r}: {first}\nCheck the spelling; accept the licence and log in "
+            "(hf auth login) where the model is gated; without network, download it elsewhere and "
+            "give the folder, or cache_dir, instead. Embedded models need no network: "
+            + (", ".join(embedded_models()) or "none is present")
+        ) from error
+
+
+def load(
+    name: str,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = "float32",
+    cache_dir: str | None = None,
+) -> tuple[nn.Module, object]:
+    """Model and tokenizer of an embedded model, a local folder or a hub id, ready to evaluate.
+
+    StadeError where nothing of that name exists, the hub cannot be reached, the device or dtype is
+    not available, or the architecture is not supported.
+    """
+    device, dtype, where = check_device(device), check_dtype(dtype), locate(name)
+    options = {"cache_dir": cache_dir}
+    # Reading a local folder takes no time worth a progress bar; a download does.
+    with _reading(name), quiet() if Path(where).is_dir() else nullcontext():
+        tokenizer = AutoTokenizer.from_pretrained(where, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            where, dtype=dtype, output_loading_info=True, **options
+        )
+    architectures.blocks(model)
+    _check_complete(name, report)
+    return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _check_complete(name: str, report: dict) -> None:
+    """transformers only logs weights that a checkpoint lacks, or biases that a reload drops."""
+    if missing := sorted(report["missing_keys"]):
+        raise StadeError(
+            f"model {name!r} lacks {len(missing)} weights, first {missing[0]}: expected a complete "
+            "checkpoint of a causal language model; download or save it again"
+        )
+    if dropped := sorted(key for key in report["unexpected_keys"] if key.endswith(".bias")):
+        raise StadeError(
+            f"model {name!r} holds {len(dropped)} biases that its config.json does not announce, "
+            f"first {dropped[0]}, so they would be dropped: save it with "
+            "stade_nb.models.saving.save"
+        )
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256, in hexadecimal, of all that a model computes with.
+
+    The class; the configuration, without what changes no logits (names, paths, token ids), so that
+    a copy saved and loaded again has the same; all weights: names, shapes, dtypes, bytes.
+    """
+    digest = hashlib.sha256(type(model).__name__.encode())
+    settings = json.loads(model.config.to_json_string(use_diff=False))
+    counted = {name: settings[name] for name in settings.keys() - _NOT_COMPUTED_WITH}
+    digest.update(json.dumps(counted, sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,116 @@
+"""Save a pruned model so that its corrected biases survive a reload."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers.utils import logging as transformers_logging
+
+from stade_nb.errors import StadeError
+from stade_nb.models import architectures
+from stade_nb.numerics import methods
+
+# The switches by which configurations give biases to linear layers that usually have none.
+BIAS_SWITCHES = ("attention_bias", "mlp_bias", "enable_bias")
+
+
+def biases_that_can_be_stored(model: nn.Module) -> set[str]:
+    """The layer types whose bias a configuration of this architecture can announce.
+
+    Found by building the model without memory, with all its switches for biases turned on.
+    """
+    with torch.device("meta"):
+        widest = type(model)(_with_biases(model.config))
+    layers = architectures.linear_layers(architectures.blocks(widest)[0])
+    return {layer_type for layer_type, layer in layers.items() if layer.bias is not None}
+
+
+def can_store_biases(model: nn.Module, layers: str | list[str] | tuple[str, ...] = "all") -> bool:
+    """Whether `save` can keep a corrected bias on every layer of `layers`, "all" or layer types."""
+    return set(architectures.chosen_types(model, layers)) <= biases_that_can_be_stored(model)
+
+
+def check_biases(
+    model: nn.Module, method: str, layers: str | list[str] | tuple[str, ...] = "all"
+) -> None:
+    """StadeError where `save` could not keep the biases that pruning `layers` by `method` adds."""
+    corrects, first = methods.method(method).corrects, architectures.blocks(model)[0]
+    added = {
+        layer_type
+        for layer_type in architectures.chosen_types(model, layers)
+        if corrects(architectures.is_centred(layer_type))
+        and first.get_submodule(layer_type).bias is None
+    }
+    _check_storable(model, added)
+
+
+def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
+    """Save so that a plain `AutoModelForCausalLM.from_pretrained(folder)` has the same logits.
+
+    A layer with a corrected bias (Eq. 7) needs a configuration that announces biases, and then its
+    neighbours have one too: theirs are written as zeros. The model itself is left as it is.
+    StadeError where the architecture has no way to announce a bias; ask `can_store_biases` first.
+    """
+    if Path(folder).is_file():
+        raise StadeError(f"{str(folder)!r} is a file: expected a folder, new or old")
+    config, state = model.config, model.state_dict()
+    saved = _with_biases(config) if _unannounced(model) else copy.deepcopy(config)
+    with torch.device("meta"):
+        announced = type(model)(saved).state_dict()
+    for name in announced.keys() - state.keys():
+        weight = state[name.removesuffix("bias") + "weight"]
+        state[name] = weight.new_zeros(announced[name].shape)
+    model.config = saved  # save_pretrained writes its model's configuration, and into it
+    try:
+        with quiet():
+            model.save_pretrained(folder, state_dict=state)
+    finally:
+        model.config = config
+    tokenizer.save_pretrained(folder)
+
+
+def _unannounced(model: nn.Module) -> set[str]:
+    """Layer types with a bias that the present configuration would drop on a reload."""
+    with torch.device("meta"):
+        plain = architectures.blocks(type(model)(copy.deepcopy(model.config)))
+    missing = set()
+    for block, reference in zip(architectures.blocks(model), plain, strict=True):
+        expected = architectures.linear_layers(reference)
+        for layer_type, layer in architectures.linear_layers(block).items():
+            if layer.bias is not None and expected[layer_type].bias is None:
+                missing.add(layer_type)
+    _check_storable(model, missing)
+    return missing
+
+
+def _check_storable(model: nn.Module, added: set[str]) -> None:
+    lost = sorted(added - biases_that_can_be_stored(model)) if added else []
+    if lost:
+        raise StadeError(
+            f"{type(model).__name__} has no way to store the corrected biases of "
+            f"{', '.join(lost)}: a reload would drop them. Evaluate the model in memory, or prune "
+            "with a method that adds no bias (wanda, stade_without_bias)"
+        )
+
+
+def _with_biases(config: object) -> object:
+    config = copy.deepcopy(config)
+    for switch in BIAS_SWITCHES:
+        if hasattr(config, switch):
+            setattr(config, switch, True)
+    return config
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars of transformers and its hub client inside."""
+    was_shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_shown:
+            transformers_logging.enable_progress_bar()

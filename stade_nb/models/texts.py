@@ -1,0 +1,132 @@
+"""Texts by name: embedded ones, files of the hub's C4 and WikiText-2, and local files."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from stade_nb.corpus import embedded_corpus
+from stade_nb.errors import StadeError, unknown
+from stade_nb.models.protocol import CALIBRATION, EVALUATION, HubFile
+
+SUFFIXES = (".txt", ".raw", ".npy")
+
+
+def documents_of(source: str | Path, cache_dir: str | None = None) -> Sequence[str]:
+    """The documents that calibration windows are drawn from.
+
+    A .txt file's documents are separated by <|endoftext|>, or else by blank lines, or else they
+    are its lines; a .raw file's (WikiText) are its lines that are not blank. StadeError where the
+    text cannot be had or is empty.
+    """
+    if source == "embedded":
+        documents = embedded_corpus.part("calibration")
+    elif (kind := _kind(source, CALIBRATION)) != "file":
+        documents = _hub(source, kind, CALIBRATION, cache_dir)
+    elif Path(source).suffix == ".raw":
+        documents = [line for line in _raw_lines(Path(source)) if line]
+    else:
+        documents = _text_documents(Path(source))
+    if not len(documents):
+        raise StadeError(f"calibration text {str(source)!r} holds no documents: expected some text")
+    return documents
+
+
+def text_of(source: str | Path, cache_dir: str | None = None) -> str:
+    """The text that evaluation windows are cut from.
+
+    Lines (of WikiText) or documents, joined by a blank line; a .txt file is taken as it is, but for
+    its <|endoftext|>, if there are any, which become blank lines.
+    """
+    if source == "embedded":
+        parts = embedded_corpus.part("evaluation")
+    elif (kind := _kind(source, EVALUATION)) != "file":
+        parts = _hub(source, kind, EVALUATION, cache_dir)
+    elif Path(source).suffix == ".raw":
+        parts = _raw_lines(Path(source))
+    else:
+        parts = _read(Path(source)).split(embedded_corpus.SEPARATOR)
+    return "\n\n".join(parts)
+
+
+def _kind(source: str | Path, named: dict[str, HubFile]) -> str:
+    """The name of a hub file, or "folder" or "file"."""
+    if str(source) in named:
+        return str(source)
+    others = CALIBRATION.keys() | EVALUATION.keys()
+    if str(source) in others:
+        use = "evaluation" if named is CALIBRATION else "calibration"
+        raise StadeError(
+            f"source {str(source)!r} is for {use} here: expected 'embedded', "
+            f"{', '.join(map(repr, named))}, a file ({', '.join(SUFFIXES)}) or a folder"
+        )
+    path = Path(source)
+    if path.is_dir():
+        return "folder"
+    if not path.is_file():
+        options = ["embedded", *named, *(f"path of a {suffix} file" for suffix in SUFFIXES)]
+        raise unknown("text source", str(source), [*options, "path of a folder"])
+    if path.suffix not in SUFFIXES:
+        raise StadeError(f"text file {str(source)!r}: expected one of {', '.join(SUFFIXES)}")
+    return "file"
+
+
+def _hub(source, kind, named, cache_dir) -> Sequence[str]:
+    """The "text" column of a hub's file, from the hub or from a folder that has it as the hub.
+
+    A file of the hub is found in the hub's cache without network once it has been downloaded;
+    `load_dataset` with the repository's name would not find what it has stored itself.
+    """
+    # Only now: importing them takes seconds.
+    from datasets import load_dataset
+    from huggingface_hub import hf_hub_download
+
+    (place,) = named.values()
+    if kind == "folder":
+        roots = [Path(source), Path(source) / place.repository]
+        found = [root for root in roots if (root / place.file).is_file()]
+        if not found:
+            raise StadeError(
+                f"folder {str(source)!r} has no {place.file}: expected the layout of the hub's "
+                f"dataset {place.repository}, with or without that name above it"
+            )
+        where = str(found[0].resolve())
+    else:
+        where = place.repository
+    files = {place.split: place.file}
+    try:
+        if kind != "folder":
+            options = {"repo_type": "dataset", "cache_dir": cache_dir}
+            file = hf_hub_download(place.repository, place.file, **options)
+            where = file.removesuffix(place.file)
+        return load_dataset(where, data_files=files, split=place.split, cache_dir=cache_dir)["text"]
+    except (OSError, KeyError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StadeError(
+            f"cannot read {place.file} of {where}: {first}\nWithout network, download it elsewhere "
+            f"(hf download {place.repository} {place.file} --repo-type dataset --local-dir FOLDER) "
+            "and give FOLDER, or cache_dir, instead; source 'embedded' needs no network"
+        ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise StadeError(f"text file {str(path)!r} is not UTF-8 ({error}): convert it") from error
+
+
+def _text_documents(path: Path) -> list[str]:
+    text = _read(path)
+    if embedded_corpus.SEPARATOR in text:
+        parts = text.split(embedded_corpus.SEPARATOR)
+    else:
+        parts = re.split(r"\n[ \t]*\n", text.strip())
+    if len(parts) == 1:
+        parts = text.split("\n")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _raw_lines(path: Path) -> list[str]:
+    """WikiText as the hub has it: a line keeps its line end, a blank one is the empty string."""
+    lines = _read(path).removesuffix("\n").split("\n")
+    return [f"{line}\n" if line.strip() else "" for line in lines]

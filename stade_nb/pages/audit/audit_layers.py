@@ -1,0 +1,130 @@
+"""Points of theory and code, looked at on the layers of a model: a row for each layer type.
+
+Each function takes layers from `layer_inputs.gather`, all of float64, and gives means over blocks.
+"""
+
+from collections.abc import Callable, Sequence
+
+import pandas
+import torch
+
+from stade_nb.numerics import masks, metrics
+from stade_nb.numerics.masks import Pattern
+from stade_nb.numerics.methods import prune_layer
+from stade_nb.pages.layer_inputs import LayerInputs
+from stade_nb.theory import many_weights, misprints, prior_work, public_code
+
+
+def by_type(
+    layers: Sequence[LayerInputs], measure: Callable[[LayerInputs], dict[str, float]]
+) -> pandas.DataFrame:
+    """What `measure` finds, averaged over the blocks: a row for each layer type, in their order."""
+    rows = [{"layer": layer.short, **measure(layer)} for layer in layers]
+    return pandas.DataFrame(rows).groupby("layer", sort=False).mean().reset_index()
+
+
+def correction_orders(
+    layers: Sequence[LayerInputs], pattern: str | float | Pattern
+) -> pandas.DataFrame:
+    """5.1: Eq. 7's correction for STD's mask, summed before and after zeroing the weights.
+
+    Columns layer; before, after: root mean square over outputs of correction / std of the output.
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        weight, moments = layer.weight, layer.moments
+        pruned = masks.select(metrics.std(weight, moments.variance), pattern)
+        spread = ((weight @ (moments.cross / moments.count)) * weight).sum(dim=-1).sqrt()
+        found = public_code.corrections(weight, pruned, moments.mean)
+        return {
+            key.split()[0]: float((value / spread).square().mean().sqrt())
+            for key, value in found.items()
+        }
+
+    return by_type(layers, measure)
+
+
+def eq12(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+    """5.4: share of mask entries in which Eq. 12 differs from STD and Wanda, uncentred layers.
+
+    Columns layer; printed_std, printed_wanda: Eq. 12 to the letter; consistent_std,
+    consistent_wanda: in the form that Eq. 9 needs. In float32, as pruning computes.
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        found = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
+        forms, rivals = ("printed", "consistent"), ("std", "wanda")
+        return {
+            f"{form}_{rival}": found.iloc[i, j]
+            for i, form in enumerate(forms)
+            for j, rival in enumerate(rivals)
+        }
+
+    return by_type([layer for layer in layers if not layer.centred], measure)
+
+
+def additivity(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+    """5.6: the exact loss of a layer's pruned sets over the sum of their single losses.
+
+    Columns layer; refitted: STD's mask, bias of Eq. 7, Cov(X); kept: Wanda's mask, no bias,
+    E[X Xᵀ]. Eqs. 8 and 9 take 1 for granted.
+    """
+
+    def ratio(layer: LayerInputs, method: str, matrix: torch.Tensor) -> float:
+        gone = prune_layer(
+            layer.weight, None, layer.moments, method, pattern, centred=layer.centred
+        ).pruned
+        exact = many_weights.set_loss(layer.weight, gone, matrix).sum()
+        return float(exact / many_weights.sum_of_single_losses(layer.weight, gone, matrix).sum())
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        moments = layer.moments
+        return {
+            "refitted": ratio(layer, "std", moments.cross / moments.count),
+            "kept": ratio(layer, "wanda", moments.gram / moments.count),
+        }
+
+    return by_type(layers, measure)
+
+
+def without_update(
+    layers: Sequence[LayerInputs], pattern: str | float | Pattern
+) -> pandas.DataFrame:
+    """5.7: what SparseGPT's masks cost if nothing is updated, over the cost of Wanda's.
+
+    Columns layer, algorithm (squared Cholesky diagonals), printed (Table 1's diagonal).
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        found = misprints.sparsegpt_without_update(layer.weight, layer.moments, pattern)
+        loss = found.set_index("score")["loss"]
+        return {key: loss[key] / loss["nothing refitted"] for key in ("algorithm", "printed")}
+
+    return by_type(layers, measure)
+
+
+def eq1(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+    """5.9: Eq. 1 to the letter, ‖X_j‖ times the norm of all weights of input j, against Wanda.
+
+    Columns layer; differs, share of mask entries; channels, share of the inputs that all outputs
+    lose together (Wanda: hardly any).
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        literal = layer.moments.norm * layer.weight.norm(dim=0)
+        pruned = masks.select(literal.expand_as(layer.weight), pattern)
+        wanda = masks.select(metrics.wanda(layer.weight, layer.moments.norm), pattern)
+        return {
+            "differs": float((pruned != wanda).double().mean()),
+            "channels": float(pruned.all(dim=0).double().mean()),
+            "wanda_channels": float(wanda.all(dim=0).double().mean()),
+        }
+
+    return by_type(layers, measure)
+
+
+def flap(layers: Sequence[LayerInputs], share: float = 0.5) -> pandas.DataFrame:
+    """5.11: see `prior_work.compared`, for every layer."""
+    return by_type(
+        layers, lambda layer: dict(prior_work.compared(layer.weight, layer.moments, share))
+    )

@@ -1,0 +1,59 @@
+"""What a page's numbers were made with, shown at its end."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import pandas
+import torch
+from IPython.display import HTML
+
+from stade_nb.pages import display
+from stade_nb.paths import ROOT
+
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "matplotlib")
+
+
+def commit() -> str:
+    """The project's git commit, with a note where files differ from it; "not recorded" without."""
+
+    def git(*words: str) -> str:
+        run = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
+        return run.stdout.strip() if run.returncode == 0 else ""
+
+    try:
+        found, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
+    except FileNotFoundError:
+        return "not recorded (no git here)"
+    return (found + (" with changes" if changed else "")) or "not recorded (no git repository)"
+
+
+def processor(device: str) -> str:
+    """The hardware behind a device name."""
+    if device.startswith("cuda"):
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({platform.machine()}, threads: {torch.get_num_threads()})"
+
+
+def versions() -> str:
+    """Python and the packages that numbers depend on."""
+    found = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} absent")
+    return ", ".join(found)
+
+
+def shown(**facts) -> HTML:
+    """The facts of a page, one a row, and then date, hardware, versions and commit."""
+    device = str(facts.pop("device", "cpu"))
+    rows = {name.replace("_", " "): str(value) for name, value in facts.items()} | {
+        "device": processor(device),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    return display.table(pandas.DataFrame(rows.items(), columns=["what", "value"]))

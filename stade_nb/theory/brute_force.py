@@ -1,0 +1,78 @@
+"""Eqs. 8 and 9 by brute force: every weight goes in turn; does a metric choose the cheapest?"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from stade_nb.numerics import metrics
+from stade_nb.theory import synthetic
+from stade_nb.theory.synthetic import Layer
+
+LAYERS_AT_ONCE = 250
+
+
+def lowest_losses(layer: Layer, refit: bool) -> Tensor:
+    """Eq. 2's minimum over B* for each weight in turn, found without Eq. 7: (..., out, in).
+
+    With `refit` a parabola through the losses at three biases gives the best; without, B* = B.
+    """
+    keep = layer.bias.unsqueeze(-1).expand_as(layer.weight)
+    if not refit:
+        return synthetic.expected_loss(layer, keep)
+    low, middle, high = (synthetic.expected_loss(layer, keep + step) for step in (-1.0, 0.0, 1.0))
+    lowest = keep + (low - high) / (2 * (low - 2 * middle + high))
+    return synthetic.expected_loss(layer, lowest)
+
+
+def scores(layers: Layer) -> dict[str, Tensor]:
+    """Eqs. 10, 11 and 9 for layers side by side, (layers, out, in), with the inputs' true moments.
+
+    Wanda's norm is that of one token, sqrt(E[X_j²]): the number of tokens changes no choice.
+    """
+    mean, variance = layers.mean, layers.std**2
+    return {
+        "wanda": torch.vmap(metrics.wanda)(layers.weight, (variance + mean**2).sqrt()),
+        "std": torch.vmap(metrics.std)(layers.weight, variance),
+        "without_bias": torch.vmap(metrics.without_bias)(layers.weight, mean, variance),
+    }
+
+
+class Agreement(NamedTuple):
+    """How a metric's choices compare with brute force: over `outputs` outputs, `agree` are equal.
+
+    excess: the summed loss of the metric's choices over the summed least loss, minus 1.
+    """
+
+    metric: str
+    refit: bool
+    outputs: int
+    agree: int
+    excess: float
+
+
+def agreements(layers: Layer) -> list[Agreement]:
+    """Eqs. 8 and 9: does each metric choose the weight whose removal costs least?
+
+    Every weight of every output is removed in turn, with B* refitted (Eq. 8) and with B* = B
+    (Eq. 9); the least loss found this way is what the metric's choice is compared with.
+    """
+    found = []
+    parts = [Layer(*part) for part in zip(*(t.split(LAYERS_AT_ONCE) for t in layers), strict=True)]
+    for refit in (True, False):
+        losses = torch.cat([lowest_losses(part, refit) for part in parts])
+        best, at = losses.min(dim=-1)
+        for metric, score in scores(layers).items():
+            choice = score.argmin(dim=-1)
+            cost = losses.gather(-1, choice.unsqueeze(-1))
+            agree, excess = int((choice == at).sum()), float(cost.sum() / best.sum() - 1)
+            found.append(Agreement(metric, refit, at.numel(), agree, excess))
+    return found
+
+
+def agreement_from_samples(layers: Layer, samples: int, generator: torch.Generator) -> float:
+    """Eq. 8's last step: share of outputs where the variance of `samples` draws chooses alike."""
+    draws = synthetic.normal((layers.mean.shape[0], samples, layers.mean.shape[-1]), generator)
+    x = layers.mean.unsqueeze(-2) + layers.std.unsqueeze(-2) * draws
+    estimated = torch.vmap(metrics.std)(layers.weight, x.var(dim=-2)).argmin(dim=-1)
+    return float((estimated == scores(layers)["std"].argmin(dim=-1)).double().mean())

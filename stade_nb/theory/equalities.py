@@ -1,0 +1,92 @@
+"""The equalities displayed in Eqs. 3 and 7–9: both sides computed, on one layer."""
+
+import numpy as np
+import pandas
+import torch
+from torch import Tensor
+
+from stade_nb.theory import brute_force, synthetic
+from stade_nb.theory.synthetic import Layer
+
+# Of the largest value. A search for a minimum ends at about the square root of the rounding error.
+ROUNDING, SEARCH = 1e-12, 1e-6
+
+
+def _closed(layer: Layer, new_bias: Tensor) -> Tensor:
+    bias = layer.bias.unsqueeze(-1)
+    return synthetic.loss(bias, new_bias, layer.weight, layer.mean, layer.std**2)
+
+
+def exact(layer: Layer, new_bias: Tensor) -> pandas.DataFrame:
+    """Eqs. 3 and 7–9 without sampling: two sides of each equality for every weight of `layer`.
+
+    new_bias: (out, in), an arbitrary B* for Eqs. 3 and 7. "full" is Eq. 2's expectation with the
+    layer run with and without each weight. A difference is the largest over the weights, relative
+    to the largest value; `holds` where it is below `tolerance`.
+    """
+    bias, squared = layer.bias.unsqueeze(-1), layer.weight**2
+    keep, best = bias.expand_as(squared), synthetic.best_bias(bias, layer.weight, layer.mean)
+    variance, second = layer.std**2, layer.std**2 + layer.mean**2
+    leaf = new_bias.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(_closed(layer, leaf).sum(), leaf)
+    printed = synthetic.slope(bias, new_bias, layer.weight, layer.mean)
+    full, full_slope = (
+        function(layer, new_bias)
+        for function in (synthetic.expected_loss, synthetic.slope_by_autograd)
+    )
+    searched = synthetic.best_bias_by_search(layer)
+    least, unchanged = (brute_force.lowest_losses(layer, refit) for refit in (True, False))
+    sides = [
+        ("Eq. 3", "full", "closed form", full, _closed(layer, new_bias)),
+        ("Eq. 7", "d full / dB*", "d closed form / dB*", full_slope, slope),
+        ("Eq. 7", "d closed form / dB*", "−2(B − B*) − 2μW", slope, printed),
+        ("Eq. 7", "B* where full is least, by search", "B + μW", searched, best),
+        ("Eq. 8", "full, least over B*", "closed form at B + μW", least, _closed(layer, best)),
+        ("Eq. 8", "closed form at B + μW", "σ²W²", _closed(layer, best), variance * squared),
+        ("Eq. 9", "full at B* = B", "closed form at B", unchanged, _closed(layer, keep)),
+        ("Eq. 9", "closed form at B", "(σ² + μ²)W²", _closed(layer, keep), second * squared),
+    ]
+    rows = [(*names, float((a - b).abs().max() / b.abs().max())) for *names, a, b in sides]
+    ledger = pandas.DataFrame(rows, columns=["equation", "left side", "right side", "difference"])
+    ledger["tolerance"] = [SEARCH if "search" in side else ROUNDING for side in ledger["left side"]]
+    return ledger.assign(holds=ledger["difference"] < ledger["tolerance"])
+
+
+def sampled(
+    layer: Layer, new_bias: Tensor, counts: list[int], generator: torch.Generator
+) -> pandas.DataFrame:
+    """Eqs. 3 and 7–9 by Monte Carlo against the closed forms, after each of `counts` draws.
+
+    Columns: equation, draws; error, the root mean square over the weights of estimate - closed
+    form in units of one draw's standard deviation, which should be 1/√draws; furthest, the largest
+    deviation in standard errors.
+    """
+    bias, squared = layer.bias.unsqueeze(-1), layer.weight**2
+    best = synthetic.best_bias(bias, layer.weight, layer.mean)
+    slope = synthetic.slope(bias, new_bias, layer.weight, layer.mean)
+    loss, second = synthetic.drawn_loss, layer.std**2 + layer.mean**2
+    cases = [
+        ("Eq. 3, loss at any B*", loss, new_bias, _closed(layer, new_bias)),
+        ("Eq. 7, derivative at any B*", synthetic.drawn_slope, new_bias, slope),
+        ("Eq. 8, loss at B* = B + μW", loss, best, layer.std**2 * squared),
+        ("Eq. 9, loss at B* = B", loss, bias.expand_as(squared), second * squared),
+    ]
+    rows = []
+    for name, drawn, at, truth in cases:
+
+        def values(x, drawn=drawn, at=at):
+            return drawn(layer, at, x)
+
+        for estimate in synthetic.monte_carlo(layer, values, counts, generator):
+            deviation = (estimate.mean - truth) / estimate.error
+            error = float((deviation.square().mean() / estimate.samples).sqrt())
+            rows.append((name, estimate.samples, error, float(deviation.abs().max())))
+    return pandas.DataFrame(rows, columns=["equation", "draws", "error", "furthest"])
+
+
+def rates(table: pandas.DataFrame) -> dict[str, float]:
+    """By which power of the number of draws each equation's error falls; -1/2 is expected."""
+    return {
+        name: float(np.polyfit(np.log(rows["draws"]), np.log(rows["error"]), 1)[0])
+        for name, rows in table.groupby("equation", sort=False)
+    }

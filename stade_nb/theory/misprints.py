@@ -1,0 +1,133 @@
+"""Where the paper's text and its equations part: Eq. 12, "normalised", Table 1's SparseGPT.
+
+Each function takes weights (out, in) and inputs (tokens, in): synthetic ones or a model's own.
+"""
+
+import pandas
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stade_nb.errors import unknown
+from stade_nb.numerics import masks, metrics, sparsegpt
+from stade_nb.numerics.masks import Pattern
+from stade_nb.numerics.moments import Moments
+from stade_nb.theory.many_weights import set_loss
+
+EQ12 = {
+    "Eq. 12, printed": "without_bias_as_printed",
+    "Eq. 9, consistent": "without_bias",
+    "STD, Eq. 11": "std",
+    "Wanda, Eq. 10": "wanda",
+}
+
+
+def moments_of(x: Tensor, gram: bool = False) -> Moments:
+    """Eqs. 5 and 8 for tokens (..., in) at hand, by this book's own rule in float64."""
+    gathered = Moments.zeros(x.shape[-1], x.device, gram=gram)
+    gathered.update(x)
+    return gathered
+
+
+def eq12_differences(
+    weight: Tensor, moments: Moments, pattern: str | float | Pattern, layer: str = ""
+) -> pandas.DataFrame:
+    """Eq. 12 as printed and in the form that Eq. 9 needs, against STD's and Wanda's masks.
+
+    A row for each form and a column for each metric: the share of mask entries that differ. In
+    theory the consistent form is Wanda's metric up to N against N - 1, and the printed one, whose
+    first term lacks 1/(N - 1), tends to STD's as N grows.
+    """
+    pruned = {
+        name: masks.select(
+            metrics.METRICS[metric].score(weight, moments, None), pattern, "row", layer
+        )
+        for name, metric in EQ12.items()
+    }
+    forms, rivals = list(EQ12)[:2], list(EQ12)[2:]
+    share = [[float((pruned[f] != pruned[r]).double().mean()) for r in rivals] for f in forms]
+    return pandas.DataFrame(share, index=forms, columns=rivals)
+
+
+def normalise(x: Tensor, kind: str) -> Tensor:
+    """LayerNorm or RMSNorm (kind "layer" or "rms"), gains 1: across the features of each token.
+
+    x: (tokens, features), returned in its shape. StadeError for another kind.
+    """
+    if kind == "layer":
+        return functional.layer_norm(x, x.shape[-1:])
+    if kind == "rms":
+        return functional.rms_norm(x, x.shape[-1:])
+    raise unknown("normalisation", kind, ("layer", "rms"))
+
+
+def off_centre(x: Tensor) -> Tensor:
+    """|mean| / std of every feature over the tokens, (in,): 0 where Sec. 3.2's centring holds."""
+    moments = moments_of(x)
+    return moments.mean.abs() / moments.variance.sqrt()
+
+
+def off_centre_after(
+    spread: float, generator: torch.Generator, tokens: int = 4096, features: int = 256
+) -> pandas.DataFrame:
+    """Synthetic tokens whose features have means N(0, spread²) and std 1: |mean|/std after norms.
+
+    Columns: inputs ("as drawn", "after LayerNorm", "after RMSNorm"), median, largest.
+    """
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
+
+    x = spread * drawn(features) + drawn(tokens, features)
+    found = {
+        "as drawn": off_centre(x),
+        "after LayerNorm": off_centre(normalise(x, "layer")),
+        "after RMSNorm": off_centre(normalise(x, "rms")),
+    }
+    rows = [(name, float(r.median()), float(r.max())) for name, r in found.items()]
+    return pandas.DataFrame(rows, columns=["inputs", "median", "largest"])
+
+
+def sparsegpt_scores(weight: Tensor, moments: Moments, damping: float = 0.01) -> dict[str, Tensor]:
+    """Three losses of removing a weight, (out, in) each; `moments` with cross products.
+
+    "printed": Table 1's W² / diag(H⁻¹), all other weights refitted. "algorithm": W² / C_jj², only
+    the columns after j refitted. Both halved here, since H = 2 E[X Xᵀ]. "nothing refitted": W² H_jj
+    halved, which without damping is E[X_j²] W², Wanda's metric squared. Table 6's row "w/o update"
+    prunes by the second and pays the third.
+    """
+    factor, _ = sparsegpt.inverse_factor(sparsegpt.hessian(moments), damping)
+    inverse = factor.T @ factor
+    return {
+        "printed": metrics.sparsegpt(weight, inverse.diagonal().sqrt()) / 2,
+        "algorithm": metrics.sparsegpt(weight, factor.diagonal()) / 2,
+        "nothing refitted": metrics.wanda(weight, moments.second_moment.sqrt()).square(),
+    }
+
+
+def sparsegpt_without_update(
+    weight: Tensor, moments: Moments, pattern: str | float | Pattern
+) -> pandas.DataFrame:
+    """What each of `sparsegpt_scores` costs when no weight is updated and no bias is added.
+
+    A row is competed for by itself, so that the scores alone differ. Columns: score; loss, the
+    exact one of the sets pruned, w_Pᵀ E[X Xᵀ]_P w_P, mean over outputs; relative, to the least of
+    the three; differs, share of mask entries unlike Wanda's.
+    """
+    second = moments.gram / moments.count
+    pruned = {
+        name: masks.select(score, pattern)
+        for name, score in sparsegpt_scores(weight, moments).items()
+    }
+    wanda = pruned["nothing refitted"]
+    rows = [
+        (
+            name,
+            float(set_loss(weight.double(), mask, second).mean()),
+            float((mask != wanda).double().mean()),
+        )
+        for name, mask in pruned.items()
+    ]
+    table = pandas.DataFrame(rows, columns=["score", "loss", "differs"])
+    table.insert(2, "relative", table["loss"] / table["loss"].min())
+    return table

@@ -1,0 +1,154 @@
+"""The algebra of Eqs. 3–9 redone by SymPy: every displayed line against the one before it.
+
+What is shown on the pages is the text that was computed with, see `symbolic_lines`. An expectation
+is worked out from the moments of the inputs alone; that a normal input has these moments is an
+integral of its own. "two weights" is the step beyond Eq. 2 of the page on many weights.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import pandas
+import sympy
+from sympy import Expr, Function, Symbol
+from sympy.stats import E as expectation_of_normal
+from sympy.stats import Normal
+
+from stade_nb.errors import unknown
+from stade_nb.theory.symbolic_lines import CHAINS, Chain
+
+
+class Step(NamedTuple):
+    """One equality sign: its equation, whether it is one, and what was compared (LaTeX)."""
+
+    equation: str
+    confirmed: bool
+    step: str
+
+
+def _shown(name: str, before: str, after: str) -> type[Function]:
+    def _latex(self, printer, **_):
+        return rf"{before}\left[{printer._print(self.args[0])}\right]{after}"
+
+    return type(name, (Function,), {"_latex": _latex})
+
+
+_E = _shown("E", r"\mathbb{E}", "")
+_GAUSS = _shown("Gauss", r"\mathbb{E}_{X_j \sim \mathcal{N}(\mu_j, \sigma_j^2)}", "")
+_D = _shown("D", r"\tfrac{\partial}{\partial B^*}", "")
+_ROOT = _shown("Root", r"\operatorname{root}_{B^*}", "")
+
+_SYMBOLS = {
+    name: Symbol(name, real=True)
+    for name in ["B", "W_i", "W_j", "X_i", "X_j", "mu_i", "mu_j", "C_ij", "S_1", "S_2", "S_3"]
+} | {
+    "Bn": Symbol("B^*", real=True),
+    "N": Symbol("N", integer=True, positive=True),
+    "sigma_i": Symbol("sigma_i", positive=True),
+    "sigma_j": Symbol("sigma_j", positive=True),
+}
+_FUNCTIONS = {"E": _E, "Gauss": _GAUSS, "D": _D, "Root": _ROOT}
+# Whose mean and standard deviation a random symbol has.
+_FEATURE = {"X_i": "i", "X_j": "j", "S_1": "j", "S_2": "j", "S_3": "j"}
+
+
+def _parsed(text: str) -> Expr:
+    return sympy.parse_expr(text, local_dict=_SYMBOLS | _FUNCTIONS, evaluate=False)
+
+
+def _moment(powers: dict[str, int]) -> Expr:
+    """E of a product of random symbols, of degree two at most, by the moments."""
+    names = [name for name, power in powers.items() for _ in range(power)]
+    mean = [_SYMBOLS[f"mu_{_FEATURE[name]}"] for name in names]
+    if len(names) < 2:
+        return sympy.prod(mean)
+    first, second = names
+    if first == second:
+        covariance = _SYMBOLS[f"sigma_{_FEATURE[first]}"] ** 2
+    else:  # draws are independent, two inputs of a layer need not be
+        covariance = _SYMBOLS["C_ij"] if {first, second} == {"X_i", "X_j"} else 0
+    return mean[0] * mean[1] + covariance
+
+
+def _expectation(expression: Expr) -> Expr:
+    """E of a polynomial of degree two in the random symbols: linear, and moments for the rest."""
+    names = list(_FEATURE)
+    polynomial = sympy.Poly(sympy.expand(expression), *(_SYMBOLS[name] for name in names))
+    return sum(
+        coefficient * _moment(dict(zip(names, powers, strict=True)))
+        for powers, coefficient in polynomial.terms()
+    )
+
+
+def _integral(expression: Expr) -> Expr:
+    """E of `expression` in X_j, integrated over the normal density."""
+    mean, std = _SYMBOLS["mu_j"], _SYMBOLS["sigma_j"]
+    drawn = expression.subs(_SYMBOLS["X_j"], Normal("X", mean, std))
+    return sympy.simplify(expectation_of_normal(drawn))
+
+
+def _root(expression: Expr) -> Expr:
+    (found,) = sympy.solve(expression, _SYMBOLS["Bn"])
+    return found
+
+
+_MEANING = {
+    _E: _expectation,
+    _GAUSS: _integral,
+    _D: lambda expression: sympy.diff(expression, _SYMBOLS["Bn"]),
+    _ROOT: _root,
+}
+
+
+def _computed(expression: Expr) -> Expr:
+    """`expression` with its functions worked out, inner ones first."""
+    arguments = [_computed(part) for part in expression.args]
+    if type(expression) in _MEANING:
+        return _MEANING[type(expression)](*arguments)
+    return expression.func(*arguments) if arguments else expression
+
+
+def confirm(chain: Chain) -> list[Step]:
+    """A step for each equality sign of `chain`: computed on both sides, then subtracted.
+
+    What is given is put in after expectations, derivatives and roots were taken.
+    """
+    parsed = [_parsed(line) for line in chain.lines]
+    given = {_SYMBOLS[name]: _parsed(value) for name, value in chain.given.items()}
+    values = [_computed(line).subs(given) for line in parsed]
+    names = [_latex(line) for line in parsed]
+    where = r",\; ".join(f"{_latex(name)} = {_latex(value)}" for name, value in given.items())
+    last = rf" \\ \quad\text{{with }} {where}" if where else ""
+    return [
+        Step(
+            chain.equation,
+            sympy.simplify(values[n] - values[n + 1]) == 0,
+            rf"\small\begin{{array}}{{l}}{names[n]} \\ \quad = {names[n + 1]}{last}\end{{array}}",
+        )
+        for n in range(len(parsed) - 1)
+    ]
+
+
+def _latex(expression: Expr) -> str:
+    return sympy.latex(expression, order="none")
+
+
+@cache
+def _steps() -> dict[str, list[Step]]:
+    found: dict[str, list[Step]] = {}
+    for chain in CHAINS:
+        found.setdefault(chain.equation.split(",")[0], []).extend(confirm(chain))
+    return found
+
+
+def table(*equations: str) -> pandas.DataFrame:
+    """A row for each step of `equations`, such as "Eq. 3" with all its parts; else of all of them.
+
+    Columns: equation, confirmed, step (LaTeX, with what is given). StadeError for another equation.
+    """
+    known = _steps()
+    for name in equations:
+        if name not in known:
+            raise unknown("equation", name, known)
+    rows = [step for name in equations or known for step in known[name]]
+    return pandas.DataFrame(rows, columns=Step._fields)

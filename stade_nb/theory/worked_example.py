@@ -1,0 +1,173 @@
+"""Table 1 on one layer small enough for pencil and paper: 2×4 weights, six inputs, whole numbers.
+
+Features 0 and 1 are centred and correlated; features 2 and 3 are not centred. Of every product
+Σ_n x_n xᵀ_n only that of features 0 and 1 is not zero, so XᵀX is inverted by hand as well:
+
+    feature          0    1    2    3
+    mean μ           0    0    3    1
+    variance σ²      8    4    4    6        XᵀX of features 0 and 1:  40  20
+    ‖X‖²            40   20   74   36                                  20  20
+"""
+
+import pandas
+import torch
+from torch import Tensor
+
+from stade_nb.numerics import metrics, sparsegpt
+from stade_nb.numerics.methods import METHODS, Method, prune_layer
+from stade_nb.numerics.moments import Moments
+
+WEIGHT = ((4, -5, 3, 1), (5, 6, -4, 7))
+BIAS = (2, -1)
+INPUTS = (
+    (0, 0, -1, 5),
+    (0, 0, 3, -1),
+    (-4, -3, 4, -1),
+    (4, 3, 4, -1),
+    (-2, 1, 4, 2),
+    (2, -1, 4, 2),
+)
+PATTERN = "2:4"
+INPUT_WORDS = {"any": "any", "yes": "centred", "no": "not centred"}
+
+
+def weight() -> Tensor:
+    """W, (out 2, in 4), float64."""
+    return torch.tensor(WEIGHT, dtype=torch.float64)
+
+
+def bias() -> Tensor:
+    """B, (out 2,), float64."""
+    return torch.tensor(BIAS, dtype=torch.float64)
+
+
+def inputs() -> Tensor:
+    """X, (tokens 6, in 4), float64."""
+    return torch.tensor(INPUTS, dtype=torch.float64)
+
+
+def moments() -> Moments:
+    """Eqs. 5 and 8 for the six inputs, with XᵀX."""
+    gathered = Moments.zeros(len(WEIGHT[0]), gram=True)
+    gathered.update(inputs())
+    return gathered
+
+
+def features() -> pandas.DataFrame:
+    """A row for each feature: its six values, mean, variance and squared norm."""
+    x = moments()
+    return pandas.DataFrame(
+        {
+            "feature": range(len(WEIGHT[0])),
+            "inputs": [", ".join(map(str, column)) for column in zip(*INPUTS, strict=True)],
+            "mean": x.mean.tolist(),
+            "variance": x.variance.tolist(),
+            "squared_norm": x.squared_norm.tolist(),
+        }
+    )
+
+
+def conditional_diagonal() -> Tensor:
+    """SparseGPT as its algorithm has it: C_jj², CᵀC = (XᵀX)⁻¹, (in,), with λ = 0.
+
+    Column j of the inverse of XᵀX from which the columns before j are struck out.
+    """
+    factor, _ = sparsegpt.inverse_factor(moments().gram, damping=0)
+    return factor.diagonal().square()
+
+
+def squared_score(method: Method, centred: bool) -> Tensor:
+    """Table 1's score of every weight, (out, in), squared where it is |W| times a norm.
+
+    Squares rank as the scores do and are whole numbers here. SparseGPT's λ is 0 and its XᵀX is not
+    divided by N, which changes no choice; its own scale, 2/N, would divide each score by three.
+    """
+    w, x = weight(), moments()
+    name = method.centred if centred else method.uncentred
+    if name == "sparsegpt":
+        return metrics.sparsegpt(w, conditional_diagonal().sqrt())
+    score = metrics.METRICS[name].score(w, x, torch.Generator().manual_seed(0))
+    return score.square() if name in ("magnitude", "wanda") else score
+
+
+def table1() -> pandas.DataFrame:
+    """Table 1 from the methods of this book, each row computed on the example.
+
+    Columns: name, title, updates (its weights), centred ("any" where it does not matter), formula
+    (LaTeX), score (out, in), pruned (out, in) at 2:4, weight (out, in), bias (out,). The row of
+    SparseGPT shows the scores before any weight is updated.
+    """
+    rows = []
+    for method in METHODS.values():
+        same = (method.centred, method.corrects(True)) == (
+            method.uncentred,
+            method.corrects(False),
+        )
+        for centred in (False,) if same else (True, False):
+            generator = torch.Generator().manual_seed(0)
+            layer = prune_layer(
+                weight(), bias(), moments(), method.name, PATTERN,
+                centred=centred, generator=generator,
+            )  # fmt: skip
+            rows.append(
+                {
+                    "name": method.name,
+                    "title": method.title,
+                    "updates": method.updates_weights,
+                    "centred": "any" if same else "yes" if centred else "no",
+                    "formula": method.formula(centred),
+                    "score": squared_score(method, centred),
+                    "pruned": layer.pruned,
+                    "weight": layer.weight,
+                    "bias": layer.bias,
+                }
+            )
+    return pandas.DataFrame(rows)
+
+
+def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
+    """Table 1 as the paper lays it out, from `table1`: a row for each method and kind of input.
+
+    Columns: method, input, metric (LaTeX), printed as ("–" for this book's own), corrects bias,
+    updates weights.
+    """
+    rows = []
+    for row in table.itertuples():
+        method, centred = METHODS[row.name], row.centred == "yes"
+        rows.append(
+            {
+                "method": row.title,
+                "input": INPUT_WORDS[row.centred],
+                "metric": row.formula,
+                "printed as": method.metric(centred).equation or "–",
+                "corrects bias": method.corrects(centred),
+                "updates weights": method.updates_weights,
+            }
+        )
+    return pandas.DataFrame(rows)
+
+
+def printable(table: pandas.DataFrame) -> pandas.DataFrame:
+    """`table1` with its tensors written out: a row for each method and output.
+
+    Columns: method, input ("any", "centred" or "not centred"), metric (where the paper prints it),
+    output, squared scores, removed (the inputs whose weight goes), bias (afterwards).
+    """
+    rows = []
+    for row in table.itertuples():
+        metric = METHODS[row.name].metric(row.centred == "yes")
+        for output, score in enumerate(row.score):
+            gone = row.pruned[output].nonzero()[:, 0].tolist()
+            rows.append(
+                {
+                    "method": row.title,
+                    "input": INPUT_WORDS[row.centred],
+                    "metric": metric.equation or "–",
+                    "output": output,
+                    "squared scores": ", ".join(f"{value:.3g}" if value < 1 else f"{value:.0f}"
+                                                for value in score.tolist()),
+                    "removed": ", ".join(map(str, gone)),
+                    "bias": int(row.bias[output]),
+                }
+            )  # fmt: skip
+    return pandas.DataFrame(rows)

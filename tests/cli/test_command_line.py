@@ -1,0 +1,364 @@
+"""The command line: options and their errors, and what prune, evaluate and sweep do and keep."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+import zero_shot_questions
+from tiny_models import build, windows
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from stade_nb.__main__ import main
+from stade_nb.cli import command_inputs, commands
+from stade_nb.cli.command_line import COMMANDS, parse
+from stade_nb.engine import sweep
+from stade_nb.engine.plain import DENSE, Cell, Corpus, run_cells
+from stade_nb.engine.pruning import prune_model
+from stade_nb.errors import StadeError
+from stade_nb.evaluation import harness, tasks
+from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.models import architectures, loading
+
+
+@pytest.fixture
+def prune(workplace):
+    """The words of a command that prunes the small model, with others behind them."""
+    return [
+        *("prune", "--model", str(workplace / "model"), "--prune_method", "stade", "--quiet"),
+        *("--calibration", str(workplace / "calibration.npy"), "--device", "cpu"),
+    ]
+
+
+def refused(capsys, *words):
+    """What a refused command says, in one line."""
+    assert main(list(map(str, words))) == 2
+    said = capsys.readouterr()
+    assert not said.out and said.err.count("\n") == 1 and said.err.startswith("stade_nb: ")
+    return said.err
+
+
+def logits(model, ids):
+    with architectures.evaluating(model):
+        return model(input_ids=ids).logits
+
+
+def pruned(method="stade", pattern="0.5", **options):
+    model = build("llama")
+    return model, prune_model(model, windows(6, seed=1), method, pattern, **options)
+
+
+def test_the_program_itself(tmp_path):
+    def run(*words):
+        command = [sys.executable, "-m", "stade_nb", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    shown = run("--help")
+    assert shown.returncode == 0 and not shown.stderr
+    assert all(
+        f"{name} " in shown.stdout and what in shown.stdout for name, what in COMMANDS.items()
+    )
+    wrong = run("prun")
+    assert wrong.returncode == 2 and not wrong.stdout
+    assert wrong.stderr == (
+        "stade_nb: unknown command 'prun': did you mean 'prune'? known: prune, evaluate, sweep\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("prune --modle x", "unknown option '--modle': did you mean '--model'?"),
+        (
+            "prune --spasity_ratio=1",
+            "unknown option '--spasity_ratio=1': did you mean '--sparsity-r",
+        ),
+        ("prune --meta-llama/Llama-3.2-1B", "did you mean '--model meta-llama/Llama-3.2-1B'?"),
+        ("prune --xyzzy", "unknown option '--xyzzy': see python -m stade_nb prune --help"),
+        (
+            "prune --model x",
+            "required: --prune-method/--method; see python -m stade_nb prune --help",
+        ),
+        ("prune --model x --method wanda --nsamples 0", "'0' is no whole number from 1"),
+        ("prune --model x --method wanda --seed -1", "--seed: '-1' is no whole number from 0"),
+        ("sweep --model x --methods wanda,,std --patterns 0.5", "nothing between two commas"),
+        ("sweep --model x --methods std --patterns 0.5 --seeds a", "'a' is no whole number from 0"),
+        ("sweep --model x --methods std --patterns 0.5 --memory 2GB", "no size such as 20GiB"),
+        ("evaluate --model x --sparsity_ratio 0.5", "unknown option '--sparsity_ratio'"),
+        ("--model x --prune_method wanda", "no command before '--model': expected prune, evaluate"),
+    ],
+)
+def test_options_that_cannot_be_read(capsys, words, message):
+    assert message in refused(capsys, *words.split())
+
+
+def test_both_spellings_and_the_authors_command():
+    words = (
+        "prune --model m --prune_method stadew --sparsity_ratio 0.5 --sparsity_type 2:4 --save o"
+    )
+    options = parse(words.split())
+    assert vars(options) == vars(parse(words.replace("_", "-").split()))
+    assert options.prune_method == "stadew" and command_inputs.pattern_of(options) == "2:4"
+    assert options.save == "o"
+    assert parse(["sweep", "--model=m", "--methods=a_b,c", "--patterns=2:4"]).methods == [
+        "a_b",
+        "c",
+    ]
+    assert parse(["evaluate", "--model", "m", "--cuda_device", "1"]).cuda_device == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--prune_method wnda --sparsity_ratio 0.5", "unknown method 'wnda': did you mean 'wanda'"),
+        ("--prune_method stade_plus --sparsity_ratio 0.5", "no published code has it"),
+        ("--prune_method stade", "--sparsity_ratio None: expected a share"),
+        ("--sparsity_ratio 2:4", "an N:M pattern is a --sparsity_type"),
+        ("--sparsity_ratio 50", "sparsity 50.0: expected a share from 0 to 1"),
+        ("--sparsity_type 2:4 --sparsity_ratio 0.6", "--sparsity_type 2:4, of which 0.5 goes"),
+        ("--sparsity_type unstructred", "did you mean 'unstructured'"),
+        ("--sparsity_type 2:5", "'model.layers.0.self_attn.q_proj' with 32 input features"),
+        ("--sparsity_type 2:4 --count_biases", "pattern 2:4 with one more weight"),
+        ("--sparsity_ratio 0.5 --layers fc1", "unknown layer type 'fc1'"),
+        ("--sparsity_ratio 0.5 --scope column", "unknown scope 'column'"),
+        ("--sparsity_ratio 0.5 --dtype float23", "did you mean 'float32'"),
+        ("--sparsity_ratio 0.5 --cuda_device 0", "--device cpu and --cuda_device 0: expected one"),
+        ("--sparsity_ratio 0.5 --nsamples 7", "holds 6 windows, 7 asked for"),
+        ("--sparsity_ratio 0.5 --evaluation nothing.txt", "unknown text source 'nothing.txt'"),
+        ("--sparsity_ratio 0.5 --window-length 64", "has 32 positions"),
+        ("--sparsity_ratio 0.5 --model nowhere", "no model 'nowhere'"),
+    ],
+)
+def test_prune_refuses_before_the_work(capsys, prune, tmp_path, words, message):
+    assert message in refused(capsys, *prune, *words.split(), "--save", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_prune_and_save(capsys, prune, workplace, tmp_path):
+    out = tmp_path / "some" / "where"
+    evaluation = workplace / "evaluation.npy"
+    words = ["--sparsity_ratio", "50%", "--save", str(out), "--evaluation", str(evaluation)]
+    assert main([*prune, *words]) == 0
+    said = capsys.readouterr()
+    assert not said.err
+    expected, reports = pruned()
+    model = AutoModelForCausalLM.from_pretrained(out)
+    assert logits(model, windows(4)).equal(logits(expected, windows(4)))
+    assert AutoTokenizer.from_pretrained(out)("w3").input_ids == [3]
+
+    report = json.loads((out / commands.REPORT).read_text())
+    assert report["method"] == "stade" and report["pattern"] == "0.5" and report["layers"] == "all"
+    assert report["zeros"] == {name: one.zeros for name, one in reports.items()}
+    assert report["sizes"] == {name: one.size for name, one in reports.items()}
+    assert report["added_bias"] == {name: one.added_bias for name, one in reports.items()}
+    total, zeros = sum(report["sizes"].values()), sum(report["zeros"].values())
+    assert report["sparsity"] == zeros / total == 0.5
+    assert report["sparsity_with_biases"] == (zeros - 3 * (32 + 32)) / total
+    assert report["fingerprint"] == loading.fingerprint(build("llama"))
+    assert report["calibration_corpus"]["windows"] == 6
+    measured = perplexity(window_losses(expected, windows(9, seed=2)))
+    assert report["perplexity"] == measured
+
+    lines = said.out.splitlines()
+    assert lines[0].startswith("STADE (stade): wanda behind a norm, std with bias correction els")
+    assert lines[1].startswith("calibration: 6 windows of 16 tokens of ")
+    rows = {line.split("  ")[0]: line.split() for line in lines[2:]}
+    assert rows["self_attn.o_proj"][1:] == ["3,072", "1,536", "50.000%", "96", "46.875%"]
+    assert rows["mlp.up_proj"][1:] == ["4,608", "2,304", "50.000%", "0", "50.000%"]
+    assert rows["all of these"][-5:] == [f"{total:,}", f"{zeros:,}", "50.000%", "192", "49.167%"]
+    assert lines[-1].startswith(f"perplexity: {measured:.4f} on 9 windows of 16 tokens of ")
+
+    # What has been saved is the same model to evaluate, and is not written over.
+    words = ["evaluate", "--model", str(out), "--evaluation", str(evaluation), "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "measured.json")]) == 0
+    assert f"perplexity: {measured:.4f} " in capsys.readouterr().out
+    assert json.loads((tmp_path / "measured.json").read_text())["perplexity"] == measured
+    before = (out / "config.json").read_bytes()
+    assert "is not empty" in refused(capsys, *prune, "--sparsity_ratio", "0.6", "--save", out)
+    assert (out / "config.json").read_bytes() == before
+
+
+def test_prune_with_biases_counted(capsys, prune, tmp_path):
+    main([*prune, "--sparsity_ratio", "0.37", "--save", str(tmp_path / "plain")])
+    main([*prune, "--sparsity_ratio", "0.37", "--save", str(tmp_path / "paid"), "--count_biases"])
+    plain, paid = (
+        json.loads((tmp_path / name / commands.REPORT).read_text()) for name in ("plain", "paid")
+    )
+    assert paid["count_biases"] and paid["sparsity_with_biases"] == plain["sparsity"]
+    assert sum(paid["zeros"].values()) == sum(plain["zeros"].values()) + 192
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "paid")
+    expected, _ = pruned(pattern="0.37", count_biases=True)
+    assert logits(model, windows(4)).equal(logits(expected, windows(4)))
+
+
+def test_model_and_report_in_two_folders(capsys, prune, tmp_path):
+    words = ["--sparsity_type", "2:4", "--layers", "o_proj, down_proj", "--each-layer"]
+    words += ["--save", str(tmp_path / "report"), "--save_model", str(tmp_path / "model")]
+    assert main([*prune, *words]) == 0
+    assert "model.layers.2.mlp.down_proj" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "report").iterdir()] == [commands.REPORT]
+    report = json.loads((tmp_path / "report" / commands.REPORT).read_text())
+    assert len(report["zeros"]) == 6 and report["pattern"] == "2:4"
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    expected, _ = pruned(pattern="2:4", layers=["self_attn.o_proj", "mlp.down_proj"])
+    assert logits(model, windows(4)).equal(logits(expected, windows(4)))
+
+
+def test_a_method_that_reads_no_data_needs_no_calibration(capsys, workplace, tmp_path):
+    words = f"prune --model {workplace / 'model'} --method magnitude --sparsity-ratio 0.5 --quiet"
+    assert main([*words.split(), "--save", str(tmp_path)]) == 0
+    assert "calibration" not in capsys.readouterr().out
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    expected, _ = pruned(method="magnitude")
+    assert logits(model, windows(4)).equal(logits(expected, windows(4)))
+
+
+def test_a_model_without_a_place_for_biases(capsys, prune, workplace, tmp_path):
+    _, tokenizer = loading.load(str(workplace / "model"))
+    loading.save(build("mistral"), tokenizer, tmp_path / "mistral")
+    words = [*prune, "--sparsity_ratio", "0.5", "--model", str(tmp_path / "mistral")]
+    said = refused(capsys, *words, "--save", tmp_path / "new")
+    assert "MistralForCausalLM has no way to store the corrected biases of mlp.down_proj" in said
+    assert "(wanda, stade_without_bias)" in said and not (tmp_path / "new").exists()
+    assert main(words) == 0
+    capsys.readouterr()
+    words = [*words, "--prune_method", "wanda", "--save", str(tmp_path / "new")]
+    assert main(words) == 0 and (tmp_path / "new" / "config.json").exists()
+
+
+def test_what_is_computed_is_kept(capsys, prune, workplace, tmp_path, monkeypatch):
+    """A failing evaluation leaves the pruned model and its report on disk."""
+
+    def fail(*_, **__):
+        raise StadeError("the loss is not finite")
+
+    monkeypatch.setattr(commands, "window_losses", fail)
+    words = ["--sparsity_ratio", "0.5", "--save", str(tmp_path / "new")]
+    words += ["--evaluation", str(workplace / "evaluation.npy")]
+    assert main([*prune, *words]) == 2
+    assert "the loss is not finite" in capsys.readouterr().err
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "new")
+    assert logits(model, windows(4)).equal(logits(pruned()[0], windows(4)))
+    assert "perplexity" not in json.loads((tmp_path / "new" / commands.REPORT).read_text())
+
+
+def test_zero_shot_tasks(capsys, tmp_path):
+    folder = zero_shot_questions.write(tmp_path / "tasks")
+    words = ["--model", "llama-230k", "--quiet", "--device", "cpu", "--eval_zero_shot"]
+    words += ["--tasks", "boolq,arc_easy", "--tasks_dir", str(folder)]
+    pruning = ["--method", "magnitude", "--sparsity_ratio", "0.5", "--save", str(tmp_path / "new")]
+    assert main(["prune", *words, *pruning]) == 0
+    report = json.loads((tmp_path / "new" / commands.REPORT).read_text())["zero_shot"]
+    model, tokenizer = loading.load("llama-230k")
+    prune_model(model, None, "magnitude", "0.5")
+    expected = harness.evaluate(model, tokenizer, tasks.load(["boolq", "arc_easy"], folder))
+    assert list(report["tasks"]) == list(expected)
+    for name, result in expected.items():
+        assert report["tasks"][name]["correct"] == result["correct"]
+        assert report["tasks"][name]["accuracy"] == result["accuracy"]
+    mean, _ = harness.mean(expected.values())
+    assert report["mean"] == mean and report["harness"] == harness.HARNESS
+    assert f"mean      {100 * mean:5.2f} ± " in capsys.readouterr().out
+    assert "unknown zero-shot task 'bolq'" in refused(
+        capsys, "prune", *words, *pruning[:4], "--tasks", "bolq"
+    )
+
+
+def test_zero_shot_tasks_without_the_harness(capsys, prune, monkeypatch):
+    def fail(_):
+        raise ModuleNotFoundError("No module named 'lm_eval'", name="lm_eval")
+
+    monkeypatch.setattr(commands, "importlib", SimpleNamespace(import_module=fail))
+    said = refused(capsys, *prune, "--sparsity_ratio", "0.5", "--eval_zero_shot")
+    assert "--eval_zero_shot needs lm_eval, which is not installed" in said
+
+
+def test_sweep(capsys, workplace, tmp_path, monkeypatch):
+    words = [
+        *("sweep", "--model", str(workplace / "model"), "--methods", "dense,wanda,stadew,random"),
+        *("--patterns", "0.5,2:4", "--layers", "all,up_proj", "--seeds", "0,3", "--device", "cpu"),
+        *(
+            "--calibration",
+            str(workplace / "calibration.npy"),
+            "--results_dir",
+            str(tmp_path / "r"),
+        ),
+        *("--evaluation", str(workplace / "evaluation.npy"), "--out", str(tmp_path / "cells.json")),
+        "--quiet",
+    ]
+    assert main(words) == 0
+    cells = [DENSE] + [
+        Cell(method, pattern, layers, seed=seed)
+        for method in ("wanda", "stade", "random")
+        for pattern in ("0.5", "2:4")
+        for layers in ("all", "mlp.up_proj")
+        for seed in (0, 3)
+    ]
+    found = json.loads((tmp_path / "cells.json").read_text())
+    expected = run_cells(
+        str(workplace / "model"),
+        cells,
+        Corpus(str(workplace / "calibration.npy"), 6, 16),
+        Corpus(str(workplace / "evaluation.npy"), 9, 16),
+        results_dir=tmp_path / "plain",
+    )
+    assert len(found) == len(expected) == 25
+    for one, other in zip(found, expected, strict=True):
+        assert one["perplexity"] == pytest.approx(other["perplexity"], rel=1e-5)
+        for name in ("method", "pattern", "layers", "seed", "zeros", "sizes", "calibration"):
+            assert one[name] == other[name]
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert not said.err and len(lines) == 26
+    assert lines[1].split() == ["dense", "0", "all", "0", "0.000%", f"{found[0]['perplexity']:.4f}"]
+
+    def fail(*_, **__):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(sweep, "traverse", fail)
+    (tmp_path / "cells.json").unlink()
+    assert main(words) == 0
+    assert json.loads((tmp_path / "cells.json").read_text()) == found
+
+
+def test_sweep_refuses_before_the_work(capsys, workplace, tmp_path):
+    words = ["sweep", "--model", workplace / "model", "--methods", "wanda", "--patterns", "0.5"]
+    assert "expected a file in a folder" in refused(capsys, *words, "--out", tmp_path / "no" / "c")
+    words[4] = "stade_plus"
+    assert "no published code has it" in refused(capsys, *words)
+
+
+def test_texts_by_default(workplace):
+    words = ["sweep", "--methods", "wanda", "--patterns", "0.5", "--model"]
+    here, hub = parse([*words, str(workplace / "model")]), parse([*words, "facebook/opt-125m"])
+    assert command_inputs.calibration_corpus(here) == Corpus("embedded", 128)
+    assert command_inputs.evaluation_corpus(here) == Corpus("embedded", None)
+    assert command_inputs.calibration_corpus(hub) == Corpus("c4", 128)
+    assert command_inputs.evaluation_corpus(hub) == Corpus("wikitext2", None)
+
+
+def test_devices():
+    words = ["evaluate", "--model", "m"]
+    assert command_inputs.device_of(parse(words)) == "auto"
+    assert command_inputs.device_of(parse([*words, "--cuda_device", "1"])) == "cuda:1"
+    both = [*words, "--cuda_device", "1", "--device"]
+    assert command_inputs.device_of(parse([*both, "cuda:1"])) == "cuda:1"
+    with pytest.raises(StadeError, match="expected one of the two"):
+        command_inputs.device_of(parse([*both, "cpu"]))
+
+
+def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
+    def stop(error):
+        def raising(*_, **__):
+            raise error
+
+        monkeypatch.setattr(commands.pruning, "prune_model", raising)
+
+    stop(torch.OutOfMemoryError("CUDA out of memory.\nTried"))
+    assert main([*prune, "--sparsity_ratio", "0.5"]) == 2
+    assert "CUDA out of memory. Tried; take a smaller --batch-size" in capsys.readouterr().err
+    stop(KeyboardInterrupt())
+    assert main([*prune, "--sparsity_ratio", "0.5"]) == 130
+    assert "interrupted" in capsys.readouterr().err

@@ -1,0 +1,288 @@
+"""Results on disk: written at once, resumed after a kill, never trusted when damaged."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import build, windows
+
+from stade_nb.engine import plain, pruning, records
+from stade_nb.engine.plain import DENSE, Cell, Corpus, run_cells
+from stade_nb.errors import StadeError
+from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.files import digest_of_ids
+
+FIELDS = {"method": "wanda", "pattern": "0.5", "seed": 0, "calibration": None}
+RESULT = {"perplexity": 3.25, "losses": [1.0, 1.5]}
+
+
+def all_records(folder):
+    """Fields and result of each record in one dict; a damaged one is an error."""
+    contents = [records.checked(path) for path in sorted(Path(folder).glob("*.json"))]
+    return [content["fields"] | content["result"] for content in contents]
+
+
+def test_round_trip(tmp_path):
+    assert records.read(tmp_path / "new", FIELDS) is None
+    path = records.write(tmp_path / "new", FIELDS, RESULT)
+    assert records.read(tmp_path / "new", dict(reversed(FIELDS.items()))) == RESULT
+    assert all_records(tmp_path / "new") == [FIELDS | RESULT]
+    assert os.listdir(tmp_path / "new") == [path.name]
+    for name, value in (("seed", 1), ("pattern", "0.6"), ("calibration", "abc"), ("new", 0)):
+        assert records.read(tmp_path / "new", FIELDS | {name: value}) is None
+
+
+def test_digest_of_ids():
+    ids = windows(3)
+    assert digest_of_ids(ids) == digest_of_ids(ids.int())
+    different = {digest_of_ids(each) for each in (ids, ids + 1, ids[:2], ids.view(4, 12))}
+    assert len(different) == 4
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: text.replace("3.25", "2.25"),
+        lambda text: text.replace('"seed": 0', '"seed": 1'),
+        lambda text: text.replace('"digest"', '"other"'),
+    ],
+)
+def test_damaged_records_are_named_and_not_used(tmp_path, damage):
+    path = records.write(tmp_path, FIELDS, RESULT)
+    path.write_text(damage(path.read_text()))
+    with pytest.warns(UserWarning, match=f"record {path.name} is damaged .*computing it again"):
+        assert records.read(tmp_path, FIELDS) is None
+    with pytest.raises(StadeError, match=path.name):
+        records.checked(path)
+    records.write(tmp_path, FIELDS, RESULT)
+    assert records.read(tmp_path, FIELDS) == RESULT
+
+
+def test_stale_records_are_named_once_and_not_used(tmp_path):
+    old = [records.write(tmp_path, FIELDS | {"numerics": version}, RESULT) for version in (1, 3)]
+    assert records.read(tmp_path, FIELDS | {"numerics": 3}) == RESULT
+    with pytest.warns(UserWarning) as said:
+        for _ in range(2):
+            assert records.read(tmp_path, FIELDS | {"numerics": 4}) is None
+            assert records.read(tmp_path, FIELDS | {"numerics": 2, "seed": 1}) is None
+    assert [str(warning.message) for warning in said] == [
+        f"record {path.name} is of numerics version {version}, and this is 4; computing it again"
+        for path, version in zip(old, (1, 3), strict=True)
+    ]
+    records.write(tmp_path, FIELDS | {"numerics": 4}, RESULT)
+    assert records.read(tmp_path, FIELDS | {"numerics": 4}) == RESULT
+
+
+def test_raised_numerics(workplace, tmp_path, monkeypatch):
+    run(workplace, [DENSE], tmp_path)
+    (old,) = tmp_path.iterdir()
+    version = records.NUMERICS_VERSION
+    monkeypatch.setattr(records, "NUMERICS_VERSION", version + 1)
+    said = f"{old.name} is of numerics version {version}, and this is {version + 1}; computing"
+    with pytest.warns(UserWarning, match=said):
+        run(workplace, [DENSE], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    run(workplace, [DENSE], tmp_path)
+
+
+def test_a_record_under_the_wrong_name(tmp_path):
+    path = records.write(tmp_path, FIELDS, RESULT)
+    other = FIELDS | {"seed": 5}
+    path.rename(records.path_of(tmp_path, other))
+    with pytest.warns(UserWarning, match="damaged"):
+        assert records.read(tmp_path, other) is None
+
+
+def test_nothing_half_written(tmp_path, monkeypatch):
+    def power_cut(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        records.write(tmp_path, FIELDS, RESULT)
+    assert records.read(tmp_path, FIELDS) is None and not all_records(tmp_path)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        records.write(tmp_path, FIELDS, {"perplexity": float("nan")})
+
+
+def test_equal_cells_are_equal():
+    assert Cell("wanda", "50%") == Cell("wanda", "0.5") == Cell("wanda", 0.5)
+    assert Cell("stadew", "2:4") == Cell("stade", "2:4")
+    assert Cell("wanda", "0.5", ["fc1"]) == Cell("wanda", "0.5", ("fc1",))
+    assert str(Cell("wanda", "0.5", "fc1")) == "wanda 0.5 on fc1" and str(DENSE) == "dense 0"
+    with pytest.raises(StadeError, match="unknown method 'wnda'"):
+        Cell("wnda", "0.5")
+    with pytest.raises(StadeError, match="expected '0'"):
+        Cell("dense", "0.5")
+
+
+def run(workplace, chosen, results_dir, **options):
+    return run_cells(
+        str(workplace / "model"),
+        chosen,
+        Corpus(str(workplace / "calibration.npy"), 6, 16),
+        Corpus(str(workplace / "evaluation.npy"), None, 16),
+        results_dir=results_dir,
+        **options,
+    )
+
+
+CELLS = [
+    DENSE,
+    Cell("stade", "0.5"),
+    Cell("wanda", "2:4"),
+    Cell("std", "0.7", "self_attn.v_proj"),
+    Cell("random", "0.5", seed=3),
+    Cell("magnitude", "0.5", scope="layer"),
+    Cell("sparsegpt", "0.5"),
+]
+
+
+def test_each_cell_as_by_itself(workplace, tmp_path):
+    """The dense weights are really restored between cells, added biases included."""
+    results = run(workplace, CELLS, tmp_path)
+    for cell, result in zip(CELLS, results, strict=True):
+        model, reports = build("llama"), {}
+        if cell is not DENSE:
+            reports = pruning.prune_model(
+                model,
+                windows(6, seed=1),
+                cell.method,
+                cell.pattern,
+                layers=cell.layers,
+                scope=cell.scope,
+                seed=cell.seed,
+            )
+        losses = window_losses(model, windows(9, seed=2))
+        assert result["losses"] == losses.tolist()
+        assert result["perplexity"] == perplexity(losses)
+        assert result["zeros"] == {layer: report.zeros for layer, report in reports.items()}
+        assert result["sizes"] == {layer: report.size for layer, report in reports.items()}
+        added = {layer: report.added_bias for layer, report in reports.items()}
+        assert result["added_bias"] == added
+        assert (result["method"], result["pattern"]) == (cell.method, cell.pattern)
+        assert set(result["versions"]) == {"torch", "transformers"}
+        assert result["device"] == "cpu" and result["dtype"] == "float32"
+
+
+def test_resumed_and_shared(workplace, tmp_path, monkeypatch):
+    computed = []
+    compute = plain.compute
+    monkeypatch.setattr(
+        plain, "compute", lambda cell, *rest: computed.append(cell) or compute(cell, *rest)
+    )
+    first = run(workplace, CELLS[:4], tmp_path)
+    assert computed == CELLS[:4]
+    again = run(workplace, list(reversed(CELLS)), tmp_path, progress=False)
+    assert sorted(map(str, computed)) == sorted(map(str, CELLS))
+    assert again[:2:-1] == first
+    # What an argument cannot change is computed once.
+    same = [
+        Cell("magnitude", "0.5", scope="layer", seed=9),
+        DENSE,
+        Cell("stade", "0.5", ("self_attn.q_proj", *_all_but_q())),
+        Cell("stade", "0.5"),
+    ]
+    run(workplace, same, tmp_path)
+    assert len(computed) == len(CELLS)
+    # And what it can change is not.
+    run(workplace, [Cell("random", "0.5", seed=4), Cell("magnitude", "0.5")], tmp_path)
+    run(workplace, [DENSE], tmp_path, dtype="bfloat16")
+    assert len(computed) == len(CELLS) + 3
+    damaged = next(path for path in tmp_path.glob("*.json") if '"sparsegpt"' in path.read_text())
+    damaged.write_text("{")
+    with pytest.warns(UserWarning, match=damaged.name):
+        run(workplace, CELLS, tmp_path)
+    assert len(computed) == len(CELLS) + 4 and json.loads(damaged.read_text())
+
+
+def _all_but_q():
+    attention = [f"self_attn.{name}_proj" for name in "kvo"]
+    return [*attention, *(f"mlp.{name}_proj" for name in ("gate", "up", "down"))]
+
+
+def test_seeds_draw_their_own_windows(workplace, tmp_path, monkeypatch):
+    drawn = []
+
+    def windows_of(source, tokenizer, count, length, seed, cache_dir):
+        drawn.append((seed, length))
+        return windows(count, length, seed)
+
+    monkeypatch.setattr("stade_nb.models.corpora.calibration_windows", windows_of)
+    results = run_cells(
+        str(workplace / "model"),
+        [Cell("wanda", "0.5", seed=seed) for seed in (0, 1, 0)]
+        + [Cell("magnitude", "0.5", seed=7)],
+        Corpus("anything", 4),
+        Corpus(str(workplace / "evaluation.npy"), 3, 16),
+        results_dir=tmp_path,
+    )
+    assert drawn == [(0, 32), (1, 32)]  # 32: all positions of the model
+    assert results[0] == results[2] and results[0]["losses"] != results[1]["losses"]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_cells_that_do_not_fit_stop_the_run_before_it_starts(workplace, tmp_path):
+    for cell, message in (
+        (Cell("wanda", "5:7"), r"cell 'wanda 5:7': pattern 5:7 on layer"),
+        (Cell("wanda", "0.5", "fc1"), r"unknown layer type 'fc1'"),
+        (Cell("wanda", "0.5", scope="rows"), r"cell 'wanda 0.5': unknown scope 'rows'"),
+    ):
+        with pytest.raises(StadeError, match=message):
+            run(workplace, [DENSE, cell], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+MANY = [("stade", f"0.{number:02}") for number in range(20, 44)]
+PROGRAM = """
+import sys
+import torch
+torch.set_num_threads(1)
+from test_records import MANY, Cell, Path, run
+run(Path(sys.argv[1]), [Cell(*cell) for cell in MANY], sys.argv[2], progress=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_loses_nothing_that_was_finished(workplace, tmp_path):
+    here = Path(__file__).parent
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))
+    }
+    log = (tmp_path / "log").open("w+")
+    results_dir = tmp_path / "results"
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(workplace), str(results_dir)],
+        env=environment,
+        stderr=log,
+        cwd=tmp_path,
+    )
+    deadline = time.monotonic() + 240
+    while len(list(results_dir.glob("*.json"))) < 3 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    log.seek(0)
+    assert process.returncode == -signal.SIGKILL, log.read()
+    log.close()
+    finished = {path: path.stat().st_mtime_ns for path in results_dir.glob("*.json")}
+    assert 3 <= len(finished) < len(MANY)
+    assert len(all_records(results_dir)) == len(finished)
+
+    torch.set_num_threads(1)
+    results = run(workplace, [Cell(*cell) for cell in MANY], results_dir)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    assert len(list(results_dir.glob("*.json"))) == len(MANY)
+    assert [result["pattern"] for result in results] == [Cell(*cell).pattern for cell in MANY]
+    uninterrupted = run(workplace, [Cell(*cell) for cell in MANY], tmp_path / "fresh")
+    assert [each["losses"] for each in results] == [each["losses"] for each in uninterrupted]

@@ -1,0 +1,142 @@
+"""Records of the zero-shot table: one for each task, resumed after a kill; biases dropped."""
+
+import pytest
+import torch
+import zero_shot_questions
+from test_records import all_records
+from transformers import AutoModelForCausalLM
+
+from stade_nb.engine import plain, pruning
+from stade_nb.engine.cell import DENSE, Cell, Corpus
+from stade_nb.engine.zero_shot import DROPPED, KEPT, drop_biases, run
+from stade_nb.errors import StadeError
+from stade_nb.evaluation import harness
+from stade_nb.evaluation import tasks as task_files
+from stade_nb.models import corpora, loading, saving
+
+LLAMA, OPT = "llama-230k", "opt-340k"
+WINDOWS = Corpus("embedded", 4, 32), Corpus("embedded", 4, 32)
+STADE = Cell("stade", "2:4")
+WANTED = [(DENSE, KEPT), (STADE, KEPT), (STADE, DROPPED)]
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    folder = zero_shot_questions.write(tmp_path_factory.mktemp("tasks"))
+    return task_files.load(["arc_easy", "rte"], folder)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Every (task, number of biases in the model) that is evaluated, in order."""
+    order, evaluate = [], harness.Harness.evaluate
+
+    def noted(self, questions, progress=False):
+        biases = sum(layer.bias is not None for layer, _, _ in plain.snapshot(self.model))
+        order.append((questions.name, biases))
+        return evaluate(self, questions, progress)
+
+    monkeypatch.setattr(harness.Harness, "evaluate", noted)
+    return order
+
+
+def numbers(result):
+    kept = "accuracy", "correct"
+    return {name: [task[key] for key in kept] for name, task in result["tasks"].items()}
+
+
+def test_each_cell_is_what_the_steps_by_hand_give(tasks, asked, tmp_path):
+    dense, kept, dropped = run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+    layers = 2 * len(pruning.architectures.blocks(loading.load(LLAMA)[0]))
+    assert asked == [(name, n) for n in (0, layers, 0) for name in ("arc_easy", "rte")]
+    assert [r["biases"] for r in (dense, kept, dropped)] == [KEPT, KEPT, DROPPED]
+    # Perplexities are the other tables' records.
+    (alone,) = plain.run_cells(LLAMA, [STADE], *WINDOWS, results_dir=tmp_path)
+    assert {name: kept[name] for name in alone} == alone
+    assert dropped["zeros"] == kept["zeros"] and dropped["perplexity"] != kept["perplexity"]
+
+    model, tokenizer = loading.load(LLAMA)
+    by_hand = harness.evaluate(model, tokenizer, tasks)
+    assert numbers(dense) == numbers({"tasks": by_hand})
+    ids = corpora.calibration_windows("embedded", tokenizer, 4, 32, 0)
+    pruning.prune_model(model, ids, "stade", "2:4")
+    by_hand = harness.evaluate(model, tokenizer, tasks)
+    assert numbers(kept) == numbers({"tasks": by_hand})
+    with saving.quiet():
+        model.save_pretrained(tmp_path / "plain")
+        naive = AutoModelForCausalLM.from_pretrained(tmp_path / "plain").eval()
+    by_hand = harness.evaluate(naive, tokenizer, tasks)
+    assert numbers(dropped) == numbers({"tasks": by_hand})
+
+
+@pytest.mark.parametrize("name", [LLAMA, OPT])
+def test_dropped_biases_are_the_dense_ones(name):
+    model, tokenizer = loading.load(name)
+    dense = plain.snapshot(model)
+    ids = corpora.calibration_windows("embedded", tokenizer, 4, 32, 0)
+    pruning.prune_model(model, ids, "stade", "2:4")
+    pruned = plain.snapshot(model)
+    drop_biases(dense)
+    changed = 0
+    for (layer, weight, bias), (_, _, before) in zip(pruned, dense, strict=True):
+        assert torch.equal(layer.weight, weight)
+        assert (layer.bias is None) == (before is None)
+        assert before is None or torch.equal(layer.bias, before)
+        changed += bias is not None and (before is None or not torch.equal(bias, before))
+    assert changed == len(pruned) * 2 // (7 if name == LLAMA else 6)
+
+
+def test_a_killed_run_resumes_at_the_next_task(tasks, asked, tmp_path, monkeypatch):
+    evaluate = harness.Harness.evaluate
+
+    def killed(self, questions, progress=False):
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return evaluate(self, questions, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(harness.Harness, "evaluate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    assert len(before) == 3 + 2  # three tasks, and the perplexities of two cells
+    found = run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+    assert [name for name, _ in asked[3:]] == ["rte", "arc_easy", "rte"]
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    again = run(LLAMA, WANTED[::-1], *WINDOWS, tasks, results_dir=tmp_path)
+    assert again == found[::-1] and len(asked) == 6
+    fresh = run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path / "fresh")
+    assert [numbers(result) for result in fresh] == [numbers(result) for result in found]
+
+
+def test_cells_that_leave_the_same_model_are_asked_once(tasks, asked, tmp_path):
+    # On q_proj, whose input counts as centred, STADE is Wanda.
+    wanted = [(Cell(way, "2:4", "self_attn.q_proj"), KEPT) for way in ("wanda", "stade")]
+    wanda, stade, dense = run(
+        LLAMA, [*wanted, (DENSE, KEPT)], *WINDOWS, tasks, results_dir=tmp_path
+    )
+    assert [name for name, _ in asked] == ["arc_easy", "rte"] * 2
+    assert numbers(stade) == numbers(wanda) != numbers(dense)
+    assert {task["seconds"] for task in stade["tasks"].values()} == {0.0}
+    assert all(task["seconds"] > 0 for task in wanda["tasks"].values())
+    assert {task["method"] for task in stade["tasks"].values()} == {"stade"}
+
+
+def test_a_record_says_what_it_depends_on(tasks, tmp_path):
+    run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+    by_task = [record for record in all_records(tmp_path) if "task" in record]
+    assert len(by_task) == 6
+    for record in by_task:
+        assert record["harness"] == harness.HARNESS and record["metric"] == "acc"
+        assert record["bos"] is None and record["positions"] == 256
+        assert record["questions"] in {questions.digest for questions in tasks}
+        assert record["batch_size"] > 1 and len(record["correct"]) == 8
+        assert record["seconds"] > 0 and record["versions"].keys() >= {"torch", "transformers"}
+    assert {record["biases"] for record in by_task} == {KEPT, DROPPED}
+
+
+def test_a_cell_that_does_not_fit_stops_before_anything_is_computed(tasks, asked, tmp_path):
+    wide = Cell("wanda", "3:7")
+    with pytest.raises(StadeError, match="cell 'wanda 3:7'"):
+        run(LLAMA, [(DENSE, KEPT), (wide, KEPT)], *WINDOWS, tasks, results_dir=tmp_path)
+    assert not asked and not list(tmp_path.glob("*.json"))

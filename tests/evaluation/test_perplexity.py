@@ -1,0 +1,57 @@
+"""Perplexity against the definition, in float64."""
+
+import math
+
+import pytest
+import torch
+from tiny_models import build, windows
+
+from stade_nb.errors import StadeError
+from stade_nb.evaluation.perplexity import losses_of, perplexity, window_losses
+
+
+@pytest.mark.parametrize("name", ["llama", "opt_350m", "gemma2"])
+def test_against_the_definition(name):
+    model, ids = build(name), windows(5)
+    losses = window_losses(model, ids, batch_size=2)
+    assert losses.dtype == torch.float64 and losses.shape == (5,)
+    with torch.no_grad():
+        for window, loss in zip(ids, losses, strict=True):
+            chances = model(input_ids=window[None]).logits[0].double().softmax(-1)
+            nats = [-chances[i, token].log() for i, token in enumerate(window[1:])]
+            assert loss.item() == pytest.approx(torch.stack(nats).mean().item(), rel=1e-5)
+    assert perplexity(losses) == pytest.approx(math.exp(losses.mean()))
+
+
+def test_batches_do_not_matter():
+    model, ids = build("opt"), windows(7)
+    one, all_at_once = (window_losses(model, ids, batch_size=size) for size in (1, 7))
+    torch.testing.assert_close(one, all_at_once, rtol=1e-6, atol=0)
+    assert model.training is False
+
+
+def test_half_precision_logits_are_widened():
+    logits = torch.randn(2, 4, 50, generator=torch.Generator().manual_seed(0))
+    ids = windows(2, 4)[:, :4] % 50
+    wide = losses_of(logits.bfloat16().float(), ids)
+    assert losses_of(logits.bfloat16(), ids).equal(wide)
+
+
+def test_a_broken_model_is_said_to_be_broken():
+    model = build("llama")
+    model.lm_head.weight.data[3, 3] = torch.nan
+    with pytest.raises(
+        StadeError, match=r"3 of 3 windows is not finite \(window 0: nan\).*float16"
+    ):
+        window_losses(model, windows(3))
+
+
+def test_errors():
+    with pytest.raises(StadeError, match="at least 2 tokens"):
+        window_losses(build("llama"), windows(3, 1))
+    with pytest.raises(StadeError, match="has 32 positions"):
+        window_losses(build("llama"), windows(3, 33))
+    with pytest.raises(StadeError, match="no windows"):
+        perplexity(torch.zeros(0))
+    with pytest.raises(StadeError, match="overflows"):
+        perplexity(torch.tensor([1000.0]))

@@ -1,0 +1,215 @@
+"""Zero-shot tasks: lm-eval's prompts and numbers, on local questions, of models in memory."""
+
+import json
+import math
+
+import pytest
+import yaml
+import zero_shot_questions
+from conftest import SHARED, needs_shared
+from lm_eval import simple_evaluate
+from lm_eval.tasks import TaskManager
+
+from stade_nb.corpus import embedded_tasks
+from stade_nb.engine import plain, pruning
+from stade_nb.errors import StadeError
+from stade_nb.evaluation import harness
+from stade_nb.evaluation import tasks as task_files
+from stade_nb.evaluation.tasks import DEFINITIONS, OFFICIAL
+from stade_nb.models import corpora, loading
+
+MODEL = loading.embedded_models()[0]
+NAMES = list(OFFICIAL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return zero_shot_questions.write(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture(scope="module")
+def tasks(folder):
+    return task_files.load(NAMES, folder)
+
+
+@pytest.fixture
+def loaded():
+    return loading.load(MODEL)
+
+
+def directly(model_folder, tasks_dir, place, limit=None):
+    """lm-eval as its users call it: a model's folder and a group in a YAML file."""
+    group = task_files.local_group(NAMES, tasks_dir)
+    (place / "local.yaml").write_text(yaml.safe_dump(group))
+    official = [DEFINITIONS / OFFICIAL[name].folder for name in NAMES]
+    with task_files.quiet():
+        found = simple_evaluate(
+            "hf",
+            model_args={"pretrained": str(model_folder), "dtype": "float32"},
+            device="cpu",
+            tasks=[group["group"]],
+            task_manager=TaskManager(include_path=[*official, place], include_defaults=False),
+            batch_size=3,
+            limit=limit,
+            bootstrap_iters=10,
+        )
+    results, samples = found["results"], found["samples"]
+    return {
+        name: {
+            "accuracy": results[name]["acc,none"],
+            "standard_error": results[name]["acc_stderr,none"],
+            "correct": [s["acc"] for s in sorted(samples[name], key=lambda s: s["doc_id"])],
+        }
+        for name in NAMES
+    }
+
+
+def numbers(results):
+    names = "accuracy", "standard_error", "correct"
+    return {task: {name: result[name] for name in names} for task, result in results.items()}
+
+
+def test_equals_lm_eval_called_directly(tasks, folder, loaded, tmp_path):
+    ours = harness.evaluate(*loaded, tasks)
+    assert numbers(ours) == directly(loading.locate(MODEL), folder, tmp_path)
+    for result in ours.values():
+        assert result["count"] == 8 == len(result["correct"])
+        assert result["accuracy"] == sum(result["correct"]) / 8
+
+
+@needs_shared
+@pytest.mark.slow
+def test_equals_lm_eval_on_the_official_questions(tmp_path):
+    where = SHARED / "reality" / "models" / "stories260K"
+    official = task_files.load(NAMES, SHARED / "reality" / "tasks", limit=100)
+    assert [questions.count for questions in official] == [100] * 7
+    ours = harness.evaluate(*loading.load(str(where)), official)
+    assert numbers(ours) == directly(where, SHARED / "reality" / "tasks", tmp_path, limit=100)
+
+
+@needs_shared
+def test_official_questions_and_what_guessing_gets():
+    tasks = task_files.load(NAMES, SHARED / "reality" / "tasks")
+    found = {q.name: (q.count, round(q.guessing, 3)) for q in tasks}
+    # BoolQ has more "yes", RTE more entailed pairs; the others are balanced.
+    assert found["boolq"] == (3270, 0.622) and found["rte"] == (277, 0.527)
+    assert found["hellaswag"][0] == 1000 and found["winogrande"] == (1267, 0.504)
+    assert found["arc_easy"][0] == 2376 and found["arc_challenge"][0] == 1172
+    assert found["openbookqa"] == (500, 0.276)
+
+
+@needs_shared
+def test_says_what_the_tokenizer_puts_first(loaded):
+    story = loading.load(str(SHARED / "reality" / "models" / "stories260K"))
+    assert harness.Harness(*story).bos == "<s>"
+    assert harness.Harness(*loaded).bos is None
+
+
+def test_reload_keeps_the_accuracies_of_corrected_biases(tasks, loaded, tmp_path):
+    model, tokenizer = loaded
+    windows = corpora.calibration_windows("embedded", tokenizer, 8, 64, 0)
+    dense = harness.evaluate(model, tokenizer, tasks)
+    pruning.prune_model(model, windows, "stade", "4:8")
+    assert any(layer.bias is not None for layer, _, _ in plain.snapshot(model))
+    pruned = harness.evaluate(model, tokenizer, tasks)
+    assert numbers(pruned) != numbers(dense)
+    loading.save(model, tokenizer, tmp_path / "saved")
+    again = loading.load(str(tmp_path / "saved"))
+    assert numbers(harness.evaluate(*again, tasks)) == numbers(pruned)
+
+
+def test_batch_size_changes_nothing(tasks, loaded):
+    auto = harness.evaluate(*loaded, tasks)
+    one = harness.evaluate(*loaded, tasks, batch_size=1)
+    assert numbers(auto) == numbers(one)
+    assert {result["batch_size"] for result in one.values()} == {1}
+    assert min(result["batch_size"] for result in auto.values()) > 8
+    with pytest.raises(StadeError, match="batch_size 0: expected 1 or more, or 'auto'"):
+        harness.Harness(*loaded, batch_size=0)
+
+
+def test_counts_requests_that_do_not_fit(tasks, loaded, tmp_path):
+    long = {"passage": "the array " * 300, "question": "is it", "label": 1}
+    file = tmp_path / "boolq" / "validation.jsonl"
+    file.parent.mkdir()
+    short = long | {"passage": "the array"}
+    file.write_text("\n".join(json.dumps(doc) for doc in (long, short, short)))
+    (questions,) = task_files.load(["boolq"], tmp_path)
+    found = harness.evaluate(*loaded, [questions])["boolq"]
+    assert found["truncated"] == 2  # both answers to the first question
+    assert found["guessing"] == 1
+
+
+def test_digest_tells_questions_apart(tasks, folder, tmp_path):
+    assert len({questions.digest for questions in tasks}) == 7
+    (fewer,) = task_files.load(["rte"], folder, limit=5)
+    assert fewer.count == 5 and fewer.digest != tasks[1].digest
+    lines = (folder / "rte" / "validation.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    lines[0] = json.dumps(first | {"label": 1 - first["label"]})
+    (tmp_path / "rte").mkdir()
+    (tmp_path / "rte" / "validation.jsonl").write_text("\n".join(lines))
+    (other,) = task_files.load(["rte"], tmp_path)
+    assert other.digest != tasks[1].digest
+    (same,) = task_files.load(["rte"], folder)
+    assert same.digest == tasks[1].digest
+
+
+def test_missing_files_are_listed(folder, tmp_path):
+    (tmp_path / "rte").mkdir()
+    (tmp_path / "rte" / "validation.jsonl").write_text("{}\n")
+    with pytest.raises(StadeError) as error:
+        task_files.load(["boolq", "rte", "arc_easy"], tmp_path)
+    looked_for = [f"{tmp_path}/boolq/validation.jsonl", f"{tmp_path}/arc_easy/test.jsonl"]
+    assert "lacks 2 of 3 files" in str(error.value)
+    assert str(error.value).splitlines()[1:] == [f"  {path}" for path in looked_for]
+
+
+def test_bad_input_is_explained(folder, tmp_path, monkeypatch):
+    with pytest.raises(StadeError, match="unknown zero-shot task 'bolq': did you mean 'boolq'"):
+        task_files.load(["bolq"], folder)
+    with pytest.raises(StadeError, match="limit 1: expected 2 questions or more"):
+        task_files.load(["boolq"], folder, limit=1)
+    (tmp_path / "rte").mkdir()
+    (tmp_path / "rte" / "validation.jsonl").write_text('{"premise": "a", "label": 0}\n')
+    with pytest.raises(StadeError, match=r"cannot load the tasks rte .*'sentence1' is undefined"):
+        task_files.load(["rte"], tmp_path)
+
+
+def test_mean_and_its_error():
+    results = [{"accuracy": 0.5, "standard_error": 0.03}, {"accuracy": 0.7, "standard_error": 0.04}]
+    assert harness.mean(results) == (pytest.approx(0.6), pytest.approx(0.025))
+    assert math.isclose(harness.mean(results[:1])[1], 0.03)
+    with pytest.raises(StadeError, match="of no tasks"):
+        harness.mean([])
+
+
+def test_names_of_tasks():
+    assert task_files.chosen("official") == NAMES
+    assert task_files.chosen(["rte", "official"]) == ["rte", *(n for n in NAMES if n != "rte")]
+    assert task_files.chosen("embedded") == [f"embedded_{name}" for name in NAMES]
+    assert set(task_files.chosen("embedded")) == set(embedded_tasks.TASKS)
+
+
+def test_embedded_tasks_need_no_folder(loaded, folder):
+    two = task_files.load(["embedded_arc_easy", "rte"], folder, limit=20)
+    assert [(questions.name, questions.count) for questions in two] == [
+        ("embedded_arc_easy", 20),
+        ("rte", 8),
+    ]
+    found = harness.evaluate(*loaded, two)
+    # The trained model knows how the sentences of its own kind of text end.
+    assert found["embedded_arc_easy"]["accuracy"] > found["embedded_arc_easy"]["guessing"]
+
+
+def test_a_bar_counts_the_requests(tasks, loaded, capsys, monkeypatch):
+    """Those of one task, although what lm-eval prints is silenced."""
+    counted, bar = [], harness.tqdm
+    monkeypatch.setattr(
+        harness, "tqdm", lambda *args, **kw: counted.append(bar(*args, **kw)) or counted[-1]
+    )
+    asking = harness.Harness(*loaded)
+    quiet, shown = asking.evaluate(tasks[0]), asking.evaluate(tasks[0], progress=True)
+    assert quiet["correct"] == shown["correct"]
+    assert counted[0].n == 0 < counted[1].n <= counted[1].total == len(tasks[0].task.instances)
+    assert "_model_call" not in vars(asking.lm)

@@ -1,0 +1,185 @@
+"""What a notebook takes, and what it says to everything else."""
+
+import ast
+import io
+import json
+from pathlib import Path
+
+import pandas
+import pytest
+import yaml
+
+from stade_nb.errors import StadeError
+from stade_nb.pages import parameters
+from workflow import profiles
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+BIAS = {
+    "inputs": 32,
+    "outputs": 16,
+    "layers": 100,
+    "mean_range": [-2, 2],
+    "std_range": [0.1, 2],
+    "samples": 10_000,
+    "seed": 0,
+    "device": "cpu",
+}
+TABLE = {
+    "models": "embedded",
+    "methods": ["magnitude", "wanda"],
+    "patterns": [0.5, "2:4"],
+    "magnitude_scope": "layer",
+    "calibration": "embedded",
+    "evaluation": "embedded",
+    "windows": 8,
+    "evaluation_windows": 8,
+    "window_length": 256,
+    "seeds": [0, 1, 2],
+    "device": "cpu",
+    "dtype": "float32",
+    "batch_size": 8,
+    "results_dir": "build/results",
+}
+
+
+def test_resolves_and_shows_every_parameter():
+    p = parameters.checked(BIAS, "bias")
+    assert (p.inputs, p.mean_range, p.device) == (32, (-2, 2), "cpu")
+    html = io.StringIO(parameters.shown(p).data)
+    shown = pandas.read_html(html, thousands=None)[0]
+    assert list(shown["parameter"]) == list(BIAS)
+    assert list(shown["value"])[3:6] == ["−2, 2", "0.1, 2", "10,000"]
+
+
+def test_ignores_what_is_no_plain_value():
+    namespace = {
+        **BIAS,
+        "_": 3,
+        "_i1": "inputs = 1",
+        "In": [""],
+        "Out": {},
+        "json": json,
+        "checked": parameters.checked,
+        "Path": Path,
+    }
+    assert parameters.checked(namespace, "bias").seed == 0
+
+
+def test_names_the_parameter_that_was_probably_meant():
+    with pytest.raises(
+        StadeError,
+        match=r"unknown parameter of bias\.ipynb 'sample': did you "
+        r"mean 'samples'\? known: inputs, .*device",
+    ):
+        parameters.checked({**BIAS, "sample": 5}, "bias")
+    with pytest.raises(StadeError, match="did you mean 'models'"):
+        parameters.checked({**TABLE, "model": "facebook/opt-125m"}, "table3_perplexity")
+    with pytest.raises(StadeError, match="unknown notebook 'biass': did you mean 'bias'"):
+        parameters.checked(BIAS, "biass")
+
+
+def test_says_which_default_is_missing():
+    with pytest.raises(StadeError, match="no value for inputs, seed"):
+        parameters.checked({k: v for k, v in BIAS.items() if k not in ("inputs", "seed")}, "bias")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("inputs", 1, "inputs = 1 .*whole number from 2 to 512"),
+        ("inputs", "32", "inputs = '32' .*whole number"),
+        ("inputs", 32.0, "whole number"),
+        ("inputs", True, "whole number"),
+        ("mean_range", [2, -2], r"two numbers \[low, high\]"),
+        ("mean_range", 2, r"two numbers \[low, high\]"),
+        ("std_range", [0, 1], "from 0.001 to 100"),
+        ("std_range", [float("nan"), 1], "two numbers"),
+        ("device", "", "'auto'"),
+        ("device", None, "'auto'"),
+    ],
+)
+def test_refuses_wrong_types_and_ranges(name, value, message):
+    with pytest.raises(StadeError, match=message):
+        parameters.checked({**BIAS, name: value}, "bias")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "resolved"),
+    [
+        ("models", "facebook/opt-125m", ["facebook/opt-125m"]),
+        ("models", "one, two words/model", ["one", "two words/model"]),
+        ("methods", "wanda,stade", ["wanda", "stade"]),
+        ("window_length", None, None),
+        ("patterns", 0.5, ["0.5"]),
+        ("seeds", 7, [7]),
+        ("seeds", "3, 1", [3, 1]),
+        ("patterns", ["50%", "2:4"], ["0.5", "2:4"]),
+    ],
+)
+def test_a_list_may_be_one_value_or_a_string_with_commas(name, given, resolved):
+    p = parameters.checked({**TABLE, name: given}, "table3_perplexity")
+    assert getattr(p, name) == resolved
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("methods", ["wnda"], "did you mean 'wanda'"),
+        ("methods", [], "the list is empty"),
+        ("patterns", ["0.5", "50%"], "named twice"),
+        ("patterns", yaml.safe_load("[2:4]"), "YAML reads an unquoted 2:4 as 124"),
+        ("patterns", ["5:4"], "N at most M"),
+        ("dtype", "float31", "did you mean 'float32'"),
+        ("windows", 0, "whole number from 1"),
+        ("seeds", [0, 0], "named twice"),
+        ("seeds", [-1], "a list of: a whole number from 0 to"),
+        ("seeds", "0,x", "a list of: a whole number from 0 to"),
+        ("evaluation_windows", 1, "whole number from 2"),
+    ],
+)
+def test_refuses_bad_lists_and_choices(name, value, message):
+    with pytest.raises(StadeError, match=message):
+        parameters.checked({**TABLE, name: value}, "table3_perplexity")
+
+
+@pytest.mark.parametrize("given", [0.9, ["90%"], "0.9", "0.5, 0.9"])
+def test_sparsities_are_shares(given):
+    layers = {**TABLE, "sparsities": given}
+    for other in ("methods", "patterns", "magnitude_scope"):
+        del layers[other]
+    assert parameters.checked(layers, "table2_layer_types").sparsities[-1] == "0.9"
+    for wrong in ([0], [50], "0.5, x", [0.5, "50%"], ["2:4"]):
+        with pytest.raises(StadeError, match=r"parameter sparsities = .*: expected a list of"):
+            parameters.checked({**layers, "sparsities": wrong}, "table2_layer_types")
+
+
+def test_pages_that_share_cells_have_the_same_settings():
+    figure, table = (
+        defaults(NOTEBOOKS / f"{name}.ipynb") for name in ("figure1_layers", "table2_layer_types")
+    )
+    assert set(figure.pop("models")) <= set(table.pop("models"))
+    assert figure == table
+
+
+def defaults(path: Path) -> dict:
+    """What the cell tagged `parameters` of a notebook assigns."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse("".join(cell["source"])).body
+    }
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_declares_its_schema_and_valid_defaults(path):
+    declared = defaults(path)
+    assert set(declared) == set(parameters.SCHEMAS[path.stem])
+    parameters.checked(declared, path.stem)
+
+
+@pytest.mark.parametrize("profile", sorted(p.stem for p in profiles.PROFILES.glob("*.yaml")))
+def test_every_profile_gives_valid_parameters(profile):
+    for notebook, run in profiles.load(profile).items():
+        given = defaults(NOTEBOOKS / f"{notebook}.ipynb") | run["parameters"]
+        parameters.checked(given, notebook)

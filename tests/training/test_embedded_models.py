@@ -1,0 +1,85 @@
+"""The shipped models: what their records say is true, and they are trained well enough."""
+
+import pytest
+import torch
+
+from stade_nb.corpus import embedded_corpus
+from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.models import loading
+from stade_nb.training import tokenizer, train, write_cards
+from stade_nb.training.model_cards import record
+from stade_nb.training.recipes import RECIPES
+
+NAMES = loading.embedded_models()
+
+
+def test_each_architecture_is_shipped_in_two_sizes_and_every_model_has_its_recipe():
+    assert set(NAMES) <= set(RECIPES)
+    for architecture in ("llama", "opt"):
+        sizes = {
+            record(name)["parameters_outside_embeddings"]
+            for name in NAMES
+            if RECIPES[name].architecture == architecture
+        }
+        assert len(sizes) >= 2
+
+
+def test_all_together_stay_below_40_megabytes():
+    files = (path for path in loading.EMBEDDED.rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in files) < 40e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_recorded_perplexity_is_that_of_the_shipped_weights(name):
+    model, tokens = loading.load(name)
+    windows = train.cut(
+        train.stream("evaluation", tokens), RECIPES[name].window, train.VALIDATION_WINDOWS
+    )
+    found = perplexity(window_losses(model, windows))
+    assert found == pytest.approx(record(name)["evaluation_perplexity"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_small_and_long(name):
+    run = record(name)
+    assert run["tokens_per_parameter"] >= 100
+    assert run["recipe"] == RECIPES[name].as_dict()
+    # flat at the end: the last twentieth of the training changes the loss by less than 0.5 %
+    held_out = [point[2] for point in run["curve"]]
+    before, last = held_out[-max(2, len(held_out) // 20) - 1], held_out[-1]
+    assert last == pytest.approx(before, rel=0.005)
+    assert run["validation_perplexity"] < 0.9 * run["ngram_perplexity"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trained_on_the_recorded_text_or_the_card_says_that_it_was_not(name):
+    """The lock fixes the text but for a file or two that not every installation has."""
+    run, recorded = record(name), embedded_corpus.recorded()["train"]["sha256"]
+    same = [record(other) for other in NAMES if record(other)["corpus_sha256"] == recorded]
+    assert run["corpus_tokens"] == pytest.approx(same[0]["corpus_tokens"], rel=1e-3)
+    assert (write_cards.OTHER in write_cards.text(name)) == (run["corpus_sha256"] != recorded)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_width_is_divisible_by_16(name):
+    model, _ = loading.load(name)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            assert layer.in_features % 16 == 0
+            assert layer.out_features % 16 == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tokenizer_keeps_ascii_and_replaces_the_rest(name):
+    _, tokens = loading.load(name)
+    assert len(tokens) == tokenizer.VOCABULARY
+    text = 'Return the norm of x (see [1]):\n  a = 3.5e-2; it\'s "so" & 100 %.'
+    assert tokens.decode(tokens(text)["input_ids"]) == text
+    assert tokens.decode(tokens("naïve → β")["input_ids"]) == "naive ? ?"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_says_what_the_record_says(name):
+    folder = loading.EMBEDDED / name
+    assert (folder / "README.md").read_text(encoding="utf-8") == write_cards.text(name)
+    assert (folder / write_cards.CURVE).is_file()

@@ -1,0 +1,128 @@
+"""The benchmarks measure what they say."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import build, windows
+
+from stade_nb.engine.plain import DENSE, Cell
+from stade_nb.evaluation import perplexity
+from stade_nb.models import architectures
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """The folder's modules, importable as when a script of it runs."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield
+    for name in ("sweep", "floor", "parts", "write_readme"):
+        sys.modules.pop(name, None)
+
+
+def test_the_papers_cells(benchmarks):
+    import sweep
+
+    model = build("llama")
+    assert len(set(sweep.table(3, []))) == 10
+    assert len(set(sweep.table(2, architectures.layer_types(model)))) == 126
+
+
+def test_operations_are_those_of_the_matrix_products(benchmarks):
+    """Dense: counted by hand, and by torch where it counts the same products."""
+    import floor
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, ids = build("llama"), windows(4)
+    attention, gated = 2 * 32 * 32 + 2 * 32 * 16, 3 * 32 * 48
+    linear = 3 * 2 * 64 * (attention + gated) + 2 * 64 * 32 * 64
+    square = 3 * 2 * 64 * 32 * 16  # half of what a full square of attention takes
+    assert floor.operations(model, [DENSE], {}, ids) == linear + square
+    with FlopCounterMode(display=False) as counter, architectures.evaluating(model):
+        model(input_ids=ids)
+    counted = {str(op): n for op, n in counter.get_flop_counts()["Global"].items()}
+    assert sum(n for op, n in counted.items() if "mm" in op) == linear
+    cells = [Cell("magnitude", "0.5"), Cell("wanda", "0.5")]
+    blocks = linear + square - 2 * 64 * 32 * 64
+    found = floor.operations(model, cells, {0: ids}, ids)
+    assert found == pytest.approx(2 * (linear + square) + blocks * (1 + 2 / 3))
+    assert floor.rate(model, 64, torch.device("cpu"), 0.01) > 0
+
+
+def test_parts_add_up(benchmarks, monkeypatch):
+    import parts
+
+    own = perplexity.losses_of
+    start = time.perf_counter()
+    with parts.by_part(torch.device("cpu")) as seconds:
+        assert perplexity.losses_of is not own
+        time.sleep(0.02)
+        perplexity.window_losses(build("llama"), windows(4))
+    assert perplexity.losses_of is own
+    assert seconds["losses"] > 0 and seconds[parts.OTHER] > 0.02
+    assert 0.02 < sum(seconds.values()) <= time.perf_counter() - start
+
+
+def stored(name):
+    way = {
+        "seconds": 30.0,
+        "processor": 20.0,
+        "parts": {"statistics": 5.0, "forward passes": 15.0},
+        "host": 300 * 2**20,
+        "device": 0,
+        "perplexities": [10.0, 20.0],
+    }
+    engine = way | {"seconds": 7.5, "perplexities": [10.0, 20.0001]}
+    floor = {"operations": 1e9, "rate": 1e9, "seconds": 1.0, "held": 2**20}
+    names = ("model", "windows", "machine", "versions", "date", "commit")
+    content = {"about": {key: f"{key} of {name}" for key in names}}
+    ways = {"each cell by itself": way, "engine": engine}
+    return content | {"table3": {"ways": ways, "floor": floor}}
+
+
+def test_the_readme_shows_what_is_stored(benchmarks):
+    import write_readme
+
+    assert write_readme.difference(stored("a")["table3"]) == pytest.approx(5e-6)
+    text = f"before\n{write_readme.BEGIN}old\n{write_readme.END}after\n"
+    shown = write_readme.written(text, [stored("a"), stored("b")])
+    assert shown.startswith("before\n") and shown.endswith("after\n") and "old" not in shown
+    assert "| 3 | each cell by itself | 30 | 20.0 | 4.00 | 300 |" in shown
+    assert "Table 3: goal of 3 times reached (4.00 times). Where" in shown
+    slow = stored("a")
+    slow["table3"]["ways"]["engine"]["seconds"] = 15.0
+    assert "goal of 3 times not reached (2.00 times)" in write_readme.table(slow)
+    assert "*engine* forward passes 75%, statistics 25%" in shown and "date of b; commit" in shown
+    assert write_readme.written(shown, [stored("a"), stored("b")]) == shown
+
+
+def test_the_readme_is_current(benchmarks):
+    import write_readme
+
+    found = [json.loads(path.read_text()) for path in sorted((FOLDER / "results").glob("*.json"))]
+    readme = write_readme.README.read_text("utf-8")
+    assert write_readme.written(readme, found) == readme
+
+
+def test_about(benchmarks):
+    import argparse
+
+    import sweep
+
+    chosen = argparse.Namespace(
+        model="m",
+        device="cpu",
+        windows=4,
+        evaluation_windows=5,
+        window_length=None,
+        batch_size=8,
+        dtype="float32",
+        threads=1,
+    )
+    about = sweep.about(chosen)
+    assert about["model"] == "m" and "torch" in about["versions"] and about["machine"][0].strip()

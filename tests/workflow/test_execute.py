@@ -1,0 +1,78 @@
+"""Running a notebook: parameters arrive, failures are named, outputs of check cells are stored."""
+
+import json
+
+import nbformat
+import pytest
+
+from stade_nb.errors import StadeError
+from workflow import check_cells, execute, profiles
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A notebook that divides by its parameter, and a profile that makes it fail."""
+    new = nbformat.v4
+    cells = [
+        new.new_code_cell("divisor = 2", metadata={"tags": ["parameters"]}, id="defaults"),
+        new.new_code_cell(f"{check_cells.MARK}\nprint(1 / divisor)", id="check"),
+        new.new_code_cell("'not stored'", id="other"),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    folder = tmp_path / "notebooks"
+    (folder / "parameters").mkdir(parents=True)
+    (folder / "parameters" / "plain.yaml").write_text("offline: true")
+    (folder / "parameters" / "zero.yaml").write_text("common: {divisor: 0}")
+    notebook = new.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, folder / "divide.ipynb")
+    monkeypatch.setattr(profiles, "ROOT", tmp_path)
+    monkeypatch.setattr(profiles, "NOTEBOOKS", folder)
+    monkeypatch.setattr(profiles, "PROFILES", folder / "parameters")
+    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(execute, "EXECUTED", tmp_path / "executed")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    return tmp_path
+
+
+def test_a_run_leaves_its_outputs_its_parameters_and_its_time(project):
+    source = project / "notebooks" / "divide.ipynb"
+    executed = execute.execute(source, "plain")
+    assert executed == project / "executed" / "divide.ipynb"
+    assert nbformat.read(executed, 4).cells[1].outputs[0].text == "0.5\n"
+    assert "0.5" in (project / "build" / "logs" / "divide.log").read_text()
+    assert not (project / "build" / "running" / "divide.ipynb").exists()
+    run = execute.timings()["divide"]
+    assert (run["profile"], run["parameters"]) == ("plain", {}) and run["seconds"] > 0
+    execute.write_timings()
+    heading, row = (project / "build" / "timings.csv").read_text("utf-8").splitlines()
+    assert heading == "notebook,profile,started,seconds"
+    assert row.split(",")[:3] == ["divide", "plain", run["started"]]
+
+    assert check_cells.store(source, executed)
+    defaults, check, other = nbformat.read(source, 4).cells
+    assert check.outputs[0].text == "0.5\n" and check.execution_count == 1
+    assert not defaults.outputs and not other.outputs and other.execution_count is None
+    assert not check_cells.store(source, executed)
+
+
+def test_a_failure_names_the_cell_and_keeps_the_notebook(project):
+    with pytest.raises(StadeError) as caught:
+        execute.execute(project / "notebooks" / "divide.ipynb", "zero")
+    message = str(caught.value)
+    assert message.startswith("divide.ipynb: cell 2 failed")
+    assert message.endswith("ZeroDivisionError: division by zero")
+    assert (project / "build" / "failed" / "divide.ipynb").exists()
+    assert not (project / "executed" / "divide.ipynb").exists()
+
+
+def test_check_cells_come_from_a_run_with_the_defaults(project):
+    result = json.loads((project / "notebooks" / "divide.ipynb").read_text())
+    result["metadata"]["stade_nb"] = {"parameters": {"divisor": 4}}
+    (project / "other.ipynb").write_text(json.dumps(result))
+    with pytest.raises(StadeError, match=r"run with \{'divisor': 4\}, expected its defaults"):
+        check_cells.store(project / "notebooks" / "divide.ipynb", project / "other.ipynb")
+
+
+def test_a_notebook_from_elsewhere_is_refused(project):
+    with pytest.raises(StadeError, match=r"other\.ipynb is no notebook of"):
+        execute.execute(project / "other.ipynb", "plain")

@@ -1,0 +1,72 @@
+"""Profiles hand each notebook its parameters, and name what they do not know."""
+
+import nbformat
+import pytest
+
+from stade_nb.errors import StadeError
+from workflow import profiles
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Two notebooks and room for profiles."""
+    for name, source in {"one": "windows = 3\nseed: int = 0", "two": "seed = 1"}.items():
+        cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
+    monkeypatch.setattr(profiles, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(profiles, "PROFILES", tmp_path)
+    return tmp_path
+
+
+def test_common_values_go_where_they_are_taken_and_own_values_win(folder):
+    (folder / "small.yaml").write_text(
+        "offline: true\ncommon: {windows: 4, seed: 7}\nnotebooks:\n  two: {seed: 8}\n"
+    )
+    assert profiles.load("small") == {
+        "one": {"profile": "small", "offline": True, "parameters": {"windows": 4, "seed": 7}},
+        "two": {"profile": "small", "offline": True, "parameters": {"seed": 8}},
+    }
+
+
+def test_an_empty_profile_leaves_the_defaults(folder):
+    (folder / "plain.yaml").write_text("# nothing to change\n")
+    assert [run["parameters"] for run in profiles.load("plain").values()] == [{}, {}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("comon: {seed: 1}", "unknown section of profile small 'comon': did you mean 'common'"),
+        ("notebooks: {tow: {}}", "unknown notebook in profile small 'tow': did you mean 'two'"),
+        ("notebooks: {one: {sead: 1}}", "unknown parameter of one in profile small 'sead'"),
+        ("notebooks: {two: {windows: 1}}", "unknown parameter of two in profile small 'windows'"),
+        ("common: {layers: 1}", "unknown common parameter in profile small 'layers'"),
+    ],
+)
+def test_names_what_it_does_not_know(folder, text, message):
+    (folder / "small.yaml").write_text(text)
+    with pytest.raises(StadeError, match=message):
+        profiles.load("small")
+
+
+def test_names_the_profiles_there_are(folder):
+    (folder / "small.yaml").write_text("")
+    with pytest.raises(StadeError, match="unknown profile 'smal': did you mean 'small'"):
+        profiles.load("smal")
+
+
+def test_a_notebook_without_parameters_is_refused(folder):
+    nbformat.write(nbformat.v4.new_notebook(), folder / "three.ipynb")
+    with pytest.raises(StadeError, match=r"three\.ipynb has 0 cells tagged `parameters`"):
+        profiles.declared(folder / "three.ipynb")
+
+
+def test_equal_files_are_left_alone(folder):
+    (folder / "small.yaml").write_text("notebooks: {one: {seed: 1}}")
+    profiles.write("small", folder / "out")
+    before = {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
+    assert before.keys() == {"one.json", "two.json"}
+    (folder / "small.yaml").write_text("notebooks: {one: {seed: 2}}")
+    profiles.write("small", folder / "out")
+    after = {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
+    assert after["one.json"] > before["one.json"] and after["two.json"] == before["two.json"]

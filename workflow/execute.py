@@ -1,0 +1,130 @@
+"""Run one notebook with the parameters of a profile, as `make book` does.
+
+``python -m workflow.execute notebooks/bias.ipynb --profile smoke`` leaves the executed notebook in
+``book/notebooks``, its printed output in ``build/logs`` and, where a cell fails, the notebook as
+far as it came in ``build/failed``. With ``--timings`` alone it writes ``build/timings.json`` and
+``build/timings.csv``.
+"""
+
+import argparse
+import csv
+import json
+import logging
+import os
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stade_nb.errors import StadeError
+from workflow import profiles
+
+EXECUTED = profiles.ROOT / "book" / "notebooks"
+BUILD = profiles.ROOT / "build"
+ERROR_LINES = 12
+
+
+def _log_to(path: Path) -> None:
+    """Send what papermill reports, the cells' printed output included, to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("papermill")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(logging.FileHandler(path, mode="w", encoding="utf-8"))
+
+
+def _failure(notebook: Path, error: Exception, kept: Path) -> StadeError:
+    """What went wrong where, from papermill's or the kernel's error."""
+    traceback = getattr(error, "traceback", None) or [str(error)]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback)).rstrip().splitlines()
+    where = f"cell {error.cell_index}" if hasattr(error, "cell_index") else "the kernel"
+    return StadeError(
+        f"{notebook.name}: {where} failed; the notebook as far as it came is in "
+        f"{kept.relative_to(profiles.ROOT)}. The error's last lines:\n"
+        + "\n".join(f"    {line}" for line in plain[-ERROR_LINES:])
+    )
+
+
+def execute(notebook: Path, profile: str, progress: bool = False) -> Path:
+    """Run `notebook` and return the path of the executed copy, written only when all cells ran.
+
+    Raises StadeError naming the cell that failed.
+    """
+    from nbclient.exceptions import DeadKernelError
+    from papermill import PapermillExecutionError, execute_notebook
+
+    runs = profiles.load(profile)
+    if notebook.resolve().parent != profiles.NOTEBOOKS or notebook.stem not in runs:
+        raise StadeError(f"{notebook} is no notebook of {profiles.NOTEBOOKS}")
+    run = runs[notebook.stem]
+    _log_to(BUILD / "logs" / f"{notebook.stem}.log")
+    if run["offline"]:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # the kernel inherits it
+    running, failed, done = (
+        folder / notebook.name for folder in (BUILD / "running", BUILD / "failed", EXECUTED)
+    )
+    for path in (running, failed, done):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    try:
+        result = execute_notebook(
+            notebook,
+            running,
+            parameters=run["parameters"],
+            kernel_name="python3",
+            log_output=True,
+            progress_bar={"desc": notebook.stem} if progress else False,
+            cwd=profiles.ROOT,
+        )
+    except (PapermillExecutionError, DeadKernelError) as error:
+        raise _failure(notebook, error, running.replace(failed)) from None
+    result.metadata["stade_nb"] = run | {
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 1),
+    }
+    running.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return running.replace(done)
+
+
+def timings() -> dict[str, dict]:
+    """When, how and how long each executed notebook ran, from the notebooks' own metadata."""
+    read = {path.stem: json.loads(path.read_text("utf-8")) for path in EXECUTED.glob("*.ipynb")}
+    return {name: read[name]["metadata"]["stade_nb"] for name in sorted(read)}
+
+
+def write_timings() -> None:
+    """Write ``build/timings.json``, and the same as a table for the book: ``build/timings.csv``."""
+    runs = timings()
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "timings.json").write_text(json.dumps(runs, indent=1) + "\n", "utf-8")
+    with (BUILD / "timings.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["notebook", "profile", "started", "seconds"])
+        for name, run in runs.items():
+            table.writerow([name, run["profile"], run["started"], f"{run['seconds']:.0f}"])
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.execute", description=__doc__)
+    parser.add_argument("notebook", type=Path, nargs="?")
+    parser.add_argument("--profile", default="embedded")
+    parser.add_argument("--progress", action="store_true", help="show a bar of the cells done")
+    parser.add_argument("--timings", action="store_true", help="write build/timings.json and .csv")
+    options = parser.parse_args()
+    if options.notebook:
+        name = options.notebook.stem
+        print(f"{name}: running, printed output goes to build/logs/{name}.log", flush=True)
+        try:
+            executed = execute(options.notebook, options.profile, options.progress)
+        except StadeError as error:
+            sys.exit(str(error))
+        run = json.loads(executed.read_text("utf-8"))["metadata"]["stade_nb"]
+        print(f"{name}: done in {run['seconds']} s", flush=True)
+    if options.timings:
+        write_timings()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The paper's claims: what it prints, the rule that decides each claim, and the verdict."""
+
+from stade_nb.claims import (
+    accuracy,
+    layers,
+    paper,
+    perplexity,
+    printed,
+    reproduction,
+    scorecard,
+    theory,
+    verdicts,
+)
+
+__all__ = [
+    "accuracy",
+    "layers",
+    "paper",
+    "perplexity",
+    "printed",
+    "reproduction",
+    "scorecard",
+    "theory",
+    "verdicts",
+]

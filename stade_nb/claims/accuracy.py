@@ -1,8 +1,20 @@
 """How sure an accuracy is: `correct` of a task's `questions` were answered rightly."""
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas
+from scipy import stats
 from scipy.stats import binomtest
 
-CONFIDENCE = 0.95
+from stade_nb.claims import paper, printed, verdicts
+from stade_nb.claims.verdicts import CONFIDENCE, FAILS, HOLDS, UNDECIDED, Difference
+from stade_nb.errors import StadeError
+from stade_nb.numerics.bias import DROPPED, KEPT
+
 LEVEL = 0.05
 
 
@@ -24,3 +36,273 @@ def p_value(correct: int, questions: int, chance: float) -> float:
 def above_chance(correct: int, questions: int, chance: float, tasks: int = 1) -> bool:
     """Whether an accuracy is above chance at the 5 % level, Bonferroni-corrected over `tasks`."""
     return p_value(correct, questions, chance) < LEVEL / tasks
+
+
+# By task, one number for each question: 0 or 1, or a mean over calibration seeds.
+Answers = Mapping[str, Sequence[float]]
+
+
+class McNemar(NamedTuple):
+    """Questions that only `ours`, and that only the `other` answers correctly, and the p value."""
+
+    ours: int
+    other: int
+    p: float
+
+
+def mcnemar(ours: Sequence[int], other: Sequence[int]) -> McNemar:
+    """McNemar's exact test, two-sided, on one task's answers, 0 or 1, to the same questions."""
+    pairs = list(zip(ours, other, strict=True))
+    gained, lost = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+    p = stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    return McNemar(gained, lost, float(p))
+
+
+def difference(ours: Answers, other: Answers, confidence: float = CONFIDENCE) -> Difference:
+    """Mean accuracy of `ours` - that of the `other`, unweighted over the tasks, with interval.
+
+    StadeError for other tasks on one side than on the other, or a task of fewer than 2 questions.
+    """
+    if ours.keys() != other.keys() or not ours:
+        raise StadeError(
+            f"answers to {', '.join(ours) or 'no task'} against {', '.join(other) or 'none'}: "
+            "expected the same tasks"
+        )
+    means, variances = [], []
+    for task in ours:
+        gaps = [a - b for a, b in zip(ours[task], other[task], strict=True)]
+        if len(gaps) < 2:
+            raise StadeError(f"{len(gaps)} question of {task}: expected 2 or more for an interval")
+        mean = math.fsum(gaps) / len(gaps)
+        spread = math.fsum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1)
+        means.append(mean)
+        variances.append(spread / len(gaps))
+    mean, error = math.fsum(means) / len(means), math.sqrt(math.fsum(variances)) / len(means)
+    half = float(stats.norm.ppf((1 + confidence) / 2)) * error
+    return Difference(mean, mean - half, mean + half)
+
+
+def verdict(found: Difference, by_seed: Sequence[float] = ()) -> str:
+    """The verdict on "above", by the rules at the head of this file."""
+    low, high = min([found.low, *by_seed]), max([found.high, *by_seed])
+    return HOLDS if low > 0 else FAILS if high < 0 else UNDECIDED
+
+
+class Way(NamedTuple):
+    """All that is known of one way to prune one model: losses and answers, each by seed."""
+
+    losses: dict[int, list[float]]
+    answers: dict[int, dict[str, list[int]]]
+
+
+def compare(ours: Way, other: Way, confidence: float) -> tuple[Difference, str, str]:
+    """The difference of two ways' mean accuracies, the seeds that agree ("2 of 3"), the verdict."""
+    pairs = verdicts.matched(ours.answers, other.answers)
+    averaged = [
+        {task: [math.fsum(a) / len(a) for a in zip(*(p[side][task] for p in pairs), strict=True)]
+         for task in pairs[0][side]}
+        for side in (0, 1)
+    ]  # fmt: skip
+    found = difference(*averaged, confidence)
+    alone = [difference(*pair, confidence).mean for pair in pairs]
+    agree = f"{sum(gap * found.mean > 0 for gap in alone)} of {len(alone)}"
+    return found, agree, verdict(found, alone)
+
+
+def ways(ran: pandas.DataFrame) -> dict[tuple[str, str, str], Way]:
+    """By (model, method, pattern). ran: columns model, method, pattern, seed, losses, answers."""
+    found: dict[tuple[str, str, str], Way] = {}
+    for row in ran.itertuples():
+        way = found.setdefault((row.model, row.method, row.pattern), Way({}, {}))
+        way.losses[row.seed], way.answers[row.seed] = row.losses, row.answers
+    return found
+
+
+def above(ran: pandas.DataFrame, pairs: Iterable[tuple[str, str]], patterns: Sequence[str]):
+    """ "A above B" on each model at each pattern, for each pair (A, B) of methods.
+
+    All comparisons share the 95 %. Returns columns pattern, claim, model, ours, other, change, low,
+    high (of the accuracy), seeds, verdict.
+    """
+    known = ways(ran)
+    models = list(dict.fromkeys(ran["model"]))
+    asked = [
+        (pattern, a, b, model)
+        for a, b in pairs
+        for pattern in patterns
+        for model in models
+        if (model, a, pattern) in known and (model, b, pattern) in known
+    ]
+    rows = []
+    for pattern, a, b, model in asked:
+        two = known[model, a, pattern], known[model, b, pattern]
+        found, agree, word = compare(*two, 1 - (1 - CONFIDENCE) / len(asked))
+        rows.append((pattern, model, a, b, *found, agree, word))
+    columns = ["pattern", "model", "ours", "other", "change", "low", "high", "seeds", "verdict"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def follows(ran: pandas.DataFrame, patterns: Sequence[str]) -> pandas.DataFrame:
+    """Whether accuracy follows perplexity, for each model, pattern and pair of ways.
+
+    Both differences of all comparisons share the 95 %. Returns columns pattern, model, lower (the
+    way with the lower perplexity), higher, perplexity, accuracy (verdicts on "lower is lower" and
+    on "lower is more accurate"), change (of the accuracy, lower - higher), verdict.
+    """
+    known, asked = ways(ran), []
+    for model in dict.fromkeys(ran["model"]):
+        for pattern in patterns:
+            methods = [m for name, m, p in known if name == model and p == pattern]
+            at = {m: known[model, m, pattern] for m in methods}
+            at |= {m: way for (name, m, p), way in known.items() if name == model and m == "dense"}
+            asked += [(model, pattern, pair, at) for pair in combinations(at, 2)]
+    confidence = 1 - (1 - CONFIDENCE) / (2 * len(asked)) if asked else CONFIDENCE
+    rows = []
+    for model, pattern, pair, at in asked:
+        windows, alone = verdicts.paired(*(at[way].losses for way in pair))
+        lower, higher = pair if sum(alone) < 0 else pair[::-1]
+        windows, alone = verdicts.paired(at[lower].losses, at[higher].losses)
+        gap = verdicts.difference(*zip(*windows, strict=True), confidence)
+        perplexity = verdicts.verdict(gap, by_seed=alone)
+        found, _, accuracy = compare(at[lower], at[higher], confidence)
+        word = UNDECIDED if perplexity == UNDECIDED else accuracy
+        rows.append((pattern, model, lower, higher, perplexity, accuracy, found.mean, word))
+    columns = ["pattern", "model", "lower", "higher", "perplexity", "accuracy", "change", "verdict"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+# Sec. 4.4: what "outperforms alternative methods" compares.
+RIVALS = [("stade", "wanda"), ("stade", "stade_without_bias")]
+NM_CLAIM, FOLLOWS_CLAIM = "zero-shot-nm", "zero-shot-follows"
+
+
+def nm(patterns: Sequence[str]) -> list[str]:
+    """The N:M patterns among them, of which the claim speaks."""
+    return [pattern for pattern in patterns if ":" in pattern]
+
+
+def summary(above: pandas.DataFrame, follows: pandas.DataFrame) -> pandas.DataFrame:
+    """The claims of Sec. 4.4: what the printed tables say, what our models say.
+
+    above: `accuracy_verdicts.above` of `RIVALS` at N:M patterns; follows: of the same module.
+    """
+    by_table = {row.id: row for row in printed.decide()}
+    rows = []
+    for claim, judged in ((NM_CLAIM, above), (FOLLOWS_CLAIM, follows)):
+        words, theirs = list(judged["verdict"]), by_table[claim]
+        text = paper.claim_text(claim), f"{theirs.verdict}: {theirs.count}"
+        rows.append((claim, *text, verdicts.overall(words), verdicts.counted(words)))
+    columns = ["id", "claim", "by the paper's own numbers", "verdict here", "comparisons here"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def task_differences(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
+    """McNemar's test of two methods on every task, a row for each model and pattern.
+
+    Entries "gained : lost", the questions that only `ours` and only the `other` answers correctly,
+    with an asterisk where p is below 5 % over all tests of the table (Bonferroni).
+    """
+    first = ran.drop_duplicates(["model", "method", "pattern"])
+    cells = {(c.model, c.pattern, c.method): c.answers for c in first.itertuples()}
+    found = {
+        (model, pattern): {
+            task: mcnemar(answers[task], cells[model, pattern, other][task]) for task in answers
+        }
+        for (model, pattern, method), answers in cells.items()
+        if method == ours and (model, pattern, other) in cells
+    }
+    tests = sum(map(len, found.values()))
+    rows = [
+        {"model": model, "sparsity": paper.sparsity(pattern)}
+        | {
+            short(task): f"{t.ours} : {t.other}".replace(" ", "\N{NO-BREAK SPACE}")
+            + (" *" if t.p * tests < 0.05 else "")
+            for task, t in row.items()
+        }
+        for (model, pattern), row in found.items()
+    ]
+    return pandas.DataFrame(rows)
+
+
+def pairing(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
+    """What pairing gains: of two methods, how alike their answers are and the errors that gives.
+
+    Columns model, pattern, alike (share of questions that both or neither answers), paired and
+    unpaired (standard errors of the difference of mean accuracies).
+    """
+    first = ran.drop_duplicates(["model", "method", "pattern"])
+    cells = {(c.model, c.pattern, c.method): c for c in first.itertuples()}
+    rows = []
+    for (model, pattern, method), one in cells.items():
+        if method != ours or (model, pattern, other) not in cells:
+            continue
+        two = cells[model, pattern, other]
+        pairs = [
+            pair
+            for task in one.answers
+            for pair in zip(one.answers[task], two.answers[task], strict=True)
+        ]
+        alike = sum(a == b for a, b in pairs) / len(pairs)
+        found = difference(one.answers, two.answers, math.erf(math.sqrt(0.5)))
+        rows.append(
+            (model, pattern, alike, found.high - found.mean, math.hypot(one.error, two.error))
+        )
+    return pandas.DataFrame(rows, columns=["model", "pattern", "alike", "paired", "unpaired"])
+
+
+def printed_noise(pairing: pandas.DataFrame) -> pandas.DataFrame:
+    """Table 4: printed differences of STADE and Wanda against what chance alone would give.
+
+    pairing: from `pairing`; its mean ratio of paired to unpaired errors is taken over. Columns
+    error (how it is reckoned), points (beyond which one difference in twenty is chance, mean over
+    the cells), above, below and within (how many of the printed differences).
+    """
+    both = printed.wide(4)[["stade", "wanda"]].dropna()
+    gaps = both["stade"] - both["wanda"]
+    errors = np.hypot(*(both[m].div(100).map(printed.standard_error) for m in both))
+    ratio = float((pairing["paired"] / pairing["unpaired"]).mean())
+    ways = {"other questions for each method": 1.0, "the same questions, as alike as here": ratio}
+    rows = []
+    for way, factor in ways.items():
+        if math.isfinite(factor):
+            reach = float(stats.norm.ppf(0.975)) * factor * errors
+            above, below = int((gaps > reach).sum()), int((gaps < -reach).sum())
+            rows.append((way, float(reach.mean()), above, below, len(gaps) - above - below))
+    return pandas.DataFrame(rows, columns=["error", "points", "above", "below", "within"])
+
+
+def dropped(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """Corrected biases kept and dropped: what each does to perplexity and to mean accuracy.
+
+    Changes are "dropped" against "kept", relative for the perplexity; all comparisons of a column
+    share the 95 %. Columns model, method, pattern, perplexity, perplexity_dropped, times,
+    accuracy, accuracy_dropped, change, low, high, verdict (on "keeping is more accurate").
+    """
+    keys = ["model", "method", "pattern", "seed"]
+    both = ran[ran["biases"] == KEPT].merge(
+        ran[ran["biases"] == DROPPED], on=keys, suffixes=("", "_dropped"), validate="one_to_one"
+    )
+    rows = []
+    for cell in both.itertuples():
+        confidence = 1 - (1 - verdicts.CONFIDENCE) / len(both)
+        found = difference(cell.answers, cell.answers_dropped, confidence)
+        rows.append((*found, verdict(found)))
+    judged = pandas.DataFrame(rows, columns=["change", "low", "high", "verdict"])
+    shown = both[[*keys, "perplexity", "perplexity_dropped", "accuracy", "accuracy_dropped"]]
+    ratio = shown["perplexity_dropped"] / shown["perplexity"]
+    return pandas.concat([shown.assign(times=ratio), judged], axis="columns")
+
+
+def kept(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """The cells of the table itself: biases as Eq. 7 has them."""
+    return ran[ran["biases"] == KEPT]
+
+
+def percent(accuracy: float, error: float, digits: int = 1) -> str:
+    """An accuracy with its standard error, in percent."""
+    return f"{100 * accuracy:.{digits}f} ± {100 * error:.{digits}f}"
+
+
+def short(task: str) -> str:
+    """A task's name for the head of a column."""
+    return task.removeprefix("embedded_")

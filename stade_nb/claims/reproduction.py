@@ -13,7 +13,8 @@ from types import SimpleNamespace
 
 import pandas
 
-from stade_nb.claims import paper, printed_tables
+from stade_nb.claims import paper, printed
+from stade_nb.claims.layers import ORDER
 from stade_nb.models import protocol
 
 MATCH, CLOSE, DIFFERS, APART = "match", "close", "differs", "not compared"
@@ -51,7 +52,7 @@ def departures(p: SimpleNamespace) -> list[str]:
         found.append(f"windows of {p.window_length} tokens, not {LENGTH}")
     # Only Table 4 has these two.
     asked = getattr(p, "tasks", ["official"])
-    if set(asked) not in ({"official"}, set(printed_tables.TASK_SIZES)):
+    if set(asked) not in ({"official"}, set(printed.TASK_SIZES)):
         found.append("other tasks than the paper's seven")
     if getattr(p, "limit", None) is not None:
         found.append(f"{p.limit} questions of each task, not all")
@@ -82,3 +83,25 @@ def row(ours: float, printed: float, p: SimpleNamespace) -> dict:
     """The last columns of `beside` for one value; p: the notebook's checked parameters."""
     word = APART if departures(p) else verdict(ours, printed)
     return {"printed": printed, "ours": ours, "difference": ours / printed - 1, "verdict": word}
+
+
+MODEL = "llama-7b"
+
+
+def beside_layers(ran: pandas.DataFrame, p: SimpleNamespace) -> pandas.DataFrame:
+    """Each value of Table 2 whose cells ran, by the rules of `reproduction`; else empty.
+
+    ran: from `layer_types.run`. p: the notebook's checked parameters. Returns columns model, layer,
+    metric, sparsity, printed, ours (mean over the seeds), difference (relative), verdict.
+    """
+    printed = paper.table(2).set_index(["layer", "metric", "sparsity"])["perplexity"]
+    own = ran[(ran["paper_model"] == MODEL) & ran["layer"].isin(ORDER)]
+    rows = []
+    keys = ["layer", "metric", "sparsity"]
+    for key, ours in own.groupby(keys, sort=False)["perplexity"].mean().items():
+        if key in printed.index:
+            layer, metric, sparsity = key
+            head = {"model": MODEL, "layer": layer, "metric": paper.title(metric)}
+            head["sparsity"] = paper.sparsity(str(sparsity))
+            rows.append(head | row(ours, printed[key], p))
+    return pandas.DataFrame(rows)

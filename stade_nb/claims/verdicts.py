@@ -225,3 +225,21 @@ def summary(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> p
         rows.append((name, *texts, overall(words, made[0].majority), counted(words)))
     columns = ["id", "claim", "by the paper's own numbers", "verdict here", "comparisons here"]
     return pandas.DataFrame(rows, columns=columns)
+
+
+THEORY, PRINTED = "theory", "printed tables"
+
+
+class Decided(NamedTuple):
+    """A claim's verdict: `count` is what the `rule` found, `by` says what decides."""
+
+    id: str
+    by: str
+    rule: str
+    count: str
+    verdict: str
+
+
+def held(condition: bool) -> str:
+    """The verdict where only two are possible."""
+    return HOLDS if condition else FAILS

@@ -1,0 +1,1 @@
+"""The embedded text and the questions made from it."""

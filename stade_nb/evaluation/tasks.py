@@ -22,7 +22,7 @@ from lm_eval.tasks import TaskManager
 from transformers.utils import logging as transformers_logging
 
 from stade_nb import files
-from stade_nb.corpus import embedded_tasks
+from stade_nb.corpus import questions
 from stade_nb.errors import StadeError, unknown
 from stade_nb.paths import ROOT
 
@@ -99,7 +99,7 @@ def load(
 def _embedded(names: Sequence[str]) -> dict[str, ConfigurableTask]:
     if not names:
         return {}
-    folder = embedded_tasks.write(ROOT / "build" / "tasks")
+    folder = questions.write(ROOT / "build" / "tasks")
     return TaskManager(include_path=[folder], include_defaults=False).load(list(names))["tasks"]
 
 

@@ -1,0 +1,1 @@
+"""Models and texts by name: what transformers and datasets look like from here."""

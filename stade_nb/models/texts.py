@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from stade_nb.corpus import embedded_corpus
+from stade_nb.corpus import documents as embedded
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models.protocol import CALIBRATION, EVALUATION, HubFile
 
@@ -19,7 +19,7 @@ def documents_of(source: str | Path, cache_dir: str | None = None) -> Sequence[s
     text cannot be had or is empty.
     """
     if source == "embedded":
-        documents = embedded_corpus.part("calibration")
+        documents = embedded.part("calibration")
     elif (kind := _kind(source, CALIBRATION)) != "file":
         documents = _hub(source, kind, CALIBRATION, cache_dir)
     elif Path(source).suffix == ".raw":
@@ -38,13 +38,13 @@ def text_of(source: str | Path, cache_dir: str | None = None) -> str:
     its <|endoftext|>, if there are any, which become blank lines.
     """
     if source == "embedded":
-        parts = embedded_corpus.part("evaluation")
+        parts = embedded.part("evaluation")
     elif (kind := _kind(source, EVALUATION)) != "file":
         parts = _hub(source, kind, EVALUATION, cache_dir)
     elif Path(source).suffix == ".raw":
         parts = _raw_lines(Path(source))
     else:
-        parts = _read(Path(source)).split(embedded_corpus.SEPARATOR)
+        parts = _read(Path(source)).split(embedded.SEPARATOR)
     return "\n\n".join(parts)
 
 
@@ -117,8 +117,8 @@ def _read(path: Path) -> str:
 
 def _text_documents(path: Path) -> list[str]:
     text = _read(path)
-    if embedded_corpus.SEPARATOR in text:
-        parts = text.split(embedded_corpus.SEPARATOR)
+    if embedded.SEPARATOR in text:
+        parts = text.split(embedded.SEPARATOR)
     else:
         parts = re.split(r"\n[ \t]*\n", text.strip())
     if len(parts) == 1:

@@ -15,7 +15,7 @@ from IPython.display import HTML
 from stade_nb.errors import StadeError, unknown
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
-from stade_nb.pages.display import table, written
+from stade_nb.pages.html import table, written
 
 
 class Rule(NamedTuple):

@@ -9,7 +9,7 @@ import pandas
 import torch
 from IPython.display import HTML
 
-from stade_nb.pages import display
+from stade_nb.pages import html
 from stade_nb.paths import ROOT
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "matplotlib")
@@ -56,4 +56,4 @@ def shown(**facts) -> HTML:
         "versions": versions(),
         "commit": commit(),
     }
-    return display.table(pandas.DataFrame(rows.items(), columns=["what", "value"]))
+    return html.table(pandas.DataFrame(rows.items(), columns=["what", "value"]))

@@ -1,0 +1,1 @@
+"""Eqs. 1-12 on random layers."""

@@ -22,7 +22,7 @@ from stade_nb.errors import StadeError
 from stade_nb.numerics import bias, masks, metrics
 from stade_nb.numerics.masks import Pattern
 from stade_nb.theory import synthetic
-from stade_nb.theory.input_families import Inputs
+from stade_nb.theory.correlated_inputs import Inputs
 
 MOST_SETS = 200_000
 

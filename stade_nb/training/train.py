@@ -20,15 +20,15 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from stade_nb.corpus import embedded_corpus
+from stade_nb.corpus import documents
 from stade_nb.evaluation.perplexity import perplexity, window_losses
 from stade_nb.files import write_at_once
 from stade_nb.models.loading import EMBEDDED, check_device
-from stade_nb.training import tokenizer, write_cards
+from stade_nb.training import cards, recipes
 from stade_nb.training.ngram import Trigram
 from stade_nb.training.recipes import RECIPES, Recipe, configuration, recipe
 
-STATE = embedded_corpus.ROOT / "build" / "training"
+STATE = documents.ROOT / "build" / "training"
 POINTS = 60  # points of a loss curve
 CHECKPOINT_SECONDS = 120
 VALIDATION_WINDOWS = 192
@@ -36,7 +36,7 @@ VALIDATION_WINDOWS = 192
 
 def stream(part: str, tokens: PreTrainedTokenizerFast) -> np.ndarray:
     """A part of the corpus as one stream of token ids, documents ended by the separator."""
-    ids = tokens(embedded_corpus.part(part), add_special_tokens=False)["input_ids"]
+    ids = tokens(documents.part(part), add_special_tokens=False)["input_ids"]
     end = tokens.eos_token_id
     return np.concatenate([np.asarray([*document, end], dtype=np.int16) for document in ids])
 
@@ -185,12 +185,12 @@ def train(name: str, device: str = "cpu") -> Path:
     Returns the folder. Resumable; minutes on a GPU, up to an hour on a CPU core.
     """
     chosen, place = recipe(name), check_device(device)
-    tokens = tokenizer.train(embedded_corpus.part("train"))
+    tokens = recipes.train(documents.part("train"))
     ids = stream("train", tokens)
     validation = cut(stream("validation", tokens), chosen.window, VALIDATION_WINDOWS)
     evaluation = cut(stream("evaluation", tokens), chosen.window, VALIDATION_WINDOWS)
     model, run = fit(name, ids, validation, place)
-    trigram = Trigram.fit(ids, tokenizer.VOCABULARY)
+    trigram = Trigram.fit(ids, recipes.VOCABULARY)
     size = outside_embeddings(model)
     seen = run["steps"] * chosen.batch * chosen.window
     record = {
@@ -216,9 +216,9 @@ def train(name: str, device: str = "cpu") -> Path:
         ),
         "curve": run["curve"],
         "prompts": PROMPTS,
-        "vocabulary": tokenizer.VOCABULARY,
+        "vocabulary": recipes.VOCABULARY,
         "samples": [sample(model, tokens, prompt) for prompt in PROMPTS],
-        "corpus_sha256": embedded_corpus.sha256(embedded_corpus.part("train")),
+        "corpus_sha256": documents.sha256(documents.part("train")),
         "recipe": chosen.as_dict(),
     }
     folder = EMBEDDED / name
@@ -242,4 +242,4 @@ def main() -> None:
         parser.error("name a model, or say --all")
     for name in names:
         train(name, arguments.device)
-        print(write_cards.write(name))
+        print(cards.write(name))

@@ -7,8 +7,8 @@ import numpy as np
 import pandas
 import pytest
 
-from stade_nb.claims import accuracy_verdicts
-from stade_nb.claims.accuracy_verdicts import above, difference, follows, mcnemar, verdict
+from stade_nb import claims
+from stade_nb.claims.accuracy import above, difference, follows, mcnemar, verdict
 from stade_nb.claims.verdicts import FAILS, HOLDS, UNDECIDED, Difference, matched
 from stade_nb.errors import StadeError
 
@@ -148,6 +148,6 @@ def test_follows():
 
 def test_ways_are_found_by_name():
     frame = ran({"dense": 0.5, "stade": 0.5}, {"dense": 9, "stade": 9}, seeds=(3, 4))
-    found = accuracy_verdicts.ways(frame)
+    found = claims.accuracy.ways(frame)
     assert list(found) == [("m", "dense", "dense"), ("m", "stade", "2:4")]
     assert list(found["m", "stade", "2:4"].answers) == [3, 4]

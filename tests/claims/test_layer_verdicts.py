@@ -7,15 +7,16 @@ import pandas
 import pytest
 from layer_frames import frame
 
-from stade_nb.claims import layer_comparisons, layer_reproduction, layer_verdicts, paper
+from stade_nb import claims
+from stade_nb.claims import paper
 from stade_nb.claims.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
-from stade_nb.pages.tables import beside_print
+from stade_nb.pages import tables
 
 Q = "self_attn.q_proj"
 
 
 def verdict(claim: str, ran: pandas.DataFrame, model: str = "one") -> str:
-    found = layer_verdicts.decided(ran).set_index(["id", "model"])
+    found = claims.layers.decided(ran).set_index(["id", "model"])
     return found.loc[(claim, model), "verdict"]
 
 
@@ -103,7 +104,7 @@ def test_a_claim_fails_here_where_it_fails_on_one_model():
         [frame({("fc2", "std"): -0.01}), frame({("fc2", "std"): 0.01}, model="two")]
     )
     assert verdict("std-better-uncentred", ran, "one") == HOLDS
-    summary = layer_verdicts.summary(layer_verdicts.decided(ran)).set_index("id")
+    summary = claims.layers.summary(claims.layers.decided(ran)).set_index("id")
     row = summary.loc["std-better-uncentred"]
     assert row["verdict here"] == FAILS
     assert row["one"] == "holds: lower in 3, a tie in 0, higher in 0 of 3"
@@ -112,12 +113,12 @@ def test_a_claim_fails_here_where_it_fails_on_one_model():
     assert "the paper: Llama-3.2" in summary.loc["analogous-on-others", "claim"]
     assert row["Table 2 as printed"] == "holds: lower in 9, equal in 9, higher in 0 of 18"
     assert summary.loc["analogous-on-others", "Table 2 as printed"].startswith("not printed")
-    assert list(summary.index) == list(layer_verdicts.IDS)
+    assert list(summary.index) == list(claims.layers.IDS)
 
 
 def test_what_needs_90_per_cent_is_not_run_without_it():
     ran = frame({("fc1", "wanda"): 0.1})
-    summary = layer_verdicts.summary(layer_verdicts.decided(ran[ran["sparsity"] < 0.9]))
+    summary = claims.layers.summary(claims.layers.decided(ran[ran["sparsity"] < 0.9]))
     words = summary.set_index("id")["verdict here"]
     assert words["std-better-at-90"] == words["doubled-at-90"] == NOT_RUN
     assert words["mlp-hurts-most"] == HOLDS
@@ -125,8 +126,8 @@ def test_what_needs_90_per_cent_is_not_run_without_it():
 
 def test_each_layer_type_has_its_own_verdict():
     ran = frame({("fc1", "std", 0.9): 0.01, ("fc2", "std"): 0.01})
-    rows = pandas.concat([layer_comparisons.compared(ran), layer_comparisons.printed()])
-    found = layer_verdicts.each_layer(rows).set_index(["model", "layer"])
+    rows = pandas.concat([claims.layers.compared(ran), claims.layers.printed_comparisons()])
+    found = claims.layers.each_layer(rows).set_index(["model", "layer"])
     assert found.loc[("one", "fc1"), "verdict"] == HOLDS
     assert found.loc[("one", "fc2"), "verdict"] == FAILS
     assert found.loc[("one", Q), "verdict"] == UNDECIDED
@@ -135,7 +136,7 @@ def test_each_layer_type_has_its_own_verdict():
     assert theirs.loc["mlp.down_proj", "verdict"] == HOLDS
     assert theirs.loc["mlp.gate_proj", "verdict"] == FAILS
     assert theirs.loc["self_attn.v_proj", "count"] == "lower in 9, a tie in 0, higher in 0 of 9"
-    alone = layer_verdicts.each_layer(layer_comparisons.printed())
+    alone = claims.layers.each_layer(claims.layers.printed_comparisons())
     assert list(alone["verdict"]) == list(theirs["verdict"])
 
 
@@ -152,16 +153,16 @@ def test_llama_7b_stands_beside_what_table_2_prints():
         own.loc[here, "perplexity"] = value + 0.5 * own.loc[here, "seed"] - 0.25
     other = frame({}, model="two").assign(paper_model=None)
     ran = pandas.concat([own, other])
-    found = layer_reproduction.beside(ran, p)
+    found = claims.reproduction.beside_layers(ran, p)
     assert set(found["layer"]) == {Q}, "Table 2 has no fc1"
     words = found.set_index(["metric", "sparsity"])["verdict"]
     assert words["Wanda", "10 %"] == words["Wanda", "90 %"] == "match"
     assert words["STD metric", "10 %"] == "close"
     assert words["Wanda", "50 %"] == "differs"
-    assert "5.68" in beside_print.table2(ran, p).data
-    assert "None of the models" in beside_print.table2(other, p).data
+    assert "5.68" in tables.perplexity.table2(ran, p).data
+    assert "None of the models" in tables.perplexity.table2(other, p).data
     opt = own[own["layer"] != Q].assign(paper_model="opt-125m")
-    assert "prints no perplexity of opt-125m" in beside_print.table2(opt, p).data
+    assert "prints no perplexity of opt-125m" in tables.perplexity.table2(opt, p).data
     p.windows = 16
-    assert set(layer_reproduction.beside(ran, p)["verdict"]) == {"not compared"}
-    assert "16 calibration windows, not 128" in beside_print.table2(ran, p).data
+    assert set(claims.reproduction.beside_layers(ran, p)["verdict"]) == {"not compared"}
+    assert "16 calibration windows, not 128" in tables.perplexity.table2(ran, p).data

@@ -1,13 +1,16 @@
 """Orders of methods, printed and ours."""
 
-from stade_nb.claims import orders, paper, verdicts
+from stade_nb import claims
+from stade_nb.claims import paper
 
 METHODS = ["magnitude", "wanda", "stade"]
 
 
 def test_orders_say_how_often_printed_and_what_holds_here(ran):
-    claims = paper.printed_orders(3, METHODS, ["2:4"])
-    rows = orders.as_printed(3, claims, verdicts.judge(ran, claims)).set_index("printed order")
+    pairs = paper.printed_orders(3, METHODS, ["2:4"])
+    rows = claims.perplexity.as_printed(3, pairs, claims.verdicts.judge(ran, pairs)).set_index(
+        "printed order"
+    )
     assert rows.loc["STADE < Wanda", "in"] == "4 of 7"
     assert rows.loc["STADE < Wanda", "one"] == "−9.5 %: holds"
     assert rows.loc["STADE < Wanda", "two"] == "+10.5 %: does not hold"
@@ -17,9 +20,9 @@ def test_tally_counts_wins_ties_and_losses(ran):
     same = ran["method"].eq("stade") & ran["model"].eq("two") & ran["pattern"].eq("0.5")
     wanda = ran["method"].eq("wanda") & ran["model"].eq("two") & ran["pattern"].eq("0.5")
     ran.loc[same, "losses"] = ran.loc[wanda, "losses"].to_numpy()
-    claims = paper.against_others(3, "stade", [*METHODS, "std"], ["0.5", "2:4", "0.7"])
-    assert [claim.above for claim in claims] == ["magnitude", "wanda"]
-    rows = orders.tally(3, verdicts.judge(ran, claims), claims)
+    pairs = paper.against_others(3, "stade", [*METHODS, "std"], ["0.5", "2:4", "0.7"])
+    assert [claim.above for claim in pairs] == ["magnitude", "wanda"]
+    rows = claims.perplexity.tally(3, claims.verdicts.judge(ran, pairs), pairs)
     counted = rows.set_index(["comparison", "sparsity"])
     here, printed = counted.columns
     assert counted.loc[("STADE against Magnitude", "50 %"), here] == "2 / 0 / 0"

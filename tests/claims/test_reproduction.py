@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stade_nb.claims import reproduction
+from stade_nb import claims
 from stade_nb.models import texts
-from stade_nb.pages.tables import beside_print
+from stade_nb.pages import tables
 
 PROTOCOL = {
     "calibration": "c4",
@@ -31,23 +31,23 @@ PROTOCOL = {
     ],
 )
 def test_rules_of_the_words(ours, printed, word):
-    assert reproduction.verdict(ours, printed) == word
+    assert claims.reproduction.verdict(ours, printed) == word
 
 
 def test_departures_from_the_protocol_are_named(tmp_path):
-    assert reproduction.departures(SimpleNamespace(**PROTOCOL)) == []
+    assert claims.reproduction.departures(SimpleNamespace(**PROTOCOL)) == []
     c4, wikitext = texts.CALIBRATION["c4"].file, texts.EVALUATION["wikitext2"].file
     (tmp_path / wikitext).parent.mkdir()
     (tmp_path / wikitext).touch()
     local = PROTOCOL | {
         "calibration": f"/data/{c4}", "evaluation": str(tmp_path), "window_length": 2048,
     }  # fmt: skip
-    assert reproduction.departures(SimpleNamespace(**local)) == []
+    assert claims.reproduction.departures(SimpleNamespace(**local)) == []
     other = {
         "calibration": "embedded", "evaluation": "my.txt", "windows": 64,
         "evaluation_windows": 96, "window_length": 256,
     }  # fmt: skip
-    assert reproduction.departures(SimpleNamespace(**other)) == [
+    assert claims.reproduction.departures(SimpleNamespace(**other)) == [
         "calibrated on embedded, not C4",
         "evaluated on my.txt, not WikiText-2",
         "64 calibration windows, not 128",
@@ -60,10 +60,10 @@ def test_table_4_needs_the_papers_tasks():
     seven = ["boolq", "rte", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa"]
     for tasks in (["official"], seven):
         p = SimpleNamespace(**PROTOCOL, tasks=tasks, limit=None)
-        assert reproduction.departures(p) == []
+        assert claims.reproduction.departures(p) == []
     for tasks in (["embedded"], seven[:6], ["official", "embedded_rte"]):
         p = SimpleNamespace(**PROTOCOL, tasks=tasks, limit=10)
-        assert reproduction.departures(p) == [
+        assert claims.reproduction.departures(p) == [
             "other tasks than the paper's seven",
             "10 questions of each task, not all",
         ]
@@ -76,24 +76,24 @@ def test_a_model_of_the_papers_stands_beside_what_is_printed(ran):
     ran.loc[wanda & ran["pattern"].eq("0.5"), "perplexity"] = [23.43, 23.45]
     ran.loc[wanda & ran["pattern"].eq("2:4"), "perplexity"] = [81.24 * 1.01, 81.24 * 1.02]
     p = SimpleNamespace(**PROTOCOL)
-    found = reproduction.beside(3, ran, p).set_index(["method", "sparsity"])
+    found = claims.reproduction.beside(3, ran, p).set_index(["method", "sparsity"])
     assert set(found["model"]) == {"llama-3.2-1b"}
     assert found.loc[("Wanda", "50 %"), "verdict"] == "match"
     assert found.loc[("Wanda", "2:4"), "verdict"] == "close"
     assert found.loc[("Wanda", "2:4"), "difference"] == pytest.approx(0.015)
     assert found.loc[("Dense", "0 %"), "printed"] == 9.75
     assert found.loc[("Dense", "0 %"), "verdict"] == "differs"
-    assert "81.24" in (page := beside_print.shown(3, ran, p).data) and "<p>" not in page
+    assert "81.24" in (page := tables.perplexity.shown(3, ran, p).data) and "<p>" not in page
     other = SimpleNamespace(**PROTOCOL | {"windows": 8})
-    assert set(reproduction.beside(3, ran, other)["verdict"]) == {"not compared"}
-    assert "8 calibration windows, not 128" in beside_print.shown(3, ran, other).data
+    assert set(claims.reproduction.beside(3, ran, other)["verdict"]) == {"not compared"}
+    assert "8 calibration windows, not 128" in tables.perplexity.shown(3, ran, other).data
 
 
 def test_the_page_says_where_there_is_nothing_to_compare(ran):
     p = SimpleNamespace(**PROTOCOL)
-    assert reproduction.beside(3, ran, p).empty
-    page = beside_print.shown(3, ran, p).data
+    assert claims.reproduction.beside(3, ran, p).empty
+    page = tables.perplexity.shown(3, ran, p).data
     assert "None of the models above is one of the paper" in page and "<table" not in page
     opt = ran.assign(paper_model="opt-125m")
-    page = beside_print.shown(3, opt, p).data
+    page = tables.perplexity.shown(3, opt, p).data
     assert page == "<p>Table 3 prints no perplexity of opt-125m.</p>"

@@ -5,7 +5,7 @@ import importlib.metadata
 import pytest
 from packaging.utils import canonicalize_name
 
-from stade_nb.corpus import embedded_corpus
+from stade_nb.corpus import documents
 from stade_nb.corpus.prose import template_key
 from stade_nb.errors import StadeError
 from workflow.lock import pinned
@@ -13,14 +13,14 @@ from workflow.lock import pinned
 
 @pytest.mark.parametrize("name", ["evaluation", "calibration"])
 def test_the_text_is_the_recorded_one(name):
-    assert embedded_corpus.difference(name) is None
+    assert documents.difference(name) is None
 
 
 def test_no_paragraph_is_calibrated_on_and_evaluated():
     keys = {
         name: {
             template_key(paragraph)
-            for document in embedded_corpus.part(name)
+            for document in documents.part(name)
             for paragraph in document.splitlines()
         }
         for name in ("calibration", "evaluation")
@@ -45,48 +45,47 @@ def small(tmp_path, monkeypatch):
         "calibration": ("calibrated",),
         "training": ("trained",),
     }
-    monkeypatch.setattr(embedded_corpus, "PACKAGES", groups)
-    monkeypatch.setattr(embedded_corpus, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(embedded_corpus, "_held_out", lambda name: False)
+    monkeypatch.setattr(documents, "PACKAGES", groups)
+    monkeypatch.setattr(documents, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(documents, "_held_out", lambda name: False)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
 
 def test_a_paragraph_of_several_parts_stays_in_the_evaluation_part(small):
-    assert any("repeats this sentence" in d for d in embedded_corpus.part("evaluation"))
+    assert any("repeats this sentence" in d for d in documents.part("evaluation"))
     for name in ("calibration", "train"):
-        documents = embedded_corpus.part(name)
-        assert len(documents) == 1
-        assert "repeats this sentence" not in documents[0]
-        assert "says so here" in documents[0]
+        (document,) = documents.part(name)
+        assert "repeats this sentence" not in document
+        assert "says so here" in document
 
 
 def test_a_built_corpus_can_be_moved_to_a_machine_without_the_packages(small, monkeypatch):
-    built = embedded_corpus.part("evaluation")
-    monkeypatch.setattr(embedded_corpus, "PACKAGES", {"evaluation": ("no_such_package",)})
-    assert embedded_corpus.part("evaluation") == built
+    built = documents.part("evaluation")
+    monkeypatch.setattr(documents, "PACKAGES", {"evaluation": ("no_such_package",)})
+    assert documents.part("evaluation") == built
     (small / "cache" / "evaluation.txt").unlink()
     with pytest.raises(StadeError, match=r"no_such_package.*STADE_CORPUS"):
-        embedded_corpus.part("evaluation")
+        documents.part("evaluation")
 
 
 def test_an_unknown_part_is_named():
     with pytest.raises(StadeError, match="did you mean 'validation'"):
-        embedded_corpus.part("validaton")
+        documents.part("validaton")
 
 
 def test_a_changed_text_is_said_plainly(monkeypatch):
-    recorded = embedded_corpus.recorded()
+    recorded = documents.recorded()
     recorded["evaluation"]["sha256"] = "0" * 64
     recorded["evaluation"]["packages"]["scipy"] = "0.1"
-    monkeypatch.setattr(embedded_corpus, "recorded", lambda: recorded)
-    assert "scipy 0.1 -> " in embedded_corpus.difference("evaluation")
+    monkeypatch.setattr(documents, "recorded", lambda: recorded)
+    assert "scipy 0.1 -> " in documents.difference("evaluation")
 
 
 def test_every_package_of_the_recorded_texts_is_pinned_at_its_version():
     pins = dict(entry.split("==") for entry in pinned())
     distributions = importlib.metadata.packages_distributions()
-    for group in embedded_corpus.recorded().values():
+    for group in documents.recorded().values():
         for package, version in group["packages"].items():
             if package != "stdlib":
                 assert pins[canonicalize_name(distributions[package][0])] == version.split("+")[0]

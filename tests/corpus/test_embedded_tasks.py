@@ -9,10 +9,11 @@ from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from stade_nb.claims import accuracy
-from stade_nb.corpus import embedded_corpus, embedded_tasks, task_pairs, task_suite, task_text
-from stade_nb.corpus.embedded_tasks import TASKS, questions
+from stade_nb import claims
+from stade_nb.corpus import documents, pairs, questions, sentences
 from stade_nb.corpus.prose import template_key
+from stade_nb.corpus.questions import TASKS
+from stade_nb.corpus.questions import questions as questions_of
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
 
@@ -34,20 +35,20 @@ def test_there_is_one_task_for_each_of_the_papers():
 
 @ALL
 def test_the_questions_are_the_recorded_ones(task):
-    assert embedded_tasks.difference(task) is None
-    assert embedded_tasks.recorded()[task]["questions"] == len(questions(task))
+    assert questions.difference(task) is None
+    assert questions.recorded()[task]["questions"] == len(questions_of(task))
 
 
 def test_built_again_they_are_the_same(monkeypatch):
-    before = {task: questions(task) for task in TASKS}
-    task_suite.built.cache_clear()
-    task_text.evaluation.cache_clear()
-    assert {task: questions(task) for task in TASKS} == before
+    before = {task: questions_of(task) for task in TASKS}
+    questions.built.cache_clear()
+    sentences.evaluation.cache_clear()
+    assert {task: questions_of(task) for task in TASKS} == before
 
 
 @ALL
 def test_enough_questions_with_answers_in_every_place(task):
-    asked = questions(task)
+    asked = questions_of(task)
     assert 300 <= len(asked) <= 400
     places = Counter(question["label"] for question in asked)
     assert sorted(places) == list(range(round(1 / TASKS[task].chance)))
@@ -57,7 +58,7 @@ def test_enough_questions_with_answers_in_every_place(task):
 
 @ALL
 def test_the_choices_differ_and_there_is_one_for_each_share_of_chance(task):
-    for question in questions(task):
+    for question in questions_of(task):
         assert len(set(question["choices"])) == round(1 / TASKS[task].chance)
         beginning_or_end = {"context", "continuation"} & question.keys()
         assert len(beginning_or_end) == 1
@@ -65,34 +66,34 @@ def test_the_choices_differ_and_there_is_one_for_each_share_of_chance(task):
 
 
 def test_no_sentence_is_asked_about_twice():
-    sources = [question["source"] for task in TASKS for question in questions(task)]
+    sources = [question["source"] for task in TASKS for question in questions_of(task)]
     assert len(set(sources)) == len(sources)
 
 
 @ALL
 def test_the_source_stands_in_its_document(task):
-    documents = embedded_corpus.part("evaluation")
-    for question in questions(task):
-        assert question["source"] in documents[question["document"]]
+    texts = documents.part("evaluation")
+    for question in questions_of(task):
+        assert question["source"] in texts[question["document"]]
 
 
 @pytest.mark.parametrize("task", [task for task in TASKS if TASKS[task].official not in PAPER[:2]])
 def test_only_the_right_choice_gives_the_sentence(task):
-    for question in questions(task):
+    for question in questions_of(task):
         found = [written_out(question, choice) for choice in question["choices"]]
         assert found.index(question["source"]) == question["label"]
         assert found.count(question["source"]) == 1
 
 
 def test_a_yes_is_a_passage_without_negation():
-    for question in questions("embedded_boolq"):
+    for question in questions_of("embedded_boolq"):
         assert question["label"] == len(re.findall(r"\b(?:not|cannot)\b", question["source"]))
         right = written_out(question, question["choices"][question["label"]])
         assert right == f"{question['source']} {question['source']}"
 
 
 def test_the_hypothesis_begins_only_one_premise():
-    for question in questions("embedded_rte"):
+    for question in questions_of("embedded_rte"):
         clause = question["continuation"][:-1]
         found = [premise.startswith(clause) for premise in question["choices"]]
         assert found == [place == question["label"] for place in range(2)]
@@ -103,8 +104,8 @@ def test_the_hypothesis_begins_only_one_premise():
     "task", ["embedded_winogrande", "embedded_openbookqa", "embedded_arc_easy"]
 )
 def test_exchanged_words_are_of_one_kind_and_foreign_to_the_document(task):
-    text = task_text.evaluation()
-    for question in questions(task):
+    text = sentences.evaluation()
+    for question in questions_of(task):
         variants = [written_out(question, choice).split() for choice in question["choices"]]
         (place,) = [i for i, words in enumerate(zip(*variants, strict=True)) if len({*words}) > 1]
         words = [variant[place].rstrip(".") for variant in variants]
@@ -114,9 +115,9 @@ def test_exchanged_words_are_of_one_kind_and_foreign_to_the_document(task):
 
 
 def test_the_wrong_words_of_the_hard_questions_are_in_the_same_document():
-    documents = embedded_corpus.part("evaluation")
-    for question in questions("embedded_arc_challenge"):
-        assert all(choice in documents[question["document"]] for choice in question["choices"])
+    texts = documents.part("evaluation")
+    for question in questions_of("embedded_arc_challenge"):
+        assert all(choice in texts[question["document"]] for choice in question["choices"])
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_the_wrong_words_of_the_hard_questions_are_in_the_same_document():
     ],
 )
 def test_polarity(text, expected):
-    assert task_pairs.polarity(text) == expected
+    assert pairs.polarity(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -147,43 +148,43 @@ def test_polarity(text, expected):
     ],
 )
 def test_clause(text, expected):
-    assert task_pairs.clause(text) == expected
+    assert pairs.clause(text) == expected
 
 
 def test_what_a_removed_citation_leaves_is_not_asked_about():
-    assert task_text.fit("The method is described in the original paper.")
-    assert not task_text.fit("The method is the one described in .")
-    assert not task_text.fit("The method is the one described in.")
-    assert not task_text.fit("The method is too short.")
+    assert sentences.fit("The method is described in the original paper.")
+    assert not sentences.fit("The method is the one described in .")
+    assert not sentences.fit("The method is the one described in.")
+    assert not sentences.fit("The method is too short.")
 
 
 @pytest.fixture(scope="module")
 def training() -> list[str]:
     """The training documents; those of two packages where the others, which take long, are not
     built."""
-    if (embedded_corpus.CACHE / "train.txt").exists():
-        return embedded_corpus.part("train")
+    if (documents.CACHE / "train.txt").exists():
+        return documents.part("train")
     seen = {
         template_key(paragraph)
         for name in ("evaluation", "calibration")
-        for document in embedded_corpus.part(name)
+        for document in documents.part(name)
         for paragraph in document.splitlines()
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(embedded_corpus.PACKAGES, "training", ("numpy", "networkx"))
-        return [text for _, text in embedded_corpus._documents("training", seen)]
+        patch.setitem(documents.PACKAGES, "training", ("numpy", "networkx"))
+        return [text for _, text in documents._documents("training", seen)]
 
 
 @pytest.mark.slow
 def test_no_sentence_that_questions_are_made_of_was_trained_on(training):
-    documents = embedded_corpus.part("evaluation")
-    texts = {text for document in documents for text in task_text.sentences_of(document)}
-    found = task_text.trained_on(texts, training)
-    left_out = set(task_text.leaked())
+    whole = documents.part("evaluation")
+    texts = {text for document in whole for text in sentences.sentences_of(document)}
+    found = sentences.trained_on(texts, training)
+    left_out = set(sentences.leaked())
     assert found
-    assert set(map(task_text.digest, found)) <= left_out <= set(map(task_text.digest, texts))
-    usable = {sentence.text for sentence in task_text.evaluation().sentences}
-    assert {question["source"] for task in TASKS for question in questions(task)} <= usable
+    assert set(map(sentences.digest, found)) <= left_out <= set(map(sentences.digest, texts))
+    usable = {sentence.text for sentence in sentences.evaluation().sentences}
+    assert {question["source"] for task in TASKS for question in questions_of(task)} <= usable
     assert not usable & found
 
 
@@ -191,23 +192,23 @@ def test_a_sentence_or_eight_words_of_it_are_found_in_the_training_text():
     training = ["A short one.\nOne two three four five six seven eight nine. Another."]
     found = {"A SHORT one.", "Zero one, two (three) four five six seven eight.", "Another."}
     free = {"A short one is here.", "Two three four five six seven eight."}
-    assert task_text.trained_on(found | free, training) == found
+    assert sentences.trained_on(found | free, training) == found
 
 
 def test_files_are_written_whole_and_left_alone_when_right(tmp_path):
-    folder = embedded_tasks.write(tmp_path / "tasks")
+    folder = questions.write(tmp_path / "tasks")
     files = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     assert {path.name for path in files} == {"validation.jsonl"} | {f"{t}.yaml" for t in TASKS}
     spoiled = folder / "embedded_rte" / "validation.jsonl"
     spoiled.write_text("{}\n")
-    embedded_tasks.write(folder)
+    questions.write(folder)
     changed = [path for path, time in files.items() if path.stat().st_mtime_ns != time]
     assert changed == [spoiled]
-    assert len(spoiled.read_text().splitlines()) == len(questions("embedded_rte"))
+    assert len(spoiled.read_text().splitlines()) == len(questions_of("embedded_rte"))
 
 
 def test_paired_tasks_are_scored_as_winogrande_is(tmp_path):
-    folder = embedded_tasks.write(tmp_path)
+    folder = questions.write(tmp_path)
     for task in TASKS:
         settings = yaml.safe_load((folder / task / f"{task}.yaml").read_text())
         paired = settings["doc_to_text"] == "label"
@@ -217,7 +218,7 @@ def test_paired_tasks_are_scored_as_winogrande_is(tmp_path):
 @pytest.mark.parametrize("name", loading.embedded_models())
 def test_a_dense_model_is_above_chance(name, tmp_path):
     model, tokenizer = loading.load(name)
-    manager = TaskManager(include_path=str(embedded_tasks.write(tmp_path)), include_defaults=False)
+    manager = TaskManager(include_path=str(questions.write(tmp_path)), include_defaults=False)
     found = simple_evaluate(
         HFLM(pretrained=model, tokenizer=tokenizer, batch_size=64),
         tasks=list(TASKS),
@@ -228,9 +229,9 @@ def test_a_dense_model_is_above_chance(name, tmp_path):
     above = [
         task
         for task, info in TASKS.items()
-        if accuracy.above_chance(
-            round(found[task]["acc,none"] * len(questions(task))),
-            len(questions(task)),
+        if claims.accuracy.above_chance(
+            round(found[task]["acc,none"] * len(questions_of(task))),
+            len(questions_of(task)),
             info.chance,
             len(TASKS),
         )
@@ -240,13 +241,13 @@ def test_a_dense_model_is_above_chance(name, tmp_path):
 
 def test_an_unknown_task_is_named():
     with pytest.raises(StadeError, match="did you mean 'embedded_rte'"):
-        questions("embedded_rtf")
+        questions_of("embedded_rtf")
 
 
 def test_other_questions_are_said_plainly(monkeypatch):
-    recorded = embedded_tasks.recorded()
+    recorded = questions.recorded()
     recorded["embedded_rte"]["sha256"] = "0" * 64
-    monkeypatch.setattr(embedded_tasks, "recorded", lambda: recorded)
-    said = embedded_tasks.difference("embedded_rte")
+    monkeypatch.setattr(questions, "recorded", lambda: recorded)
+    said = questions.difference("embedded_rte")
     assert "questions of embedded_rte differ" in said
     assert "evaluation text is the recorded one" in said

@@ -6,7 +6,7 @@ import torch
 from stade_nb.numerics import masks
 from stade_nb.numerics.methods import METHODS, prune_layer
 from stade_nb.numerics.moments import Moments
-from stade_nb.theory import brute_force, derivation, equalities, synthetic, variance_estimates
+from stade_nb.theory import brute_force, equalities, synthetic, variance_estimates
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -43,10 +43,10 @@ def test_theory():
     assert layer.weight.is_cuda
     new_bias = synthetic.normal(layer.weight.shape, generator)
     assert equalities.exact(layer, new_bias)["holds"].all()
-    assert derivation.eq3(layer, new_bias)["holds"].all()
+    assert equalities.eq3(layer, new_bias)["holds"].all()
     centred = synthetic.random_layers((1, 16), (0, 0), spans[1], generator)
     x = centred.std * synthetic.normal((500, 16), generator)
-    assert derivation.eqs_4_to_6(centred, x)["holds"].all()
+    assert equalities.eqs_4_to_6(centred, x)["holds"].all()
     many = synthetic.random_layers((50, 4, 16), *spans, generator)
     found = {(each.metric, each.refit): each for each in brute_force.agreements(many)}
     for best in (("std", True), ("without_bias", False)):

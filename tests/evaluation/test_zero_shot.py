@@ -10,7 +10,7 @@ from conftest import SHARED, needs_shared
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 
-from stade_nb.corpus import embedded_tasks
+from stade_nb.corpus import questions
 from stade_nb.engine import plain, pruning
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness
@@ -188,7 +188,7 @@ def test_names_of_tasks():
     assert task_files.chosen("official") == NAMES
     assert task_files.chosen(["rte", "official"]) == ["rte", *(n for n in NAMES if n != "rte")]
     assert task_files.chosen("embedded") == [f"embedded_{name}" for name in NAMES]
-    assert set(task_files.chosen("embedded")) == set(embedded_tasks.TASKS)
+    assert set(task_files.chosen("embedded")) == set(questions.TASKS)
 
 
 def test_embedded_tasks_need_no_folder(loaded, folder):

@@ -15,7 +15,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from stade_nb.corpus import embedded_corpus
+from stade_nb.corpus import documents as embedded
 from stade_nb.errors import StadeError
 from stade_nb.models.corpora import calibration_windows, evaluation_windows
 from stade_nb.models.texts import documents_of, text_of
@@ -185,7 +185,7 @@ def test_hub_out_of_reach(tokenizer, monkeypatch, tmp_path):
 
 def test_embedded(tokenizer, documents, monkeypatch):
     parts = {"calibration": documents, "evaluation": documents[:50]}
-    monkeypatch.setattr(embedded_corpus, "part", parts.get)
+    monkeypatch.setattr(embedded, "part", parts.get)
     windows = calibration_windows("embedded", tokenizer, 12, 40, 3)
     assert windows.equal(reference_draws(documents, tokenizer, 12, 40, 3))
     evaluation = evaluation_windows("embedded", tokenizer, 2, 40)

@@ -7,14 +7,15 @@ import pytest
 import tiny_models
 import torch
 
-from stade_nb.claims import ledger, paper, printed_tables, verdicts
-from stade_nb.claims.printed_tables import Counts
+from stade_nb import claims
+from stade_nb.claims import paper
+from stade_nb.claims.printed import Counts
 from stade_nb.engine import pruning
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import perplexity
 from stade_nb.numerics import masks, moments, sparsegpt
-from stade_nb.pages.audit import audit_reload
-from stade_nb.theory import input_families, misprints, public_code, synthetic
+from stade_nb.pages import audit
+from stade_nb.theory import correlated_inputs, misprints, other_work, synthetic
 
 
 def generator(seed=0):
@@ -25,51 +26,51 @@ def generator(seed=0):
 
 
 def test_table3_stade_against_wanda_10_2_9():
-    compared = printed_tables.cells(3, "stade", "wanda")
-    assert printed_tables.counts(compared) == Counts(10, 2, 9)
+    compared = claims.printed.cells(3, "stade", "wanda")
+    assert claims.printed.counts(compared) == Counts(10, 2, 9)
     older = compared["model"].isin(["llama-7b", "llama-2-7b", "llama-2-13b"])
-    nm = compared["pattern"].isin(printed_tables.NM)
-    assert printed_tables.counts(compared[older & nm]) == Counts(0, 0, 6)
+    nm = compared["pattern"].isin(claims.printed.NM)
+    assert claims.printed.counts(compared[older & nm]) == Counts(0, 0, 6)
     summed = [paper.printed_counts(3, "stade", "wanda", p) for p in ("0.5", "2:4", "4:8")]
     assert tuple(map(sum, zip(*summed, strict=True))) == (10, 2, 9)
 
 
 def test_table3_magnitude_beats_both_on_one_cell():
-    printed = printed_tables.wide(3)
+    printed = claims.printed.wide(3)
     best = printed.idxmin(axis=1)
     assert list(best[best == "magnitude"].index) == [("llama-2-13b", "2:4")]
     assert printed.loc[("llama-2-13b", "2:4"), "magnitude"] == 8.89
 
 
 def test_table3_growth_is_alike_for_the_two_models_that_the_text_contrasts():
-    times = printed_tables.growth()[["stade", "wanda"]]
+    times = claims.printed.growth()[["stade", "wanda"]]
     for model in ("llama-3-8b", "llama-3.1-8b"):
         assert times.loc[(model, "0.5")].between(1.54, 1.61).all()
         assert times.loc[(model, "2:4")].between(3.45, 4.0).all()
 
 
 def test_table3_what_the_audits_prose_says_of_it():
-    compared = printed_tables.cells(3, "stade", "wanda")
+    compared = claims.printed.cells(3, "stade", "wanda")
     older = compared["model"].isin(["llama-7b", "llama-2-7b", "llama-2-13b"])
-    nm = compared["pattern"].isin(printed_tables.NM)
-    assert printed_tables.counts(compared[nm & ~older]) == Counts(7, 0, 1)
-    times = printed_tables.growth()[["stade", "wanda"]]
+    nm = compared["pattern"].isin(claims.printed.NM)
+    assert claims.printed.counts(compared[nm & ~older]) == Counts(7, 0, 1)
+    times = claims.printed.growth()[["stade", "wanda"]]
     assert (times.loc["llama-3-8b"] > times.loc["llama-3.1-8b"]).all(axis=None)
     change = (compared["stade"] / compared["wanda"] - 1).abs()
     assert (change[compared["pattern"] == "0.5"] < 0.01).all()
 
 
 def test_table4_counts_and_standard_error():
-    compared = printed_tables.cells(4, "stade", "wanda")
-    assert printed_tables.counts(compared) == Counts(10, 0, 17)
-    nm = compared[compared["pattern"].isin(printed_tables.NM)]
-    assert printed_tables.counts(nm) == Counts(6, 0, 12)
-    error = printed_tables.standard_error()
-    assert 0.55 < printed_tables.standard_error(0.3) < error < 0.65
-    by_hand = 100 / 7 * math.sqrt(sum(0.25 / n for n in printed_tables.TASK_SIZES.values()))
+    compared = claims.printed.cells(4, "stade", "wanda")
+    assert claims.printed.counts(compared) == Counts(10, 0, 17)
+    nm = compared[compared["pattern"].isin(claims.printed.NM)]
+    assert claims.printed.counts(nm) == Counts(6, 0, 12)
+    error = claims.printed.standard_error()
+    assert 0.55 < claims.printed.standard_error(0.3) < error < 0.65
+    by_hand = 100 / 7 * math.sqrt(sum(0.25 / n for n in claims.printed.TASK_SIZES.values()))
     assert error == pytest.approx(by_hand, rel=1e-12)
-    assert printed_tables.within(4, "stade", "wanda", error) == Counts(22, 0, 5)
-    above = printed_tables.above_dense()
+    assert claims.printed.within(4, "stade", "wanda", error) == Counts(22, 0, 5)
+    above = claims.printed.above_dense()
     assert set(above["model"]) == {"opt-125m"} and set(above["method"]) == {
         "wanda",
         "stade_without_bias",
@@ -77,33 +78,33 @@ def test_table4_counts_and_standard_error():
 
 
 def test_table2_predictions_34_23_6():
-    both = printed_tables.layers()
-    assert printed_tables.counts(both) == Counts(34, 23, 6)
+    both = claims.printed.layers()
+    assert claims.printed.counts(both) == Counts(34, 23, 6)
     last = both[(both["sparsity"] == 0.9) & (both["input"] == "centered")]
     assert (last["std"] < last["wanda"]).sum() == 3 and len(last) == 5
-    assert (printed_tables.growth_at(0.9)["times"] > 2).all()
-    worst = printed_tables.hurts_most()
+    assert (claims.printed.growth_at(0.9)["times"] > 2).all()
+    worst = claims.printed.hurts_most()
     assert set(worst[worst.index <= 0.5]) == {"self_attn.v_proj"}
     assert set(worst[worst.index >= 0.6]) == {"mlp.gate_proj"}
-    assert set(printed_tables.hurts_most("std")) == {"self_attn.v_proj"}
+    assert set(claims.printed.hurts_most("std")) == {"self_attn.v_proj"}
 
 
 def test_table5_with_bias_10_of_12_and_the_noise_between_equal_methods():
-    compared = printed_tables.cells(5, "stade", "stade_without_bias")
-    assert printed_tables.counts(compared) == Counts(10, 0, 2)
+    compared = claims.printed.cells(5, "stade", "stade_without_bias")
+    assert claims.printed.counts(compared) == Counts(10, 0, 2)
     assert set(compared[compared["outcome"] == "worse"]["pattern"]) == {"0.5"}
-    noise = printed_tables.noise()
+    noise = claims.printed.noise()
     assert len(noise) == 12
     assert noise["llama-3.2-1b", "2:4"] == math.log(82.87 / 81.24)
 
 
 def test_bad_questions_about_tables_are_named():
     with pytest.raises(StadeError, match="unknown table of methods 2"):
-        printed_tables.wide(2)
+        claims.printed.wide(2)
     with pytest.raises(StadeError, match="unknown sparsity"):
-        printed_tables.growth_at(0.95)
+        claims.printed.growth_at(0.95)
     with pytest.raises(StadeError, match="did you mean 'wanda'"):
-        printed_tables.hurts_most("wnda")
+        claims.printed.hurts_most("wnda")
 
 
 # The ledger -------------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def test_bad_questions_about_tables_are_named():
 
 @pytest.fixture(scope="module")
 def book():
-    return ledger.table(generator()).set_index("id")
+    return claims.scorecard.table(generator()).set_index("id")
 
 
 def test_ledger_has_every_claim_that_theory_or_print_decides(book):
@@ -132,7 +133,7 @@ def test_ledger_verdicts_follow_from_the_counts(book):
     assert count["std-better-at-90"] == "3 of 5"
     assert count["doubled-at-90"] == "14 of 14, least 2.43 times"
     assert count["zero-shot-follows"].startswith("9 of 14")
-    assert verdict["zero-shot-follows"] == verdicts.UNDECIDED
+    assert verdict["zero-shot-follows"] == claims.verdicts.UNDECIDED
     holds = {
         "wanda-optimal",
         "bias-optimum",
@@ -147,8 +148,8 @@ def test_ledger_verdicts_follow_from_the_counts(book):
         "sparsegpt-best",
         "update-essential",
     }
-    assert set(verdict[verdict == verdicts.HOLDS].index) == holds
-    assert (verdict.drop(list(holds)).drop("zero-shot-follows") == verdicts.FAILS).all()
+    assert set(verdict[verdict == claims.verdicts.HOLDS].index) == holds
+    assert (verdict.drop(list(holds)).drop("zero-shot-follows") == claims.verdicts.FAILS).all()
 
 
 # What the public code does ----------------------------------------------------------------------
@@ -157,13 +158,13 @@ def test_ledger_verdicts_follow_from_the_counts(book):
 def test_correction_after_zeroing_is_exactly_nothing():
     weight = torch.tensor([[1.0, -2, 3], [4, 5, -6]])
     pruned = torch.tensor([[True, True, False], [False, False, True]])
-    found = public_code.corrections(weight, pruned, torch.tensor([2.0, 1, -1]))
+    found = other_work.corrections(weight, pruned, torch.tensor([2.0, 1, -1]))
     assert found["before zeroing"].tolist() == [1 * 2 - 2 * 1, -6 * -1]
     assert found["after zeroing"].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
-    "rule", [public_code.variance_by_squared_sums, public_code.variance_by_merging]
+    "rule", [other_work.variance_by_squared_sums, other_work.variance_by_merging]
 )
 def test_both_running_variances_are_exact_on_small_whole_numbers(rule):
     # Counts, sums and quotients are all exact in float32 here.
@@ -174,7 +175,7 @@ def test_both_running_variances_are_exact_on_small_whole_numbers(rule):
 
 def test_squared_sums_lose_the_variance_and_merging_keeps_it():
     dtypes = [torch.float32, torch.float16]
-    found = public_code.variance_errors([0, 100, 1000, 3000], dtypes, generator(), features=32)
+    found = other_work.variance_errors([0, 100, 1000, 3000], dtypes, generator(), features=32)
     found = found.set_index(["dtype", "rule", "ratio"]).sort_index()
     wide, merged = found.loc["float32", "squared sums"], found.loc["float32", "merging"]
     assert wide.loc[0, "error"] < 1e-6 and merged["error"].max() < 1e-5
@@ -187,27 +188,27 @@ def test_squared_sums_lose_the_variance_and_merging_keeps_it():
 def test_squares_of_small_weights_are_lost_in_float16():
     edge = 2.0**-12.5  # the square of anything smaller rounds to nothing, 2⁻²⁴ being the least
     weight = torch.tensor([1.0, 1e-2, 2 * edge, 0.9 * edge, 1e-4, 0.0])
-    assert public_code.squares_in(weight)["lost"] == 2 / 6
-    assert public_code.squares_in(weight, torch.float32) == {"lost": 0, "distinct": 1}
+    assert other_work.squares_in(weight)["lost"] == 2 / 6
+    assert other_work.squares_in(weight, torch.float32) == {"lost": 0, "distinct": 1}
 
 
 def test_partial_groups_lose_all_their_columns():
     score = torch.rand(5, 12, generator=generator())
-    pruned = public_code.pruned_by_slices(score, 4, 8)
+    pruned = other_work.pruned_by_slices(score, 4, 8)
     assert (pruned[:, :8].sum(dim=1) == 4).all() and pruned[:, 8:].all()
-    assert torch.equal(public_code.pruned_by_slices(score, 2, 4), masks.n_of_m(score, 2, 4))
+    assert torch.equal(other_work.pruned_by_slices(score, 2, 4), masks.n_of_m(score, 2, 4))
     with pytest.raises(StadeError, match=r"'fc2' with 12 input features"):
         masks.n_of_m(score, 4, 8, layer="fc2")
 
 
 def test_ties_are_settled_here_and_a_matter_of_chance_in_topk():
-    assert public_code.ours_takes(4, 2) == [0, 1]
-    taken = public_code.topk_takes(4, 2)
+    assert other_work.ours_takes(4, 2) == [0, 1]
+    taken = other_work.topk_takes(4, 2)
     assert len(taken) == 2 and set(taken) <= set(range(4))
 
 
 def test_added_biases_are_four_hundred_thousandths_of_a_block():
-    found = public_code.added_biases()
+    found = other_work.added_biases()
     assert found["weights"] == 202_375_168 and found["biases"] == 8192
     assert round(100 * found["share"], 3) == 0.004
 
@@ -216,7 +217,7 @@ def test_parameters_that_stade_adds_are_counted():
     cell = {"method": "stade", "pattern": "0.5", "zeros": {"o": 8, "q": 8}, "seed": 0}
     cell |= {"sizes": {"o": 16, "q": 16}, "added_bias": {"o": 4, "q": 0}, "model": "m"}
     ran = pandas.DataFrame([cell, cell | {"method": "wanda"}, cell | {"pattern": "2:4"}])
-    found = public_code.parameters_added(ran, "0.5")
+    found = other_work.parameters_added(ran, "0.5")
     assert found.values.tolist() == [["m", 32, 16, 4, 4 / 32]]
 
 
@@ -229,7 +230,7 @@ def test_a_plain_save_drops_corrected_biases_and_ours_keeps_them():
         def save_pretrained(self, folder):
             """Nothing to save."""
 
-    found = audit_reload.reloaded(model, Tokenizer(), ids).set_index("saved")
+    found = audit.models.reloaded(model, Tokenizer(), ids).set_index("saved")
     layers = 2 * model.config.num_hidden_layers
     assert (found["of"] == layers).all()
     assert found.loc["plain", "biases"] == 0 and found.loc["plain", "unexpected"] == layers
@@ -248,7 +249,9 @@ def test_a_plain_save_drops_corrected_biases_and_ours_keeps_them():
 @pytest.fixture(scope="module")
 def layer():
     drawn = synthetic.random_layers((64, 32), (-2, 2), (0.1, 2), generator())
-    inputs = input_families.gaussian(drawn.mean, input_families.equicorrelated(drawn.std, 0.3))
+    inputs = correlated_inputs.gaussian(
+        drawn.mean, correlated_inputs.equicorrelated(drawn.std, 0.3)
+    )
     x = inputs.draw(synthetic.normal((20_000, 32), generator(1)))
     return drawn.weight, misprints.moments_of(x, gram=True)
 

@@ -9,17 +9,18 @@ import pytest
 import tiny_models
 import torch
 
-from stade_nb.claims import ledger, paper, printed_tables, verdicts
+from stade_nb import claims
+from stade_nb.claims import paper
 from stade_nb.engine import pruning
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity, window_losses
 from stade_nb.models import architectures, loading
 from stade_nb.numerics import bias, metrics
-from stade_nb.pages import layer_inputs, page_models
-from stade_nb.pages.audit import audit_inputs, audit_layers, audit_loop, audit_parameters, v_proj
-from stade_nb.pages.layer_inputs import LayerInputs
-from stade_nb.pages.plots import audit_figures, ledger_figures
-from stade_nb.theory import prior_work
+from stade_nb.pages import audit, plots
+from stade_nb.pages import models as page_models
+from stade_nb.pages.audit import audit_parameters, v_proj
+from stade_nb.pages.models import LayerInputs
+from stade_nb.theory import other_work
 from stade_nb.theory.misprints import moments_of
 
 
@@ -30,7 +31,7 @@ def model(request):
 
 @pytest.fixture(scope="module")
 def layers(model):
-    return layer_inputs.gather(model, tiny_models.windows(6), gram=True, batch_size=4)
+    return page_models.gather(model, tiny_models.windows(6), gram=True, batch_size=4)
 
 
 def literal_inputs(model, ids):
@@ -63,14 +64,14 @@ def test_gathered_inputs_are_those_of_the_running_model(model, layers):
 
 
 def test_off_centre_counts_every_input_once(model, layers):
-    table = audit_inputs.off_centre({"one": layers})
+    table = audit.layers.off_centre({"one": layers})
     inputs = table.drop_duplicates(["block", "layer"])
     assert len(inputs) == 4 * len(architectures.blocks(model))
     assert inputs["centred"].sum() == len(inputs) / 2
     row = table.iloc[3]
     moments = layers[0].moments
     assert row["ratio"] == abs(moments.mean[3]) / moments.variance[3].sqrt()
-    short = audit_inputs.summary(table)
+    short = audit.layers.summary(table)
     assert len(short) == 4 and (short["median"] <= short["largest"]).all()
 
 
@@ -83,13 +84,13 @@ def of(mean, std, layer_type="fc1"):
 
 def test_verdict_on_centring_looks_behind_norms_only():
     centred, other = of([0.0] * 20, [1.0] * 20), of([5.0] * 20, [1.0] * 20, "fc2")
-    table = audit_inputs.off_centre({"m": [centred, other]})
-    assert audit_inputs.verdict(table) == (1, verdicts.HOLDS)
+    table = audit.layers.off_centre({"m": [centred, other]})
+    assert audit.layers.verdict(table) == (1, claims.verdicts.HOLDS)
     one_off = of([0.2, 0.0, 0.0, 0.0], [1.0] * 4)
-    table = audit_inputs.off_centre({"m": [one_off]})
-    assert audit_inputs.verdict(table) == (0.75, verdicts.FAILS)
+    table = audit.layers.off_centre({"m": [one_off]})
+    assert audit.layers.verdict(table) == (0.75, claims.verdicts.FAILS)
     constant = of([3.0, 1.0], [0.0, 2.0])
-    assert list(audit_inputs.off_centre({"m": [constant]})["feature"]) == [1]
+    assert list(audit.layers.off_centre({"m": [constant]})["feature"]) == [1]
 
 
 def test_the_right_loop_is_prune_model_and_the_other_sees_the_first_input(model):
@@ -97,7 +98,7 @@ def test_the_right_loop_is_prune_model_and_the_other_sees_the_first_input(model)
     pruning.prune_model(dense, ids, "stade", 0.5)
     evaluation = tiny_models.windows(5, seed=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = audit_loop.compared(model, ids, evaluation, "stade", 0.5)
+    found = audit.models.compared(model, ids, evaluation, "stade", 0.5)
     after = model.state_dict()
     assert before.keys() == after.keys() and all(before[k].equal(after[k]) for k in before)
     assert found.right == perplexity(window_losses(dense, evaluation))
@@ -108,7 +109,7 @@ def test_the_right_loop_is_prune_model_and_the_other_sees_the_first_input(model)
     assert (later["correlation"] < 0.999).any()
 
     entering = pruning.enter_all(model, ids, 8)[0][0]
-    seen = audit_loop.prune(
+    seen = audit.models.prune(
         tiny_models.build(model.config.model_type), ids, "wanda", 0.5, hand_on=False
     )
     for index, name in enumerate(architectures.block_names(model)):
@@ -122,7 +123,7 @@ def test_the_right_loop_is_prune_model_and_the_other_sees_the_first_input(model)
 
 def test_exact_losses_are_those_of_running_the_layer(model, layers):
     seen = literal_inputs(model, tiny_models.windows(6))
-    found = audit_layers.additivity(layers, 0.5).set_index("layer")
+    found = audit.layers.additivity(layers, 0.5).set_index("layer")
     ratios = []
     for layer in layers:
         if layer.short != "v_proj":
@@ -139,7 +140,7 @@ def test_exact_losses_are_those_of_running_the_layer(model, layers):
 def test_flaps_compensation_is_equation_7(model, layers):
     seen = literal_inputs(model, tiny_models.windows(6))
     layer = layers[-1]
-    found = prior_work.compared(layer.weight, layer.moments)
+    found = other_work.compared(layer.weight, layer.moments)
     assert found["score"] < 1e-12 and found["bias"] < 1e-12
     assert found["compensated"] <= found["plain"]
     # The compensation is what the removed channels give on average, by running the layer.
@@ -153,18 +154,18 @@ def test_flaps_compensation_is_equation_7(model, layers):
 
 
 def test_tables_by_layer_type(layers):
-    orders = audit_layers.correction_orders(layers, 0.5)
+    orders = audit.layers.correction_orders(layers, 0.5)
     assert (orders["before"] > 0).all() and (orders["after"] == 0).all()
-    eq12 = audit_layers.eq12(layers, 0.5)
+    eq12 = audit.layers.eq12(layers, 0.5)
     assert len(eq12) == 2
     assert (eq12["consistent_wanda"] <= eq12["consistent_std"]).all()
     assert (eq12["printed_std"] <= eq12["printed_wanda"]).all()
-    literal = audit_layers.eq1(layers, 0.5)
+    literal = audit.layers.eq1(layers, 0.5)
     assert (literal["channels"] == 0.5).all() and (literal["differs"] > 0).all()
     assert (literal["wanda_channels"] < 0.5).all()
-    cost = audit_layers.without_update(layers, "2:4")
+    cost = audit.layers.without_update(layers, "2:4")
     assert (cost[["algorithm", "printed"]] > 0).all(axis=None)
-    flap = audit_layers.flap(layers)
+    flap = audit.layers.flap(layers)
     assert (flap[["score", "bias"]] < 1e-9).all(axis=None)
     assert list(flap["layer"]) == list(dict.fromkeys(layer.short for layer in layers))
 
@@ -172,15 +173,15 @@ def test_tables_by_layer_type(layers):
 def test_cells_are_chosen_by_their_layers():
     rows = [("wanda", "all"), ("wanda", ["a"]), ("dense", "all"), ("std", ["a", "b"])]
     ran = pandas.DataFrame(rows, columns=["method", "layers"])
-    assert list(audit_inputs.chosen(ran, "all").index) == [0, 2]
-    assert list(audit_inputs.chosen(ran, ["a"]).index) == [1, 2]
+    assert list(audit.layers.chosen(ran, "all").index) == [0, 2]
+    assert list(audit.layers.chosen(ran, ["a"]).index) == [1, 2]
 
 
 def test_two_metrics_must_beat_either_of_them_alone():
-    claims = audit_inputs.everywhere(["0.5", "2:4"])
-    assert {(c.below, c.above) for c in claims} == {("stade", "std"), ("stade", "wanda")}
-    assert all(c.patterns == ("0.5", "2:4") for c in claims)
-    assert {c.id for c in claims} <= set(paper.claims()["id"])
+    pairs = audit.layers.everywhere(["0.5", "2:4"])
+    assert {(c.below, c.above) for c in pairs} == {("stade", "std"), ("stade", "wanda")}
+    assert all(c.patterns == ("0.5", "2:4") for c in pairs)
+    assert {c.id for c in pairs} <= set(paper.claims()["id"])
 
 
 def test_models_of_a_page_come_with_the_windows_of_its_cells(workplace):
@@ -195,7 +196,7 @@ def test_models_of_a_page_come_with_the_windows_of_its_cells(workplace):
     assert one.evaluation_ids.equal(tiny_models.windows(9, seed=2))
     ((label, found),) = page_models.inputs(p, p.seeds[0]).items()
     assert label == "model" and found[0].moments.count == 6 * 16
-    again = layer_inputs.gather(one.model, one.calibration_ids, batch_size=2)
+    again = page_models.gather(one.model, one.calibration_ids, batch_size=2)
     torch.testing.assert_close(found[-1].moments.mean, again[-1].moments.mean)
 
 
@@ -218,10 +219,10 @@ def ran(losses, sparsities=("0.5", "0.9")):
 @pytest.mark.parametrize(
     ("corrected", "bare", "word"),
     [
-        (0.5, 2.0, verdicts.HOLDS),  # worse than Wanda only without the correction
-        (1.5, 2.0, verdicts.FAILS),  # worse with it too
-        (0.5, 0.9, verdicts.FAILS),  # better even without
-        (1.0, 2.0, verdicts.UNDECIDED),  # with it no different
+        (0.5, 2.0, claims.verdicts.HOLDS),  # worse than Wanda only without the correction
+        (1.5, 2.0, claims.verdicts.FAILS),  # worse with it too
+        (0.5, 0.9, claims.verdicts.FAILS),  # better even without
+        (1.0, 2.0, claims.verdicts.UNDECIDED),  # with it no different
     ],
 )
 def test_rule_of_the_v_proj_explanation(corrected, bare, word):
@@ -243,20 +244,20 @@ def test_cells_and_print_of_v_proj():
 
 def test_every_plot_draws_without_a_warning(model, layers):
     ids = tiny_models.windows(4)
-    loop = audit_loop.compared(model, ids, ids, "wanda", 0.5)
+    loop = audit.models.compared(model, ids, ids, "wanda", 0.5)
     for figure in (
-        audit_figures.printed_differences(
-            printed_tables.cells(3, "stade", "wanda"), "stade", "wanda"
+        plots.audit.printed_differences(
+            claims.printed.cells(3, "stade", "wanda"), "stade", "wanda"
         ),
-        audit_figures.accuracy_differences(printed_tables.cells(4, "stade", "wanda"), 0.6),
-        audit_figures.table2_outcomes(printed_tables.layers()),
-        audit_figures.growth(printed_tables.growth(), ["llama-3-8b", "llama-3.1-8b"], ["wanda"]),
-        audit_figures.off_centre(audit_inputs.off_centre({"one": layers, "two": layers})),
-        audit_figures.sparsity_curves(v_proj.printed(), v_proj.METHODS),
-        ledger_figures.scorecard(ledger.table(torch.Generator().manual_seed(0))),
-        audit_figures.likeness(loop.statistics),
-        audit_figures.ratios(
-            audit_layers.additivity(layers, 0.5), {"kept": "bias kept"}, "exact / single"
+        plots.audit.accuracy_differences(claims.printed.cells(4, "stade", "wanda"), 0.6),
+        plots.audit.table2_outcomes(claims.printed.layers()),
+        plots.audit.growth(claims.printed.growth(), ["llama-3-8b", "llama-3.1-8b"], ["wanda"]),
+        plots.audit.off_centre(audit.layers.off_centre({"one": layers, "two": layers})),
+        plots.audit.sparsity_curves(v_proj.printed(), v_proj.METHODS),
+        plots.scorecard.scorecard(claims.scorecard.table(torch.Generator().manual_seed(0))),
+        plots.audit.likeness(loop.statistics),
+        plots.audit.ratios(
+            audit.layers.additivity(layers, 0.5), {"kept": "bias kept"}, "exact / single"
         ),
     ):
         file = io.BytesIO()

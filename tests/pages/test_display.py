@@ -8,19 +8,19 @@ from bs4 import BeautifulSoup
 
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
-from stade_nb.pages import display, provenance
-from stade_nb.training import model_cards
+from stade_nb.pages import html, provenance
+from stade_nb.training import cards
 
 
-def read(html) -> pandas.DataFrame:
-    return pandas.read_html(io.StringIO(html.data), thousands=None)[0]
+def read(shown) -> pandas.DataFrame:
+    return pandas.read_html(io.StringIO(shown.data), thousands=None)[0]
 
 
 def test_values_are_written_for_readers():
     frame = pandas.DataFrame(
         {"n": [1_000_000, -2], "x": [0.5, -0.25], "ok": [True, False], "text": ["a\nb", "<i>"]}
     )
-    shown = read(display.table(frame, {"x": "{:+.1f}"}, {"x": "change"}))
+    shown = read(html.table(frame, {"x": "{:+.1f}"}, {"x": "change"}))
     assert list(shown.columns) == ["n", "change", "ok", "text"]
     assert list(shown["n"]) == ["1,000,000", "−2"]
     assert list(shown["change"]) == ["+0.5", "−0.2"]
@@ -30,7 +30,7 @@ def test_values_are_written_for_readers():
 
 def test_zero_is_just_zero():
     frame = pandas.DataFrame({"difference": [0.0, 1e-16]})
-    assert list(read(display.table(frame, {"difference": "{:.0e}"}))["difference"]) == [
+    assert list(read(html.table(frame, {"difference": "{:.0e}"}))["difference"]) == [
         "0",
         "1e−16",
     ]
@@ -46,19 +46,19 @@ def test_provenance_has_the_facts_of_the_page_and_of_the_machine():
 
 def test_embedded_stands_for_all_embedded_models(monkeypatch):
     monkeypatch.setattr(loading, "embedded_models", lambda: ["a", "b"])
-    assert model_cards.names(["embedded"]) == ["a", "b"]
-    assert model_cards.names(["x/y", "embedded", "b"]) == ["x/y", "a", "b"]
+    assert cards.names(["embedded"]) == ["a", "b"]
+    assert cards.names(["x/y", "embedded", "b"]) == ["x/y", "a", "b"]
     monkeypatch.setattr(loading, "embedded_models", lambda: [])
     with pytest.raises(StadeError, match="make models"):
-        model_cards.names(["embedded"])
+        cards.names(["embedded"])
     with pytest.raises(StadeError, match=r"no training\.json"):
-        model_cards.record("x/y")
+        cards.record("x/y")
 
 
 def test_latex_is_kept_and_found_by_the_page():
     frame = pandas.DataFrame({"formula": [r"C^{-1} < \mu_j"], "n": [-1]})
-    shown = BeautifulSoup(display.table(frame, {"formula": display.latex}).data, "lxml")
+    shown = BeautifulSoup(html.table(frame, {"formula": html.latex}).data, "lxml")
     assert shown.find("td").text == r"\(C^{-1} < \mu_j\)"
     assert "mathjax_process" in shown.find("table")["class"]
-    plain = BeautifulSoup(display.table(frame).data, "lxml")
+    plain = BeautifulSoup(html.table(frame).data, "lxml")
     assert "mathjax_process" not in plain.find("table").get("class", [])

@@ -6,21 +6,20 @@ import pytest
 import tiny_models
 import torch
 
-from stade_nb.pages import layer_inputs
-from stade_nb.pages.audit import eq12_models
+from stade_nb.pages import audit, plots
+from stade_nb.pages import models as page_models
 from stade_nb.pages.parameters import SCHEMAS
-from stade_nb.pages.plots import theory_figures
 from stade_nb.theory import misprints
 
 
 @pytest.fixture(scope="module", params=["llama", "opt"])
 def found(request):
-    layers = layer_inputs.gather(tiny_models.build(request.param), tiny_models.windows(6))
+    layers = page_models.gather(tiny_models.build(request.param), tiny_models.windows(6))
     return {"tiny": [layer for layer in layers if not layer.centred]}
 
 
 def test_each_layer_has_both_forms_at_each_pattern(found):
-    table = eq12_models.differences(found, [0.5, "2:4"])
+    table = audit.layers.differences(found, [0.5, "2:4"])
     layers = found["tiny"]
     assert len(table) == len(layers) * 2 * 2
     last = layers[-1]
@@ -29,7 +28,7 @@ def test_each_layer_has_both_forms_at_each_pattern(found):
     rows = rows[rows["pattern"] == "2:4"].set_index("form")
     for column in expected:
         assert rows[column].tolist() == expected[column].tolist()
-    means = eq12_models.by_layer(table)
+    means = audit.layers.by_layer(table)
     first = table[(table["layer"] == last.short) & (table["pattern"] == "2:4")]
     first = first[first["form"] == "Eq. 12, printed"]["Wanda, Eq. 10"].mean()
     found_mean = means[(means["layer"] == last.short) & (means["pattern"] == "2:4")]
@@ -43,12 +42,12 @@ def test_forms_lie_on_their_axes_where_means_matter(found):
         layer.moments.mean = spread * layer.moments.variance.sqrt()
         # As after many tokens: the printed form tends to STD's masks as N grows.
         layer.moments.count, layer.moments.m2 = 10**6, layer.moments.variance * (10**6 - 1)
-    table = eq12_models.differences(found, [0.5]).set_index("form")
+    table = audit.layers.differences(found, [0.5]).set_index("form")
     printed, consistent = table.loc["Eq. 12, printed"], table.loc["Eq. 9, consistent"]
     assert printed["STD, Eq. 11"].max() < 1e-3 and consistent["Wanda, Eq. 10"].max() < 1e-3
     assert printed["Wanda, Eq. 10"].min() > 0.05 and consistent["STD, Eq. 11"].min() > 0.05
     file = io.BytesIO()
-    theory_figures.eq12(eq12_models.differences(found, [0.5, "2:4"])).savefig(file, format="svg")
+    plots.theory.eq12(audit.layers.differences(found, [0.5, "2:4"])).savefig(file, format="svg")
     assert file.getvalue()
 
 
@@ -58,7 +57,7 @@ def test_gathered_are_the_uncentred_layers_of_each_model(tmp_path):
     given = {"models": ["opt-340k", "llama-230k"], "calibration": str(text), "windows": 2}
     given |= {"window_length": 16, "seed": 0, "device": "cpu", "dtype": "float32", "batch_size": 2}
     p = type("Parameters", (), {k: SCHEMAS["stade"][k].accept(v) for k, v in given.items()})
-    found = eq12_models.gathered(p)
+    found = audit.layers.gathered(p)
     assert list(found) == given["models"]
     assert {layer.short for layer in found["opt-340k"]} == {"out_proj", "fc2"}
     assert {layer.short for layer in found["llama-230k"]} == {"o_proj", "down_proj"}

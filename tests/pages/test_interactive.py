@@ -4,14 +4,14 @@ import pytest
 from browser import needs_browser, opened
 from sliders import check, shown, slide
 
-from stade_nb.pages import interactive
+from stade_nb.pages import sliders
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sliders")
     path = folder / "page.html"
-    figures = "".join(interactive.parabola(name).data for name in ("one", "two"))
+    figures = "".join(sliders.parabola(name).data for name in ("one", "two"))
     path.write_text(f"<!doctype html><meta charset=utf-8>{figures}", "utf-8")
     with opened(path, folder / "user") as page:
         yield page
@@ -20,7 +20,7 @@ def page(tmp_path_factory):
 @needs_browser
 def test_as_opened_it_shows_the_closed_forms_at_its_defaults(page):
     values, curve, sentence = shown(page, "two")
-    assert values == {name: start for name, *_, start in interactive.SLIDERS}
+    assert values == {name: start for name, *_, start in sliders.SLIDERS}
     check(values, curve, sentence)
 
 
@@ -31,7 +31,7 @@ def test_dragging_a_slider_moves_the_curve_and_the_minimum(page, name, share):
     before = shown(page, "one")
     other = shown(page, "two")
     value = slide(page, "one", name, share)
-    (least, most) = next((low, high) for n, _, low, high, *_ in interactive.SLIDERS if n == name)
+    (least, most) = next((low, high) for n, _, low, high, *_ in sliders.SLIDERS if n == name)
     assert value == pytest.approx(least + share * (most - least), abs=0.1001)
     after = shown(page, "one")
     assert after[0] == before[0] | {name: value}

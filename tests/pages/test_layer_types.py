@@ -9,14 +9,13 @@ from layer_frames import SPARSITIES, frame
 from matplotlib.figure import Figure
 from tiny_models import CONFIGS, build
 
-from stade_nb.claims import layer_comparisons, paper, table2
+from stade_nb import claims
+from stade_nb.claims import paper
 from stade_nb.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
-from stade_nb.pages import display
-from stade_nb.pages.plots import layer_figures
-from stade_nb.pages.tables import layer_types
+from stade_nb.pages import html, plots, tables
 
 NINE = [f"0.{tenth}" for tenth in range(1, 10)]
 
@@ -24,24 +23,26 @@ NINE = [f"0.{tenth}" for tenth in range(1, 10)]
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_models_types_are_known_without_its_weights(name, tmp_path):
     CONFIGS[name].save_pretrained(tmp_path)
-    types = layer_types.types_of(str(tmp_path))
+    types = tables.layers.types_of(str(tmp_path))
     assert set(types) == set(architectures.layer_types(build(name)))
-    assert types == sorted(types, key=table2.ORDER.index)
-    assert not any(layer.startswith("self_attn") for layer in layer_types.mlp_types(str(tmp_path)))
+    assert types == sorted(types, key=claims.layers.ORDER.index)
+    assert not any(
+        layer.startswith("self_attn") for layer in tables.layers.mlp_types(str(tmp_path))
+    )
 
 
 def test_types_are_those_of_table_2_in_its_order():
-    assert layer_types.types_of("llama-390k") == list(dict.fromkeys(paper.table(2)["layer"]))
-    assert layer_types.types_of("opt-340k")[2:] == [
+    assert tables.layers.types_of("llama-390k") == list(dict.fromkeys(paper.table(2)["layer"]))
+    assert tables.layers.types_of("opt-340k")[2:] == [
         "self_attn.v_proj", "self_attn.out_proj", "fc1", "fc2",
     ]  # fmt: skip
-    assert layer_types.mlp_types("opt-340k") == ["fc1", "fc2"]
+    assert tables.layers.mlp_types("opt-340k") == ["fc1", "fc2"]
 
 
 def test_an_architecture_is_refused_by_its_name(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(StadeError, match=r"unknown architecture of .* 'gpt2'"):
-        layer_types.types_of(str(tmp_path))
+        tables.layers.types_of(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "lama"}')
     with pytest.raises(StadeError, match="cannot load"):
         loading.architecture(str(tmp_path))
@@ -49,27 +50,27 @@ def test_an_architecture_is_refused_by_its_name(tmp_path):
 
 @pytest.mark.parametrize(("name", "count"), [("llama-390k", 126), ("opt-340k", 108)])
 def test_every_type_metric_and_sparsity_has_its_cell(name, count):
-    types = layer_types.types_of(name)
-    dense, *cells = layer_types.cells(types, NINE, [0])
+    types = tables.layers.types_of(name)
+    dense, *cells = tables.layers.cells(types, NINE, [0])
     assert dense == DENSE and len(set(cells)) == count
     assert Cell("std", "0.7", "self_attn.v_proj") in cells
-    twice = layer_types.cells(types, NINE, [3, 5])
+    twice = tables.layers.cells(types, NINE, [3, 5])
     assert len(set(twice)) == 2 * count + 1 and {cell.seed for cell in twice[1:]} == {3, 5}
 
 
 def test_figure_1_asks_for_no_cell_that_table_2_does_not_have():
     name = "llama-390k"
-    figure = layer_types.cells(layer_types.mlp_types(name), NINE, [0, 1])
-    assert set(figure) < set(layer_types.cells(layer_types.types_of(name), NINE, [0, 1]))
+    figure = tables.layers.cells(tables.layers.mlp_types(name), NINE, [0, 1])
+    assert set(figure) < set(tables.layers.cells(tables.layers.types_of(name), NINE, [0, 1]))
 
 
 def test_predicted_is_what_the_paper_marks():
     marked = paper.table(2).query("predicted_better == 1").groupby("layer")["metric"].first()
-    assert {layer: table2.predicted(layer) for layer in marked.index} == marked.to_dict()
+    assert {layer: claims.layers.predicted(layer) for layer in marked.index} == marked.to_dict()
 
 
 def test_table_2_comes_out_as_it_is_printed():
-    table = layer_types.layout(table2.printed(), table2.PRINTED)
+    table = tables.layers.layout(claims.layers.printed_rows(), claims.layers.PRINTED)
     assert list(table.columns[3:]) == [f"{10 * n} %" for n in range(1, 10)]
     assert len(table) == 14
     rows = table.set_index(["layer pruned", "metric"])
@@ -77,29 +78,31 @@ def test_table_2_comes_out_as_it_is_printed():
     assert rows.loc[("down_proj", "STD†"), "80 %"] == 10.06
     assert rows.loc[("down_proj", "Wanda"), "input"] == "not centred"
     assert list(table["metric"][6:10]) == ["Wanda", "STD†", "Wanda†", "STD"]
-    assert "dense 5.68" in layer_types.heading(table2.printed(), table2.PRINTED)
+    assert "dense 5.68" in tables.layers.heading(
+        claims.layers.printed_rows(), claims.layers.PRINTED
+    )
 
 
 def test_several_seeds_are_shown_as_mean_and_standard_deviation():
     ran = frame({})
-    table = layer_types.layout(ran, "one")
+    table = tables.layers.layout(ran, "one")
     assert list(table["layer pruned"].unique()) == ["q_proj", "fc1", "fc2"]
     cell = table.set_index(["layer pruned", "metric"]).loc[("fc1", "Wanda†"), "50 %"]
     perplexity = ran.query("layer == 'fc1' and metric == 'wanda' and sparsity == 0.5")["perplexity"]
     assert f"{cell:.4f}" == f"{perplexity.mean():.4f} ± {perplexity.std():.4f}"
-    shown = display.table(table, {"50 %": "{:.2f}"}).data
+    shown = html.table(table, {"50 %": "{:.2f}"}).data
     assert f"{cell:.2f}" in shown.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_the_papers_own_counts():
-    counts = layer_comparisons.counts(layer_comparisons.printed()).set_index("input")
+    counts = claims.layers.counts(claims.layers.printed_comparisons()).set_index("input")
     assert list(counts.loc["all", ["better", "equal", "worse"]]) == [34, 23, 6]
     assert set(counts["better beyond noise"]) == {"not printed"}
 
 
 def test_comparisons_say_by_how_much_the_marked_metric_differs():
     ran = frame({("fc1", "wanda"): 0.1, ("fc2", "std"): -0.05, ("self_attn.q_proj", "std"): 1e-5})
-    rows = layer_comparisons.compared(ran).set_index(["layer", "sparsity"])
+    rows = claims.layers.compared(ran).set_index(["layer", "sparsity"])
     assert len(rows) == 3 * len(SPARSITIES)
     fc1, fc2, q = (rows.loc[(layer, 0.9)] for layer in ("fc1", "fc2", "self_attn.q_proj"))
     assert (fc1.predicted, fc1.outcome, fc1.verdict) == ("wanda", "worse", FAILS)
@@ -107,10 +110,10 @@ def test_comparisons_say_by_how_much_the_marked_metric_differs():
     assert (fc2.predicted, fc2.outcome, fc2.verdict) == ("std", "better", HOLDS)
     # Equal in two decimals, and so is the noise: the windows differ by nothing but the shift.
     assert q.outcome == "equal" and q.wanda < q["std"]
-    counts = layer_comparisons.counts(layer_comparisons.compared(ran)).set_index("input")
+    counts = claims.layers.counts(claims.layers.compared(ran)).set_index("input")
     assert list(counts.loc["all"])[1:4] == [3, 3, 3]
     assert counts.loc["not centred", "better beyond noise"] == 3
-    assert list(layer_comparisons.compared(ran, table2.is_mlp)["layer"].unique()) == [
+    assert list(claims.layers.compared(ran, claims.layers.is_mlp)["layer"].unique()) == [
         "fc1", "fc2",
     ]  # fmt: skip
 
@@ -119,14 +122,14 @@ def test_seeds_that_disagree_are_noise():
     ran = frame({("fc2", "std"): -0.05})
     other = (ran["layer"] == "fc2") & (ran["metric"] == "std") & (ran["seed"] == 1)
     ran.loc[other, "losses"] = ran.loc[other, "losses"].map(lambda w: [x + 0.06 for x in w])
-    rows = layer_comparisons.compared(ran).set_index(["layer", "sparsity"])
+    rows = claims.layers.compared(ran).set_index(["layer", "sparsity"])
     assert rows.loc[("fc2", 0.5), "verdict"] == UNDECIDED
 
 
 def test_all_comparisons_share_the_confidence():
     ran = frame({}, noise=0.01)
-    wide = layer_comparisons.compared(ran)
-    narrow = layer_comparisons.compared(ran[(ran["layer"] == "fc2") & (ran["sparsity"] == 0.5)])
+    wide = claims.layers.compared(ran)
+    narrow = claims.layers.compared(ran[(ran["layer"] == "fc2") & (ran["sparsity"] == 0.5)])
     same = wide[(wide["layer"] == "fc2") & (wide["sparsity"] == 0.5)]
     assert narrow["change"].item() == same["change"].item()
     assert narrow["high"].item() - narrow["low"].item() < (same["high"] - same["low"]).item()
@@ -144,26 +147,26 @@ def test_run_asks_each_model_for_its_own_types(monkeypatch):
         ]  # fmt: skip
         return pandas.DataFrame(rows, columns=["method", "pattern", "layers"])
 
-    monkeypatch.setattr(layer_types.tables, "run", run)
+    monkeypatch.setattr(tables.perplexity, "run", run)
     p = SimpleNamespace(models=["opt-340k", "llama-390k"], sparsities=["0.5"], seeds=[0, 1])
-    ran = layer_types.run(p)
-    assert asked["opt-340k"] == {"all", *layer_types.types_of("opt-340k")}
+    ran = tables.layers.run(p)
+    assert asked["opt-340k"] == {"all", *tables.layers.types_of("opt-340k")}
     assert list(ran["model"].unique()) == ["opt-340k", "llama-390k"]
     assert set(ran[ran["layer"] == "fc2"]["metric"]) == {"wanda", "std"}
     assert set(ran[ran["layer"] == paper.DENSE]["sparsity"]) == {0.0}
-    layer_types.run(p, layer_types.mlp_types)
+    tables.layers.run(p, tables.layers.mlp_types)
     assert asked["opt-340k"] == {"all", "fc1", "fc2"}
 
 
 def test_figures_draw_without_a_warning():
     ran = frame({("fc1", "wanda"): 0.4, ("fc2", "std"): -0.05})
-    rows = pandas.concat([layer_comparisons.compared(ran), layer_comparisons.printed()])
-    perplexities = pandas.concat([ran, table2.printed()])
+    rows = pandas.concat([claims.layers.compared(ran), claims.layers.printed_comparisons()])
+    perplexities = pandas.concat([ran, claims.layers.printed_rows()])
     for figure in (
-        layer_figures.heat_map(rows),
-        layer_figures.by_layer(perplexities),
-        layer_figures.lines(perplexities),
-        layer_figures.ratios(rows),
+        plots.layers.heat_map(rows),
+        plots.layers.by_layer(perplexities),
+        plots.layers.lines(perplexities),
+        plots.layers.ratios(rows),
     ):
         assert isinstance(figure, Figure)
         figure.canvas.draw()
@@ -171,7 +174,7 @@ def test_figures_draw_without_a_warning():
 
 def test_the_heat_map_says_in_letters_which_metric_is_lower():
     ran = frame({("fc1", "wanda"): 0.4, ("fc2", "std"): -0.05})
-    (panel, *_) = layer_figures.heat_map(layer_comparisons.compared(ran)).axes
+    (panel, *_) = plots.layers.heat_map(claims.layers.compared(ran)).axes
     written = [text.get_text() for text in panel.texts]
     assert written.count("S −40") == len(SPARSITIES)
     assert written.count("S −5.0") == len(SPARSITIES)
@@ -181,8 +184,8 @@ def test_the_heat_map_says_in_letters_which_metric_is_lower():
 
 def test_intervals_of_the_ratio_are_those_of_the_comparison_turned_round():
     ran = frame({("fc1", "wanda"): 0.1}, noise=0.01)
-    rows = layer_comparisons.compared(ran, lambda layer: layer == "fc1")
-    (panel,) = layer_figures.ratios(rows).axes
+    rows = claims.layers.compared(ran, lambda layer: layer == "fc1")
+    (panel,) = plots.layers.ratios(rows).axes
     (_, _, (bars,)) = panel.containers[0]
     last = rows[rows["sparsity"] == 0.9].iloc[0]
     ends = bars.get_segments()[-1][:, 1]

@@ -11,18 +11,18 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
-from stade_nb.claims import paper, verdicts
+from stade_nb import claims
+from stade_nb.claims import paper
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.models import loading
-from stade_nb.pages import display
-from stade_nb.pages.plots import figures
-from stade_nb.pages.tables import tables
+from stade_nb.pages import html, plots, tables
+from stade_nb.training import cards
 
 METHODS = ["magnitude", "wanda", "stade"]
 
 
 def test_cells_are_dense_first_and_magnitude_has_its_scope():
-    cells = tables.cells(["magnitude", "wanda"], ["0.5", "2:4"], "layer", [3])
+    cells = tables.perplexity.cells(["magnitude", "wanda"], ["0.5", "2:4"], "layer", [3])
     assert cells == [
         DENSE,
         Cell("magnitude", "0.5", scope="layer"),
@@ -33,23 +33,25 @@ def test_cells_are_dense_first_and_magnitude_has_its_scope():
 
 
 def test_only_what_depends_on_the_seed_has_a_cell_for_each():
-    cells = tables.cells(["magnitude", "random", "wanda"], ["2:4"], "layer", [4, 7])
+    cells = tables.perplexity.cells(["magnitude", "random", "wanda"], ["2:4"], "layer", [4, 7])
     assert [(cell.method, cell.seed) for cell in cells[1:]] == [
         ("magnitude", 0), ("random", 4), ("random", 7), ("wanda", 4), ("wanda", 7),
     ]  # fmt: skip
 
 
 def test_several_seeds_are_shown_as_mean_and_standard_deviation(ran):
-    wide = tables.layout(ran.assign(perplexity=ran["seed"] + 1.0)).set_index(["method", "sparsity"])
+    wide = tables.perplexity.layout(ran.assign(perplexity=ran["seed"] + 1.0)).set_index(
+        ["method", "sparsity"]
+    )
     assert f"{wide.loc[('Wanda', '2:4'), 'one']:.2f}" == "1.50 ± 0.71"
     assert f"{wide.loc[('Magnitude', '2:4'), 'one']:.2f}" == "1.00"
     # Shown by a table of a page as well, one beside the other.
-    shown = display.table(wide.reset_index(), {"one": "{:.2f}"}).data
+    shown = html.table(wide.reset_index(), {"one": "{:.2f}"}).data
     assert "1.50 ±\N{NO-BREAK SPACE}0.71" in shown
 
 
 def test_labels_are_short_where_they_stay_apart():
-    assert tables.labels(["a/opt", "/x/llama/", "b/opt", "tiny"]) == {
+    assert tables.perplexity.labels(["a/opt", "/x/llama/", "b/opt", "tiny"]) == {
         "a/opt": "a/opt",
         "/x/llama/": "llama",
         "b/opt": "b/opt",
@@ -58,7 +60,7 @@ def test_labels_are_short_where_they_stay_apart():
 
 
 def test_the_papers_table_comes_out_as_it_is_printed():
-    wide = tables.layout(tables.printed(3, METHODS, ["0.5", "2:4", "4:8"]))
+    wide = tables.perplexity.layout(tables.perplexity.printed(3, METHODS, ["0.5", "2:4", "4:8"]))
     assert list(wide.columns) == ["method", "sparsity", *paper.table(3)["model"].unique()]
     rows = {(row.method, row.sparsity): row for row in wide.itertuples()}
     assert rows["Dense", "0 %"][3] == 5.68
@@ -68,8 +70,8 @@ def test_the_papers_table_comes_out_as_it_is_printed():
 
 
 def test_table_6_says_which_methods_update_weights():
-    printed = tables.printed(6, ["sparsegpt", "sparsegpt_without_update"], ["2:4"])
-    wide = tables.layout(printed, update=True)
+    printed = tables.perplexity.printed(6, ["sparsegpt", "sparsegpt_without_update"], ["2:4"])
+    wide = tables.perplexity.layout(printed, update=True)
     assert list(wide["method"]) == ["Dense", "SparseGPT", "SparseGPT (w/o update)"]
     assert list(wide["weight update"]) == [False, True, False]
 
@@ -90,7 +92,7 @@ def test_run_gives_a_row_for_each_seed_and_says_what_the_model_is(workplace, tmp
         window_length=16, seeds=[0, 5], device="cpu", dtype="float32", batch_size=4,
         results_dir=str(tmp_path / "results"),
     )  # fmt: skip
-    ran = tables.run(p)
+    ran = tables.perplexity.run(p)
     assert list(ran["method"]) == ["dense", "magnitude", "wanda", "wanda"] * 2
     assert list(ran["seed"]) == [0, 0, 0, 5] * 2
     assert list(ran["family"]) == ["llama"] * 4 + ["opt"] * 4
@@ -99,7 +101,7 @@ def test_run_gives_a_row_for_each_seed_and_says_what_the_model_is(workplace, tmp
     two = ran.query("method == 'wanda' and model == 'model'")
     assert two["perplexity"].nunique() == two["calibration"].nunique() == 2
     # Other cells by the same parameters; what they share is found.
-    again = tables.run(p, tables.cells(["wanda"], ["2:4"], "layer", [5]))
+    again = tables.perplexity.run(p, tables.perplexity.cells(["wanda"], ["2:4"], "layer", [5]))
     assert again["perplexity"].tolist()[:2] == ran["perplexity"].tolist()[:4:3]
 
 
@@ -114,7 +116,7 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
         calibration="c4", evaluation="wikitext2", windows=128, evaluation_windows=None,
         window_length=None, seeds=[0, 1], dtype="float32", device="cpu",
     )  # fmt: skip
-    facts = tables.facts(p, ran)
+    facts = tables.perplexity.facts(p, ran)
     assert facts["models"] == f"one {'f' * 12}, two {'f' * 12}"
     both = f"{'c' * 12} {'d' * 12}"
     assert facts["calibration tokens"] == f"one {both}, two {both}"
@@ -123,24 +125,28 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
 
 
 def test_figures_draw_without_a_warning(ran):
-    patterns = {pattern: tables.sparsity(pattern) for pattern in ("0.5", "2:4")}
-    judged = verdicts.judge(ran, paper.TEXT_CLAIMS[3])
+    patterns = {pattern: tables.perplexity.sparsity(pattern) for pattern in ("0.5", "2:4")}
+    judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
     curves = pandas.DataFrame(
         {"model": "one", "tokens": [1e5, 2e5], "training": [3.0, 2.0], "validation": [3.1, 2.2]}
     )
     for figure in (
-        figures.relative_perplexity(ran, tables.printed(3, METHODS, list(patterns)), patterns),
-        figures.differences(judged, patterns, "Wanda to STADE", band=0.01),
-        figures.loss_curves(curves, 12.0),
+        plots.perplexity.relative_perplexity(
+            ran, tables.perplexity.printed(3, METHODS, list(patterns)), patterns
+        ),
+        plots.perplexity.differences(judged, patterns, "Wanda to STADE", band=0.01),
+        cards.loss_curves(curves, 12.0),
     ):
         figure.canvas.draw()
 
 
 def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
-    judged = verdicts.judge(ran, paper.TEXT_CLAIMS[3])
-    patterns = {pattern: tables.sparsity(pattern) for pattern in ("0.5", "2:4")}
-    figure = figures.differences(judged, patterns, "Wanda to STADE")
-    image = BeautifulSoup(figures.inline(figure, 'from "a" to <b>').data, "lxml").find("img")
+    judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
+    patterns = {pattern: tables.perplexity.sparsity(pattern) for pattern in ("0.5", "2:4")}
+    figure = plots.perplexity.differences(judged, patterns, "Wanda to STADE")
+    image = BeautifulSoup(plots.perplexity.inline(figure, 'from "a" to <b>').data, "lxml").find(
+        "img"
+    )
     kind, _, data = image["src"].partition(",")
     assert kind == "data:image/svg+xml;base64" and image["alt"] == 'from "a" to <b>'
     assert b"<svg" in base64.b64decode(data)

@@ -5,9 +5,8 @@ import re
 
 import torch
 
-from stade_nb.pages import interactive
-from stade_nb.pages.plots import theory_figures
-from stade_nb.theory import public_code, synthetic, variance_estimates
+from stade_nb.pages import plots, sliders
+from stade_nb.theory import other_work, synthetic, variance_estimates
 
 
 def drawn(figure):
@@ -19,20 +18,20 @@ def drawn(figure):
 def test_every_plot_draws_without_a_warning():
     generator = torch.Generator().manual_seed(0)
     dtypes = [torch.float32, torch.float16]
-    errors = public_code.variance_errors([1, 100], dtypes, generator, 2, 16, 4)
+    errors = other_work.variance_errors([1, 100], dtypes, generator, 2, 16, 4)
     estimates = variance_estimates.simulated([4, 16], 1.0, 1.0, 100, generator)
     for figure in (
-        theory_figures.valley(synthetic.loss),
-        theory_figures.which_goes(),
-        theory_figures.running_variance(errors),
-        theory_figures.estimators(estimates),
+        plots.theory.valley(synthetic.loss),
+        plots.theory.which_goes(),
+        plots.theory.running_variance(errors),
+        plots.theory.estimators(estimates),
     ):
         assert drawn(figure)
 
 
 def test_sliders_load_nothing_and_have_their_own_id():
-    page = interactive.parabola("one").data
+    page = sliders.parabola("one").data
     assert not re.search(r"https?:|src=|href=|@import|fetch\(", page)
     assert page.count('id="one"') == 1 and "$" not in page.replace("${", "")
-    assert page.count('type="range"') == len(interactive.SLIDERS)
-    assert interactive.parabola("two").data != page
+    assert page.count('type="range"') == len(sliders.SLIDERS)
+    assert sliders.parabola("two").data != page

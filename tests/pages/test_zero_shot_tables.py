@@ -8,10 +8,10 @@ import pandas
 import pytest
 import zero_shot_questions
 
-from stade_nb.claims import accuracy_verdicts, paper, printed_tables, verdicts, zero_shot_claims
+from stade_nb import claims
+from stade_nb.claims import paper
 from stade_nb.evaluation import harness
-from stade_nb.pages.plots import figures, zero_shot_figures
-from stade_nb.pages.tables import zero_shot_tables
+from stade_nb.pages import plots, tables
 
 PATTERNS = ["0.5", "2:4"]
 
@@ -55,7 +55,7 @@ def ran():
 
 
 def test_layout_shows_means_with_errors(ran):
-    shown = zero_shot_tables.layout(ran)
+    shown = tables.accuracy.layout(ran)
     # One task at 0.8 ± 0.0284, one at 0.5 ± 0.0503.
     assert list(shown["m"])[:2] == ["65.0 ± 2.9", "55.0 ± 3.1"]
     assert list(shown["method"]) == ["Dense", "Wanda", "STADE", "STADE (w/o bias)"]
@@ -67,9 +67,9 @@ def test_a_model_of_the_papers_stands_beside_what_is_printed(ran):
         calibration="c4", evaluation="wikitext2", windows=128, evaluation_windows=None,
         window_length=None, tasks=["official"], limit=None,
     )  # fmt: skip
-    none = zero_shot_tables.reproduced(p, ran.assign(paper_model=None)).data
+    none = tables.accuracy.reproduced(p, ran.assign(paper_model=None)).data
     assert "None of the models above is one of the paper" in none
-    found = zero_shot_tables.reproduced(p, ran.assign(paper_model="opt-125m")).data
+    found = tables.accuracy.reproduced(p, ran.assign(paper_model="opt-125m")).data
     shown = pandas.read_html(io.StringIO(found))[0]
     # Dense: 65 % here against the printed 37.70; a cell without its biases is no row.
     assert list(shown["printed"]) == [37.70, 37.24, 36.88, 37.38]
@@ -78,43 +78,43 @@ def test_a_model_of_the_papers_stands_beside_what_is_printed(ran):
 
 
 def test_guessing_is_named(ran):
-    assert zero_shot_tables.guessed(ran) == ["arc_easy (m)"]
-    found = zero_shot_tables.guessing(ran)
+    assert tables.accuracy.guessed(ran) == ["arc_easy (m)"]
+    found = tables.accuracy.guessing(ran)
     assert list(found["m"]) == [
         "80.0 (73.8 to 85.3)",
         "50.0 (39.8 to 60.2), no better than guessing",
     ]
-    assert zero_shot_tables.mean_guess(ran) == 0.5
+    assert tables.accuracy.mean_guess(ran) == 0.5
     # 59 of 100 is above a coin by itself, and not as one of two tasks.
-    assert zero_shot_tables.above_guessing(result([1] * 59 + [0] * 41), 1)
-    assert not zero_shot_tables.above_guessing(result([1] * 59 + [0] * 41), 2)
+    assert tables.accuracy.above_guessing(result([1] * 59 + [0] * 41), 1)
+    assert not tables.accuracy.above_guessing(result([1] * 59 + [0] * 41), 2)
 
 
 def test_tasks_one_by_one(ran):
-    shown = zero_shot_tables.by_task(ran)
+    shown = tables.accuracy.by_task(ran)
     assert list(shown.columns) == ["model", "method", "sparsity", "rte", "arc_easy"]
     assert list(shown["rte"]) == ["50.0", "80.0 ± 2.8", "60.0 ± 3.5", "80.0 ± 2.8", "60.0 ± 3.5"]
-    found = zero_shot_claims.task_differences(zero_shot_tables.kept(ran), "stade", "wanda")
+    found = claims.accuracy.task_differences(tables.accuracy.kept(ran), "stade", "wanda")
     assert found.to_dict("records") == [
         {"model": "m", "sparsity": "2:4", "rte": "40\xa0:\xa00 *", "arc_easy": "0\xa0:\xa00"}
     ]
 
 
 def test_claims(ran):
-    table = zero_shot_tables.kept(ran)
-    assert zero_shot_claims.nm(["0.5", "2:4", "4:8"]) == ["2:4", "4:8"]
-    above = accuracy_verdicts.above(table, zero_shot_claims.RIVALS, ["2:4"])
-    follows = accuracy_verdicts.follows(table, PATTERNS)
-    shown = zero_shot_claims.summary(above, follows)
+    table = tables.accuracy.kept(ran)
+    assert claims.accuracy.nm(["0.5", "2:4", "4:8"]) == ["2:4", "4:8"]
+    above = claims.accuracy.above(table, claims.accuracy.RIVALS, ["2:4"])
+    follows = claims.accuracy.follows(table, PATTERNS)
+    shown = claims.accuracy.summary(above, follows)
     assert list(shown["id"]) == ["zero-shot-nm", "zero-shot-follows"]
-    assert list(shown["verdict here"]) == [verdicts.HOLDS, verdicts.UNDECIDED]
+    assert list(shown["verdict here"]) == [claims.verdicts.HOLDS, claims.verdicts.UNDECIDED]
     # Wanda and STADE (w/o bias) have equal answers, and so have STADE and the dense model.
     assert shown["comparisons here"][1] == ("holds in 4, undecided in 2 of 6")
     assert shown["by the paper's own numbers"][0].startswith("does not hold: above both in 5 of 18")
 
 
 def test_pairing_gains_where_answers_are_alike(ran):
-    (found,) = zero_shot_claims.pairing(zero_shot_tables.kept(ran), "stade", "wanda").itertuples()
+    (found,) = claims.accuracy.pairing(tables.accuracy.kept(ran), "stade", "wanda").itertuples()
     assert found.alike == 1 - 40 / 300
     assert found.paired == pytest.approx(math.sqrt(0.2 * 0.8 / 199) / 2)
     errors = [harness.mean(ran["tasks"][index].values())[1] for index in (1, 2)]
@@ -122,8 +122,8 @@ def test_pairing_gains_where_answers_are_alike(ran):
 
 
 def test_printed_table_with_its_error():
-    shown = zero_shot_tables.printed(["wanda", "stade"], PATTERNS)
-    error = printed_tables.standard_error(0.377)
+    shown = tables.accuracy.printed(["wanda", "stade"], PATTERNS)
+    error = claims.printed.standard_error(0.377)
     assert shown["opt-125m"][0] == f"37.70 ± {error:.2f}"
     assert len(shown) == 1 + 2 * 2 and len(shown.columns) == 2 + 9
 
@@ -131,9 +131,9 @@ def test_printed_table_with_its_error():
 @pytest.mark.parametrize("ratio", [1.0, 0.5])
 def test_printed_differences_against_noise(ratio):
     pairing = pandas.DataFrame({"paired": [ratio], "unpaired": [1.0]})
-    apart, alike = zero_shot_claims.printed_noise(pairing).itertuples()
+    apart, alike = claims.accuracy.printed_noise(pairing).itertuples()
     # Printed means are near a half, where the error is largest: 1.96 √2 times it at most.
-    largest = 1.96 * math.sqrt(2) * printed_tables.standard_error(0.5)
+    largest = 1.96 * math.sqrt(2) * claims.printed.standard_error(0.5)
     assert 0.9 * largest < apart.points <= largest
     assert alike.points == pytest.approx(ratio * apart.points)
     printed = paper.table(4).pivot(
@@ -146,22 +146,22 @@ def test_printed_differences_against_noise(ratio):
 
 
 def test_what_dropped_biases_cost(ran):
-    found = zero_shot_claims.dropped(ran)
+    found = claims.accuracy.dropped(ran)
     (cell,) = found.itertuples()
-    assert cell.times == 2 and cell.verdict == verdicts.HOLDS
+    assert cell.times == 2 and cell.verdict == claims.verdicts.HOLDS
     assert cell.change == pytest.approx(0.3 / 2)
-    shown = zero_shot_tables.dropped_layout(found).to_dict("records")[0]
+    shown = tables.accuracy.dropped_layout(found).to_dict("records")[0]
     assert shown["change"] == "+100.0 %" and shown["keeping is better"] == "holds"
     assert shown["accuracy, %"] == "65.0" and shown["biases dropped "] == "50.0"
 
 
 def test_figures_show_every_cell(ran):
-    figures.use_style()
-    table = zero_shot_tables.kept(ran)
-    figure = zero_shot_figures.accuracies(table, 0.5, {"0.5": "50 %", "2:4": "2:4"})
+    plots.perplexity.use_style()
+    table = tables.accuracy.kept(ran)
+    figure = plots.accuracy.accuracies(table, 0.5, {"0.5": "50 %", "2:4": "2:4"})
     assert [len(axes.containers) for axes in figure.axes] == [4, 4]
-    above = accuracy_verdicts.above(table, zero_shot_claims.RIVALS, ["2:4"])
-    figure = zero_shot_figures.differences(above, {"2:4": "2:4"})
+    above = claims.accuracy.above(table, claims.accuracy.RIVALS, ["2:4"])
+    figure = plots.accuracy.differences(above, {"2:4": "2:4"})
     assert [axes.get_title() for axes in figure.axes] == [
         "STADE − Wanda",
         "STADE − STADE (w/o bias)",
@@ -175,7 +175,7 @@ def test_run(tmp_path):
         evaluation="embedded", windows=2, evaluation_windows=3, window_length=32, seeds=[0, 1],
         device="cpu", dtype="float32", batch_size=4, requests_at_once=8, results_dir=tmp_path,
     )  # fmt: skip
-    ran = zero_shot_tables.run(p)
+    ran = tables.accuracy.run(p)
     cells = list(zip(ran["method"], ran["pattern"], ran["seed"], ran["biases"], strict=True))
     assert cells == [
         ("dense", "dense", 0, "kept"),
@@ -187,8 +187,8 @@ def test_run(tmp_path):
         ("stade", "2:4", 1, "dropped"),
     ]
     assert all(len(answers["arc_easy"]) == 4 for answers in ran["answers"])
-    facts = zero_shot_tables.facts(p, ran)
+    facts = tables.accuracy.facts(p, ran)
     assert facts["harness"] == f"{harness.HARNESS}, 0-shot, acc"
     assert facts["requests at once"] == "8 to 8"
     assert facts["put before a question"] == "llama-230k: nothing"
-    assert len(zero_shot_claims.dropped(ran)) == 2
+    assert len(claims.accuracy.dropped(ran)) == 2

@@ -10,7 +10,7 @@ from scipy import integrate
 
 from stade_nb.errors import StadeError
 from stade_nb.numerics import bias
-from stade_nb.theory import input_families, many_weights, set_removal, synthetic
+from stade_nb.theory import correlated_inputs, many_layers, many_weights, synthetic
 
 # A joint distribution of three dependent inputs: values -> probability.
 JOINT = {
@@ -54,7 +54,7 @@ def joint():
     mean = [expectation(lambda x, j=j: x[j]) for j in range(3)]
     second = [[expectation(lambda x, i=i, j=j: x[i] * x[j]) for j in range(3)] for i in range(3)]
     covariance = [[second[i][j] - mean[i] * mean[j] for j in range(3)] for i in range(3)]
-    return input_families.Inputs(
+    return correlated_inputs.Inputs(
         "enumerated", tensor([mean])[0], tensor(covariance), 0, lambda z: z
     )
 
@@ -118,8 +118,8 @@ def test_too_many_sets_are_refused():
 def made(rho, seed=0, mean=(-2, 2), out=24, inputs=8):
     generator = torch.Generator().manual_seed(seed)
     layer = synthetic.random_layers((out, inputs), mean, (0.3, 2), generator)
-    covariance = input_families.equicorrelated(layer.std, rho)
-    return layer.weight, input_families.gaussian(layer.mean, covariance)
+    covariance = correlated_inputs.equicorrelated(layer.std, rho)
+    return layer.weight, correlated_inputs.gaussian(layer.mean, covariance)
 
 
 def test_cheapest_set_is_the_cheapest_of_a_plain_loop():
@@ -166,32 +166,32 @@ def test_relative_error_of_equal_correlations_in_closed_form():
     weight = torch.ones(1, 2, dtype=torch.float64)
     pruned = torch.ones(1, 2, dtype=torch.bool)
     for rho in (0.0, 0.25, 0.5):
-        matrix = input_families.equicorrelated(torch.ones(2, dtype=torch.float64), rho)
-        pair = set_removal.Pair(
+        matrix = correlated_inputs.equicorrelated(torch.ones(2, dtype=torch.float64), rho)
+        pair = many_layers.Pair(
             many_weights.sum_of_single_losses(weight, pruned, matrix),
             many_weights.set_loss(weight, pruned, matrix),
         )
-        assert set_removal.relative_error(pair) == 2 * rho / (2 + 2 * rho)
+        assert many_layers.relative_error(pair) == 2 * rho / (2 + 2 * rho)
 
 
 def test_covariances_are_as_asked_for():
     std = torch.tensor([1.0, 2, 0.5, 4], dtype=torch.float64)
-    blocks = input_families.block_correlated(std, 0.5, 2)
+    blocks = correlated_inputs.block_correlated(std, 0.5, 2)
     assert torch.equal(blocks.diagonal(), std**2)
     assert blocks[0, 1] == 1.0 and blocks[2, 3] == 1.0 and blocks[0, 2] == 0
-    assert input_families.equicorrelated(std, 0.25)[1, 3] == 2.0
+    assert correlated_inputs.equicorrelated(std, 0.25)[1, 3] == 2.0
     with pytest.raises(StadeError, match="below 1"):
-        input_families.equicorrelated(std, -0.4)
+        correlated_inputs.equicorrelated(std, -0.4)
     with pytest.raises(StadeError, match="fourth moments"):
-        input_families.student(std, blocks, 4)
+        correlated_inputs.student(std, blocks, 4)
     with pytest.raises(StadeError, match="not positive definite"):
-        input_families.gaussian(std, blocks - 2 * torch.eye(4, dtype=torch.float64))
+        correlated_inputs.gaussian(std, blocks - 2 * torch.eye(4, dtype=torch.float64))
 
 
 def test_relu_moments_at_zero_mean_are_the_arc_cosine_kernel():
     std = torch.tensor([1.0, 2, 0.5], dtype=torch.float64)
     rho = -0.3
-    inputs = input_families.relu(0 * std, input_families.equicorrelated(std, rho))
+    inputs = correlated_inputs.relu(0 * std, correlated_inputs.equicorrelated(std, rho))
     torch.testing.assert_close(inputs.mean, std / math.sqrt(2 * math.pi))
     kernel = (math.sqrt(1 - rho**2) + rho * (math.pi - math.acos(rho))) / (2 * math.pi)
     expected = torch.outer(std, std) * kernel
@@ -203,7 +203,7 @@ def test_relu_moments_at_zero_mean_are_the_arc_cosine_kernel():
 def test_relu_moments_are_the_integrals(rho):
     mean = torch.tensor([0.7, -1.2], dtype=torch.float64)
     std = torch.tensor([1.5, 0.8], dtype=torch.float64)
-    inputs = input_families.relu(mean, input_families.equicorrelated(std, rho))
+    inputs = correlated_inputs.relu(mean, correlated_inputs.equicorrelated(std, rho))
     (m, n), (s, t), q = mean.tolist(), std.tolist(), math.sqrt(1 - rho**2)
 
     def inner(u):
@@ -222,8 +222,8 @@ def test_relu_moments_are_the_integrals(rho):
 def test_simulation_agrees_whatever_the_distribution(family):
     generator = torch.Generator().manual_seed(2)
     layer = synthetic.random_layers((2, 6), (-1, 1), (0.5, 1.5), generator)
-    covariance = input_families.block_correlated(layer.std, 0.5, 3)
-    build = getattr(input_families, family)
+    covariance = correlated_inputs.block_correlated(layer.std, 0.5, 3)
+    build = getattr(correlated_inputs, family)
     inputs = build(layer.mean, covariance, *([9] if family == "student" else []))
     pruned = many_weights.greedy(layer.weight, inputs, 0.5)["std"]
     for refit in (True, False):

@@ -5,8 +5,8 @@ import io
 import pytest
 import torch
 
-from stade_nb.pages.plots import set_figures, theory_figures
-from stade_nb.theory import input_families, many_weights, set_removal, synthetic
+from stade_nb.pages import plots
+from stade_nb.theory import correlated_inputs, many_layers, many_weights, synthetic
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def drawn(figure):
 
 
 def test_layers_are_pooled_as_one_sum(layers):
-    table = set_removal.over_correlations(layers, [0.0, 0.5], [0.5, "2:4"])
+    table = many_layers.over_correlations(layers, [0.0, 0.5], [0.5, "2:4"])
     assert len(table) == 2 * 2 * 2 * 5
     row = table[(table["correlation"] == 0.5) & (table["pattern"] == "2:4") & ~table["refit"]]
     loss = least = optimal = 0.0
     for weight, mean, std in zip(layers.weight, layers.mean, layers.std, strict=True):
-        covariance = input_families.equicorrelated(std, 0.5)
-        inputs = input_families.gaussian(mean, covariance)
+        covariance = correlated_inputs.equicorrelated(std, 0.5)
+        inputs = correlated_inputs.gaussian(mean, covariance)
         found = many_weights.compared(weight, inputs, "2:4", False).set_index("choice")
         loss += found.loc["wanda", "loss"] / 4
         least += found.loc["cheapest set", "loss"] / 4
@@ -39,36 +39,36 @@ def test_layers_are_pooled_as_one_sum(layers):
 
 
 def test_orders_that_theory_guarantees(layers):
-    table = set_removal.over_correlations(layers, [0.0, 0.6], [0.5])
+    table = many_layers.over_correlations(layers, [0.0, 0.6], [0.5])
     index = ["refit", "correlation", "choice"]
     optimal = table.set_index(index)["optimal"]
     assert optimal[True, 0.0, "std"] == 1 > optimal[True, 0.6, "std"]
     assert optimal[False, 0.0, "wanda"] < 1
     centred = layers._replace(mean=0 * layers.mean)
-    table = set_removal.over_correlations(centred, [0.0], [0.5])
+    table = many_layers.over_correlations(centred, [0.0], [0.5])
     assert table.set_index(index)["optimal"][False, 0.0, "wanda"] == 1
 
 
-@pytest.mark.parametrize("family", set_removal.FAMILIES)
+@pytest.mark.parametrize("family", many_layers.FAMILIES)
 def test_single_losses_add_up_where_nothing_is_correlated(layers, family):
     # Independent inputs stay independent under max(·, 0); Student's t is uncorrelated only.
-    none = set_removal.relative_error(set_removal.single_and_exact(layers, 0.0, 0.5, family))
+    none = many_layers.relative_error(many_layers.single_and_exact(layers, 0.0, 0.5, family))
     some, much = (
-        set_removal.relative_error(set_removal.single_and_exact(layers, rho, 0.5, family))
+        many_layers.relative_error(many_layers.single_and_exact(layers, rho, 0.5, family))
         for rho in (0.3, 0.9)
     )
     assert none < 1e-12 and 0.1 < some < much
 
 
 def test_bias_gains_are_ratios_of_losses_pooled_by_hand(layers):
-    table = set_removal.bias_gains(layers, [0.0, 0.6], [0.0, 0.5], "2:4")
+    table = many_layers.bias_gains(layers, [0.0, 0.6], [0.0, 0.5], "2:4")
     zero = table[table["spread"] == 0]
     assert (zero[["wanda", "std", "cheapest"]].abs() < 1e-12).all(axis=None)
     by_hand = dict.fromkeys(("wanda", "std", "cheapest", "wanda kept", "cheapest kept"), 0.0)
     sets = many_weights.allowed_sets(8, "2:4")
     for weight, mean, std in zip(layers.weight, layers.mean, layers.std, strict=True):
-        covariance = input_families.equicorrelated(std, 0.6)
-        inputs = input_families.gaussian(0.5 * mean, covariance)
+        covariance = correlated_inputs.equicorrelated(std, 0.6)
+        inputs = correlated_inputs.gaussian(0.5 * mean, covariance)
         pruned = many_weights.greedy(weight, inputs, "2:4")
         for kept, matrix in (("", covariance), (" kept", inputs.second_moment)):
             pruned["cheapest"] = many_weights.cheapest_set(weight, matrix, sets)
@@ -88,12 +88,12 @@ def test_bias_gains_are_ratios_of_losses_pooled_by_hand(layers):
 def test_simulation_agrees_for_every_family_and_would_show_a_wrong_loss(layers, monkeypatch):
     one = synthetic.Layer(*(part[0] for part in layers))
     generator = torch.Generator().manual_seed(1)
-    found = set_removal.simulated(one, [0.0, 0.6], 0.5, 20_000, generator)
+    found = many_layers.simulated(one, [0.0, 0.6], 0.5, 20_000, generator)
     assert found.groupby("inputs").ngroups == 3 and len(found) == 12
     assert found["errors"].max() < 4.5
     wrong = many_weights.sum_of_single_losses
     monkeypatch.setattr(many_weights, "set_loss", wrong)
-    found = set_removal.simulated(one, [0.6], 0.5, 20_000, generator)
+    found = many_layers.simulated(one, [0.6], 0.5, 20_000, generator)
     assert found["errors"].min() > 5
 
 
@@ -101,15 +101,15 @@ def test_a_feature_that_hardly_ever_fires_has_a_variance():
     # 20 standard deviations below zero the closed form cancels to noise of either sign.
     mean = torch.tensor([-2.0, -4, 1, -1.5], dtype=torch.float64)
     std = torch.tensor([0.1, 0.1, 0.5, 0.1], dtype=torch.float64)
-    inputs = input_families.relu(mean, input_families.equicorrelated(std, 0.6))
+    inputs = correlated_inputs.relu(mean, correlated_inputs.equicorrelated(std, 0.6))
     assert (inputs.variance >= 0).all() and (inputs.second_moment.diagonal() >= 0).all()
     assert inputs.mean[0] < 1e-80 and inputs.variance[0] < 1e-80
 
 
 def test_figures_draw_without_a_warning(layers):
-    pairs = {rho: set_removal.single_and_exact(layers, rho, 0.5) for rho in (0.0, 0.9)}
-    table = set_removal.over_correlations(layers, [0.0, 0.5], [0.5, "2:4"])
-    gains = set_removal.bias_gains(layers, [0.0, 0.5], [0.0, 1.0], "2:4")
-    assert drawn(set_figures.single_against_exact(pairs))
-    assert drawn(set_figures.bias_gains(gains))
-    assert drawn(theory_figures.excess(table))
+    pairs = {rho: many_layers.single_and_exact(layers, rho, 0.5) for rho in (0.0, 0.9)}
+    table = many_layers.over_correlations(layers, [0.0, 0.5], [0.5, "2:4"])
+    gains = many_layers.bias_gains(layers, [0.0, 0.5], [0.0, 1.0], "2:4")
+    assert drawn(plots.theory.single_against_exact(pairs))
+    assert drawn(plots.theory.bias_gains(gains))
+    assert drawn(plots.theory.excess(table))

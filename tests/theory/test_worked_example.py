@@ -6,8 +6,8 @@ import torch
 from stade_nb.numerics.masks import select
 from stade_nb.numerics.methods import METHODS
 from stade_nb.numerics.metrics import METRICS
-from stade_nb.pages.audit import audit_layers
-from stade_nb.pages.layer_inputs import LayerInputs
+from stade_nb.pages import audit
+from stade_nb.pages.models import LayerInputs
 from stade_nb.theory import misprints, worked_example
 
 EXACT = torch.float64
@@ -109,7 +109,7 @@ def test_eq1_to_the_letter_scores_inputs_not_weights():
     # Squared: 41 * 40, 61 * 20, 25 * 74, 50 * 36. Both outputs lose inputs 0 and 1 of 2:4, where
     # Wanda takes inputs 1 and 3 from the first.
     layer = LayerInputs(0, "fc1", worked_example.weight(), worked_example.moments())
-    found = audit_layers.eq1([layer], "2:4").iloc[0]
+    found = audit.layers.eq1([layer], "2:4").iloc[0]
     assert found[["differs", "channels", "wanda_channels"]].tolist() == [2 / 8, 2 / 4, 1 / 4]
 
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from stade_nb.corpus import embedded_corpus
+from stade_nb.corpus import documents
 from stade_nb.evaluation.perplexity import perplexity, window_losses
 from stade_nb.models import loading
-from stade_nb.training import tokenizer, train, write_cards
-from stade_nb.training.model_cards import record
+from stade_nb.training import cards, recipes, train
+from stade_nb.training.cards import record
 from stade_nb.training.recipes import RECIPES
 
 NAMES = loading.embedded_models()
@@ -54,10 +54,10 @@ def test_small_and_long(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_trained_on_the_recorded_text_or_the_card_says_that_it_was_not(name):
     """The lock fixes the text but for a file or two that not every installation has."""
-    run, recorded = record(name), embedded_corpus.recorded()["train"]["sha256"]
+    run, recorded = record(name), documents.recorded()["train"]["sha256"]
     same = [record(other) for other in NAMES if record(other)["corpus_sha256"] == recorded]
     assert run["corpus_tokens"] == pytest.approx(same[0]["corpus_tokens"], rel=1e-3)
-    assert (write_cards.OTHER in write_cards.text(name)) == (run["corpus_sha256"] != recorded)
+    assert (cards.OTHER in cards.text(name)) == (run["corpus_sha256"] != recorded)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,7 +72,7 @@ def test_every_width_is_divisible_by_16(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_tokenizer_keeps_ascii_and_replaces_the_rest(name):
     _, tokens = loading.load(name)
-    assert len(tokens) == tokenizer.VOCABULARY
+    assert len(tokens) == recipes.VOCABULARY
     text = 'Return the norm of x (see [1]):\n  a = 3.5e-2; it\'s "so" & 100 %.'
     assert tokens.decode(tokens(text)["input_ids"]) == text
     assert tokens.decode(tokens("naïve → β")["input_ids"]) == "naive ? ?"
@@ -81,5 +81,5 @@ def test_the_tokenizer_keeps_ascii_and_replaces_the_rest(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_says_what_the_record_says(name):
     folder = loading.EMBEDDED / name
-    assert (folder / "README.md").read_text(encoding="utf-8") == write_cards.text(name)
-    assert (folder / write_cards.CURVE).is_file()
+    assert (folder / "README.md").read_text(encoding="utf-8") == cards.text(name)
+    assert (folder / cards.CURVE).is_file()

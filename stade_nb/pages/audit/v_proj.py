@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas
 
-from stade_nb.claims import printed_tables, verdicts
+from stade_nb import claims
 from stade_nb.claims.paper import Claim
 from stade_nb.engine.cell import Cell
 
@@ -40,14 +40,14 @@ def predictions(sparsities: Sequence[str]) -> tuple[Claim, Claim]:
 
 def judged(ran: pandas.DataFrame, sparsities: Sequence[str]) -> tuple[pandas.DataFrame, str]:
     """Each prediction on each model in `ran`, see `verdicts.judge`; and the verdict on them all."""
-    found = verdicts.judge(ran, predictions(sparsities))
-    return found, verdicts.overall(found["verdict"])
+    found = claims.verdicts.judge(ran, predictions(sparsities))
+    return found, claims.verdicts.overall(found["verdict"])
 
 
 def printed() -> pandas.DataFrame:
     """Table 2's rows of v_proj in the layout of a run: model, method, pattern, relative."""
-    rows = printed_tables.layers().query("layer == @LAYER", local_dict={"LAYER": LAYER})
-    dense = printed_tables.dense(3)["llama-7b"]
+    rows = claims.printed.layers().query("layer == @LAYER", local_dict={"LAYER": LAYER})
+    dense = claims.printed.dense(3)["llama-7b"]
     long = rows.melt("sparsity", ["wanda", "std"], "method", "perplexity")
     return long.assign(
         model="llama-7b",

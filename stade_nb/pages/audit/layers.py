@@ -1,0 +1,231 @@
+"""Points of theory and code, looked at on the layers of a model: a row for each layer type.
+
+Each function takes layers from `layer_inputs.gather`, all of float64, and gives means over blocks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+
+import pandas
+import torch
+
+from stade_nb.claims.paper import Claim
+from stade_nb.claims.verdicts import FAILS, HOLDS
+from stade_nb.numerics import masks, metrics
+from stade_nb.numerics.masks import Pattern
+from stade_nb.numerics.methods import prune_layer
+from stade_nb.pages import models as page_models
+from stade_nb.pages.models import LayerInputs
+from stade_nb.theory import many_weights, misprints, other_work
+
+
+def by_type(
+    layers: Sequence[LayerInputs], measure: Callable[[LayerInputs], dict[str, float]]
+) -> pandas.DataFrame:
+    """What `measure` finds, averaged over the blocks: a row for each layer type, in their order."""
+    rows = [{"layer": layer.short, **measure(layer)} for layer in layers]
+    return pandas.DataFrame(rows).groupby("layer", sort=False).mean().reset_index()
+
+
+def correction_orders(
+    layers: Sequence[LayerInputs], pattern: str | float | Pattern
+) -> pandas.DataFrame:
+    """5.1: Eq. 7's correction for STD's mask, summed before and after zeroing the weights.
+
+    Columns layer; before, after: root mean square over outputs of correction / std of the output.
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        weight, moments = layer.weight, layer.moments
+        pruned = masks.select(metrics.std(weight, moments.variance), pattern)
+        spread = ((weight @ (moments.cross / moments.count)) * weight).sum(dim=-1).sqrt()
+        found = other_work.corrections(weight, pruned, moments.mean)
+        return {
+            key.split()[0]: float((value / spread).square().mean().sqrt())
+            for key, value in found.items()
+        }
+
+    return by_type(layers, measure)
+
+
+def eq12(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+    """5.4: share of mask entries in which Eq. 12 differs from STD and Wanda, uncentred layers.
+
+    Columns layer; printed_std, printed_wanda: Eq. 12 to the letter; consistent_std,
+    consistent_wanda: in the form that Eq. 9 needs. In float32, as pruning computes.
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        found = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
+        forms, rivals = ("printed", "consistent"), ("std", "wanda")
+        return {
+            f"{form}_{rival}": found.iloc[i, j]
+            for i, form in enumerate(forms)
+            for j, rival in enumerate(rivals)
+        }
+
+    return by_type([layer for layer in layers if not layer.centred], measure)
+
+
+def additivity(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+    """5.6: the exact loss of a layer's pruned sets over the sum of their single losses.
+
+    Columns layer; refitted: STD's mask, bias of Eq. 7, Cov(X); kept: Wanda's mask, no bias,
+    E[X Xᵀ]. Eqs. 8 and 9 take 1 for granted.
+    """
+
+    def ratio(layer: LayerInputs, method: str, matrix: torch.Tensor) -> float:
+        gone = prune_layer(
+            layer.weight, None, layer.moments, method, pattern, centred=layer.centred
+        ).pruned
+        exact = many_weights.set_loss(layer.weight, gone, matrix).sum()
+        return float(exact / many_weights.sum_of_single_losses(layer.weight, gone, matrix).sum())
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        moments = layer.moments
+        return {
+            "refitted": ratio(layer, "std", moments.cross / moments.count),
+            "kept": ratio(layer, "wanda", moments.gram / moments.count),
+        }
+
+    return by_type(layers, measure)
+
+
+def without_update(
+    layers: Sequence[LayerInputs], pattern: str | float | Pattern
+) -> pandas.DataFrame:
+    """5.7: what SparseGPT's masks cost if nothing is updated, over the cost of Wanda's.
+
+    Columns layer, algorithm (squared Cholesky diagonals), printed (Table 1's diagonal).
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        found = misprints.sparsegpt_without_update(layer.weight, layer.moments, pattern)
+        loss = found.set_index("score")["loss"]
+        return {key: loss[key] / loss["nothing refitted"] for key in ("algorithm", "printed")}
+
+    return by_type(layers, measure)
+
+
+def eq1(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+    """5.9: Eq. 1 to the letter, ‖X_j‖ times the norm of all weights of input j, against Wanda.
+
+    Columns layer; differs, share of mask entries; channels, share of the inputs that all outputs
+    lose together (Wanda: hardly any).
+    """
+
+    def measure(layer: LayerInputs) -> dict[str, float]:
+        literal = layer.moments.norm * layer.weight.norm(dim=0)
+        pruned = masks.select(literal.expand_as(layer.weight), pattern)
+        wanda = masks.select(metrics.wanda(layer.weight, layer.moments.norm), pattern)
+        return {
+            "differs": float((pruned != wanda).double().mean()),
+            "channels": float(pruned.all(dim=0).double().mean()),
+            "wanda_channels": float(wanda.all(dim=0).double().mean()),
+        }
+
+    return by_type(layers, measure)
+
+
+def flap(layers: Sequence[LayerInputs], share: float = 0.5) -> pandas.DataFrame:
+    """5.11: see `prior_work.compared`, for every layer."""
+    return by_type(
+        layers, lambda layer: dict(other_work.compared(layer.weight, layer.moments, share))
+    )
+
+
+# A mean of a tenth of the standard deviation is 1 % of E[X²]: Wanda's score and STD's then differ
+# by half a percent. "Centred" is fixed as: so small in 95 % of the features behind normalisations.
+SMALL, MOST = 0.1, 0.95
+
+
+def off_centre(inputs: Mapping[str, Sequence[LayerInputs]]) -> pandas.DataFrame:
+    """|mean| / std of every feature that enters a linear layer, by model; each input once.
+
+    Columns model, block, layer (names of the layers that read the input), centred (whether Sec. 3.2
+    counts it so), feature, ratio. A feature that never varies has no ratio and is left out.
+    """
+    rows = []
+    for model, layers in inputs.items():
+        names: dict[tuple[int, int], list[LayerInputs]] = {}
+        for layer in layers:
+            names.setdefault((layer.block, id(layer.moments)), []).append(layer)
+        for (block, _), readers in names.items():
+            moments, title = readers[0].moments, ", ".join(reader.short for reader in readers)
+            std = moments.variance.sqrt()
+            ratio = (moments.mean.abs() / std)[std > 0]
+            rows += [
+                (model, block, title, readers[0].centred, feature, value)
+                for feature, value in zip(
+                    (std > 0).nonzero()[:, 0].tolist(), ratio.tolist(), strict=True
+                )
+            ]
+    columns = ["model", "block", "layer", "centred", "feature", "ratio"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def summary(table: pandas.DataFrame) -> pandas.DataFrame:
+    """`off_centre` in short: a row for each model and input, all blocks together.
+
+    Columns model, layer, centred; median, largest; small, the share of features below `SMALL`.
+    """
+    grouped = table.groupby(["model", "layer", "centred"], sort=False)["ratio"]
+    return grouped.agg(
+        median="median", largest="max", small=lambda ratio: (ratio < SMALL).mean()
+    ).reset_index()
+
+
+def verdict(table: pandas.DataFrame) -> tuple[float, str]:
+    """normalised-is-centred: the share of features behind norms that are, and the verdict."""
+    behind = table[table["centred"]]["ratio"]
+    share = float((behind < SMALL).mean())
+    return share, HOLDS if share >= MOST else FAILS
+
+
+def chosen(ran: pandas.DataFrame, layers: object) -> pandas.DataFrame:
+    """The cells in `ran` that pruned `layers`, and the dense ones."""
+    return ran[(ran["layers"].map(str) == str(layers)) | (ran["method"] == "dense")]
+
+
+def everywhere(patterns: Sequence[str]) -> tuple[Claim, Claim]:
+    """Two metrics help: STADE is below either of its metrics used on every layer."""
+    return tuple(
+        Claim("two-metrics-help", "stade", other, tuple(patterns)) for other in ("std", "wanda")
+    )
+
+
+def gathered(p: SimpleNamespace) -> dict[str, list[LayerInputs]]:
+    """The layers of `p.models` that Sec. 3.2 counts as not centred, by model label.
+
+    p: a notebook's checked parameters. The models are unpruned and read the calibration windows.
+    """
+    found = page_models.inputs(p, p.seed)
+    return {label: [one for one in layers if not one.centred] for label, layers in found.items()}
+
+
+def differences(
+    found: dict[str, list[LayerInputs]], patterns: Sequence[str | float | Pattern]
+) -> pandas.DataFrame:
+    """Both forms of Eq. 12 against STD's and Wanda's masks: a row for each layer and form.
+
+    Columns: model, block, layer, pattern, form; STD, Eq. 11 and Wanda, Eq. 10, the shares of mask
+    entries that differ (see `misprints.eq12_differences`). In float32, as pruning computes.
+    """
+    parts = []
+    for label, layers in found.items():
+        for layer in layers:
+            for pattern in patterns:
+                part = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
+                place = {"model": label, "block": layer.block, "layer": layer.short}
+                parts.append(part.rename_axis("form").reset_index().assign(
+                    **place, pattern=str(pattern)
+                ))  # fmt: skip
+    columns = ["model", "block", "layer", "pattern", "form"]
+    table = pandas.concat(parts, ignore_index=True)
+    return table[[*columns, *(name for name in table.columns if name not in columns)]]
+
+
+def by_layer(table: pandas.DataFrame) -> pandas.DataFrame:
+    """`differences` averaged over blocks: a row for each model, layer type, pattern and form."""
+    keys = ["model", "layer", "pattern", "form"]
+    return table.drop(columns="block").groupby(keys, sort=False).mean().reset_index()

@@ -1,0 +1,104 @@
+"""The models of a page's parameters with their text, for pages that look inside a model."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from stade_nb.engine.pruning import enter_all, gathering
+from stade_nb.models import architectures, corpora, loading
+from stade_nb.models.architectures import window_length
+from stade_nb.numerics.moments import Moments
+from stade_nb.pages.tables import perplexity
+from stade_nb.training import cards
+
+
+class LayerInputs(NamedTuple):
+    """A linear layer: where it is, its `weight` (out, in) and the `moments` of its inputs."""
+
+    block: int
+    layer_type: str
+    weight: Tensor
+    moments: Moments
+
+    @property
+    def centred(self) -> bool:
+        """Whether Sec. 3.2 counts the input as centred."""
+        return architectures.is_centred(self.layer_type)
+
+    @property
+    def short(self) -> str:
+        """The layer type as the paper writes it: "q_proj"."""
+        return self.layer_type.rpartition(".")[2]
+
+
+class Example(NamedTuple):
+    """An unpruned model, its tokenizer, and the windows of ids (windows, tokens) on its device."""
+
+    model: nn.Module
+    tokenizer: object
+    calibration_ids: Tensor
+    evaluation_ids: Tensor
+
+
+def load(p: SimpleNamespace, name: str | None = None) -> Example:
+    """`name`, or the model `p.example`, with the windows that a table's cells would have.
+
+    p: a notebook's checked parameters; the first of its seeds draws the calibration windows.
+    """
+    model, tokenizer, calibration = _calibrated(p, name or p.example, p.seeds[0])
+    length = window_length(model, p.window_length)
+    evaluation = corpora.evaluation_windows(p.evaluation, tokenizer, p.evaluation_windows, length)
+    return Example(model, tokenizer, calibration, evaluation.to(model.device))
+
+
+def inputs(p: SimpleNamespace, seed: int) -> dict[str, list[LayerInputs]]:
+    """What `layer_inputs.gather` finds of each of `p.models`, by their `tables.labels`.
+
+    p: a notebook's checked parameters. seed: of the calibration windows that the models read.
+    """
+    found = {}
+    for name, label in perplexity.labels(cards.names(p.models)).items():
+        model, _, ids = _calibrated(p, name, seed)
+        found[label] = gather(model, ids, batch_size=p.batch_size)
+    return found
+
+
+def _calibrated(p: SimpleNamespace, name: str, seed: int) -> tuple[nn.Module, object, Tensor]:
+    model, tokenizer = loading.load(name, p.device, p.dtype)
+    length = window_length(model, p.window_length)
+    ids = corpora.calibration_windows(p.calibration, tokenizer, p.windows, length, seed)
+    return model, tokenizer, ids.to(model.device)
+
+
+def gather(
+    model: nn.Module, ids: Tensor, gram: bool = False, batch_size: int = 8
+) -> list[LayerInputs]:
+    """Every linear layer of the blocks, in module order, with Eqs. 5 and 8 of its inputs.
+
+    ids: (windows, tokens), read once by the model as it is. gram: also gather cross products.
+    Weights and moments are returned in float64 on the CPU; layers that read the same input share
+    its moments.
+    """
+    needs = frozenset({"moments", "gram"} if gram else {"moments"})
+    types, found = architectures.layer_types(model), []
+    with architectures.evaluating(model):
+        architectures.check_windows(model, ids)
+        batches, arguments = enter_all(model, ids, batch_size)
+        for index, block in enumerate(architectures.blocks(model)):
+            with gathering(block, types, f"block {index}", needs) as statistics:
+                for at, hidden in enumerate(batches):
+                    batches[at] = architectures.run_block(
+                        block, hidden, arguments[hidden.shape][index]
+                    )
+            known = {name: _on_cpu(moments) for name, moments in statistics.items()}
+            for layer_type in types:
+                weight = block.get_submodule(layer_type).weight.detach().double().cpu()
+                moments = known[architectures.input_of(layer_type)]
+                found.append(LayerInputs(index, layer_type, weight, moments))
+    return found
+
+
+def _on_cpu(moments: Moments) -> Moments:
+    cross = None if moments.cross is None else moments.cross.cpu()
+    return Moments(moments.count, moments.mean.cpu(), moments.m2.cpu(), cross)

@@ -1,0 +1,207 @@
+"""The plots of the audit, in the look of `figures`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas
+from matplotlib.figure import Figure
+
+from stade_nb.numerics.methods import METHODS
+from stade_nb.pages.plots.perplexity import (
+    BLACK,
+    BLUE,
+    GREEN,
+    METHOD_STYLE,
+    ORANGE,
+    SERIES,
+    VERMILION,
+    _axes,
+)
+from stade_nb.pages.tables import perplexity
+
+STEEP = 20.0
+OUTCOMES = {"better": (GREEN, "o"), "equal": (BLACK, "d"), "worse": (VERMILION, "X")}
+
+
+def _legend(figure: Figure, axes, title: str) -> None:
+    for word, (colour, marker) in OUTCOMES.items():
+        axes.plot([], [], marker, color=colour, label=f"{title} {word}")
+    figure.legend(loc="outside upper center", ncols=4)
+
+
+def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> Figure:
+    """A table of perplexities: the change from `other` to `method`, by pattern, models in order.
+
+    compared: from `audit_tables.cells`.
+    """
+    patterns = list(dict.fromkeys(compared["pattern"]))
+    models = list(dict.fromkeys(compared["model"]))
+    figure, panels = _axes(0.34 * len(models) + 1.2, columns=len(patterns), sharey=True)
+    for axes, pattern in zip(panels, patterns, strict=True):
+        for row in compared[compared["pattern"] == pattern].to_dict("records"):
+            change = 100 * (row[method] / row[other] - 1)
+            colour, marker = OUTCOMES[row["outcome"]]
+            at = models.index(row["model"])
+            axes.plot([0, change], [at, at], color=colour)
+            axes.plot(change, at, marker, color=colour)
+        axes.axvline(0, color=BLACK, linewidth=1)
+        axes.set(title=perplexity.sparsity(pattern), ylim=(len(models) - 0.4, -0.6))
+        axes.margins(x=0.15)
+    panels[0].set_yticks(range(len(models)), models)
+    panels[len(panels) // 2].set_xlabel("change of perplexity, Wanda to STADE, %")
+    _legend(figure, panels[0], "STADE")
+    return figure
+
+
+def accuracy_differences(compared: pandas.DataFrame, error: float) -> Figure:
+    """Table 4: STADE's accuracy less Wanda's, all cells in order of size, and their noise.
+
+    error: of the mean of seven tasks, in points; the band is one standard error of a difference.
+    """
+    gaps = compared.assign(gap=compared["stade"] - compared["wanda"]).sort_values("gap")
+    figure, axes = _axes(3.6)
+    axes.axhspan(-error, error, color=BLACK, alpha=0.1, linewidth=0, label="±1 standard error")
+    for place, row in enumerate(gaps.itertuples()):
+        colour, marker = OUTCOMES[row.outcome]
+        axes.plot(place, row.gap, marker, color=colour)
+    names = [f"{row.model}, {perplexity.sparsity(row.pattern)}" for row in gaps.itertuples()]
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
+    axes.tick_params(axis="x", labelsize=7)
+    axes.axhline(0, color=BLACK, linewidth=1)
+    axes.set(ylabel="STADE − Wanda, points")
+    _legend(figure, axes, "STADE")
+    return figure
+
+
+def table2_outcomes(both: pandas.DataFrame) -> Figure:
+    """Table 2 as a grid: whether the metric that Sec. 3 predicts is better, equal or worse.
+
+    both: from `audit_tables.layers`.
+    """
+    layers = list(dict.fromkeys(both.sort_values("input", kind="stable")["layer"]))
+    figure, axes = _axes(0.33 * len(layers) + 1.1)
+    for word, (colour, marker) in OUTCOMES.items():
+        rows = both[both["outcome"] == word]
+        heights = [layers.index(layer) for layer in rows["layer"]]
+        axes.plot(100 * rows["sparsity"], heights, marker, color=colour, markersize=9)
+    inputs = both.drop_duplicates("layer").set_index("layer")["input"]
+    axes.set_yticks(
+        range(len(layers)), [f"{layer.rpartition('.')[2]} ({inputs[layer]})" for layer in layers]
+    )
+    axes.set(xlabel="sparsity, %", ylim=(len(layers) - 0.4, -0.6))
+    axes.set_xticks(sorted(set(100 * both["sparsity"])))
+    _legend(figure, axes, "predicted metric")
+    return figure
+
+
+def growth(times: pandas.DataFrame, models: Sequence[str], methods: Sequence[str]) -> Figure:
+    """Table 3: perplexity over dense of some models, side by side, a panel for each pattern.
+
+    times: from `audit_tables.growth`.
+    """
+    patterns = ["0.5", "2:4", "4:8"]
+    figure, panels = _axes(2.8, columns=len(patterns), sharey=True)
+    for axes, pattern in zip(panels, patterns, strict=True):
+        for method in methods:
+            colour, marker = METHOD_STYLE[method]
+            values = [times.loc[(model, pattern), method] for model in models]
+            axes.plot(range(len(models)), values, marker=marker, color=colour,
+                      label=METHODS[method].title)  # fmt: skip
+        axes.axhline(3, color=BLACK, linestyle=":")
+        axes.axhline(1.5, color=BLACK, linestyle=":")
+        axes.set_xticks(range(len(models)), models)
+        axes.set(title=perplexity.sparsity(pattern), xlim=(-0.4, len(models) - 0.6))
+    panels[0].set(ylabel="perplexity / dense", ylim=(0.9, None))
+    panels[0].legend()
+    return figure
+
+
+def off_centre(table: pandas.DataFrame) -> Figure:
+    """|mean| / std of the features that enter layers: middle half and 95 % of them, by input.
+
+    table: from `audit_inputs.off_centre`.
+    """
+    models = list(dict.fromkeys(table["model"]))
+    figure, panels = _axes(3.4, columns=len(models), sharex=True, squeeze=False)
+    for axes, model in zip(panels[0], models, strict=True):
+        own = table[(table["model"] == model) & (table["ratio"] > 0)]
+        order = own.drop_duplicates("layer").sort_values("centred", ascending=False, kind="stable")
+        for height, (layer, centred) in enumerate(
+            order[["layer", "centred"]].itertuples(index=False)
+        ):
+            ratios = own[own["layer"] == layer]["ratio"]
+            colour, marker = (BLUE, "o") if centred else (ORANGE, "s")
+            low, first, middle, third, high = np.quantile(ratios, [0.025, 0.25, 0.5, 0.75, 0.975])
+            axes.plot([low, high], [height] * 2, color=colour, linewidth=1.2)
+            axes.plot([first, third], [height] * 2, color=colour, linewidth=6, alpha=0.5,
+                      solid_capstyle="butt")  # fmt: skip
+            axes.plot(middle, height, marker, color=colour)
+        axes.axvline(0.1, color=BLACK, linestyle=":")
+        axes.set_yticks(range(len(order)), [name.replace(", ", "\n") for name in order["layer"]])
+        axes.tick_params(axis="y", labelsize=8)
+        axes.set(xscale="log", title=model, xlabel="|mean| / std", ylim=(len(order) - 0.5, -0.5))
+    words = ((BLUE, "o", "behind a normalisation"), (ORANGE, "s", "counted as not centred"))
+    for colour, marker, label in words:
+        panels[0][0].plot([], [], marker=marker, color=colour, label=label)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def sparsity_curves(frame: pandas.DataFrame, methods: Sequence[str]) -> Figure:
+    """Perplexity over dense against sparsity, a panel for each model, a line for each method.
+
+    A panel that goes beyond `STEEP` times the dense perplexity has a logarithmic scale.
+    frame: columns model, method, pattern (a share), relative.
+    """
+    models = list(dict.fromkeys(frame["model"]))
+    figure, panels = _axes(3.2, columns=len(models), squeeze=False)
+    for axes, model in zip(panels[0], models, strict=True):
+        for method in methods:
+            rows = frame[(frame["model"] == model) & (frame["method"] == method)]
+            if len(rows):
+                colour, marker = METHOD_STYLE[method]
+                label = METHODS[method].title if model == models[0] else None
+                sparsity = 100 * rows["pattern"].astype(float)
+                axes.plot(sparsity, rows["relative"], marker=marker, color=colour, label=label)
+        steep = frame[frame["model"] == model]["relative"].max() > STEEP
+        axes.set(title=model, xlabel="sparsity, %", yscale="log" if steep else "linear")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.tick_params(axis="y", labelsize=8)
+        axes.title.set_fontsize(9)
+    panels[0][0].set_ylabel("perplexity / dense")
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def likeness(statistics: pandas.DataFrame) -> Figure:
+    """How alike the statistics of two block loops are, over the blocks; a line for each input.
+
+    statistics: from `audit_loop.compared`.
+    """
+    figure, axes = _axes(3)
+    inputs = statistics.drop_duplicates(["block", "ratio", "correlation"])
+    for (layer, rows), (colour, marker) in zip(
+        inputs.groupby("layer", sort=False), SERIES, strict=False
+    ):
+        name = layer.rpartition(".")[2]
+        axes.plot(rows["block"], rows["correlation"], marker=marker, color=colour, label=name)
+    axes.set_xticks(sorted(set(statistics["block"])))
+    axes.set(xlabel="block", ylabel="correlation of the inputs'\nlog root mean squares")
+    axes.set(ylim=(None, 1.05))
+    axes.legend(title="input of")
+    return figure
+
+
+def ratios(table: pandas.DataFrame, names: dict[str, str], label: str) -> Figure:
+    """One or more ratios for each layer type, beside the line at 1.
+
+    table: column layer and those of `names`, column -> legend. label: of the axis.
+    """
+    figure, axes = _axes(0.3 * len(table) + 1.2)
+    for (column, name), (colour, marker) in zip(names.items(), SERIES, strict=False):
+        axes.plot(table[column], range(len(table)), marker, color=colour, label=name)
+    axes.axvline(1, color=BLACK, linewidth=1)
+    axes.set_yticks(range(len(table)), table["layer"])
+    axes.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure

@@ -1,0 +1,215 @@
+"""The plots of the theory pages and the audit, in the look of `figures`."""
+
+import numpy as np
+import pandas
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullLocator
+
+from stade_nb.pages.plots.perplexity import BLACK, BLUE, METHOD_STYLE, ORANGE, SERIES, SKY, _axes
+from stade_nb.pages.tables.perplexity import sparsity
+from stade_nb.theory import many_layers
+
+CHOICE_STYLE = {**METHOD_STYLE, "stepwise": (BLACK, "X")}
+
+
+def valley(loss, std: float = 1.0, weight: float = 1.0) -> Figure:
+    """Eq. 3 over the input's mean and the change of the bias: a valley whose floor is Eq. 8.
+
+    loss: Eq. 3, (bias, new_bias, weight, mean, variance). B = 0.
+    """
+    figure, axes = _axes(3.9)
+    mean, new_bias = np.meshgrid(np.linspace(-3, 3, 200), np.linspace(-3, 3, 200))
+    surface = loss(0.0, new_bias, weight, mean, std**2)
+    levels = std**2 * weight**2 * np.array([1, 1.25, 2, 4, 7, 11, 16, 22, 29, 37])
+    filled = axes.contourf(mean, new_bias, surface, levels=levels, cmap="Blues", extend="both")
+    line = np.array([-3, 3])
+    floor = "B* = B + μW: σ²W² everywhere"
+    axes.plot(line, line * weight, color=ORANGE, linewidth=2.5, label=floor)
+    axes.axhline(0, color=BLACK, linestyle=":", linewidth=1.5, label="B* = B: (σ² + μ²)W²")
+    figure.legend(loc="outside upper center", ncols=2)
+    axes.set(
+        xlabel="mean μ of the removed input", ylabel="change of the bias, B* − B", ylim=(-3, 3)
+    )
+    axes.grid(False)
+    figure.colorbar(filled, ax=axes, label="expected squared change", ticks=levels[[0, 2, 3, 5, 7]])
+    return figure
+
+
+def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
+    """Eqs. 10 and 11: of two equal weights, which goes, over the (mean, std) of the second's input.
+
+    The first weight's input has `mean` and `std`. STD compares stds, Wanda the root of
+    sigma² + mu²; where they disagree STD is right if the bias is refitted, Wanda if it is kept.
+    """
+    figure, axes = _axes(4.2)
+    m, s = np.meshgrid(np.linspace(-3, 3, 601), np.linspace(0, 3, 301))
+    wanda, by_std = m**2 + s**2 < mean**2 + std**2, s < std
+    region = np.select([wanda & by_std, ~wanda & ~by_std, by_std], [0, 1, 2], 3)
+    colours = [SKY, "#FFFFFF", ORANGE, "#DDDDDD"]
+    axes.contourf(m, s, region, levels=[-0.5, 0.5, 1.5, 2.5, 3.5], colors=colours)
+    axes.axhline(std, color=METHOD_STYLE["std"][0], linewidth=2)
+    radius = np.hypot(mean, std)
+    angle = np.linspace(0, np.pi, 200)
+    axes.plot(
+        radius * np.cos(angle), radius * np.sin(angle), color=METHOD_STYLE["wanda"][0], linewidth=2
+    )
+    axes.plot(mean, std, "o", color=BLACK, markersize=8)
+    axes.annotate("the first weight's input", (mean, std), (mean + 0.35, std + 0.45),
+                  arrowprops={"arrowstyle": "-"})  # fmt: skip
+    axes.text(-2.95, std + 0.06, "STD: equal σ")
+    axes.text(0, radius + 0.06, "Wanda: equal σ² + μ²", ha="center")
+    words = ["both remove the second", "both remove the first",
+             "STD the second, Wanda the first", "STD the first, Wanda the second"]  # fmt: skip
+    handles = [
+        Patch(facecolor=c, edgecolor=BLACK, label=w) for c, w in zip(colours, words, strict=True)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    axes.set(xlabel="mean μ of the second weight's input", ylabel="its standard deviation σ")
+    axes.set(ylim=(0, 3), xlim=(-3, 3))
+    axes.grid(False)
+    return figure
+
+
+def excess(table: pandas.DataFrame) -> Figure:
+    """How much dearer than the cheapest set each choice is, over the correlation of the inputs.
+
+    table: columns pattern, refit, correlation, choice, excess, as `set_removal.over_correlations`.
+    A row of panels for each pattern.
+    """
+    patterns = list(dict.fromkeys(table["pattern"]))
+    size = {"rows": len(patterns), "columns": 2, "squeeze": False}
+    figure, panels = _axes(0.6 + 2.4 * len(patterns), sharex=True, sharey=True, **size)
+    headings = ((True, "bias refitted"), (False, "bias kept"))
+    for row, pattern in zip(panels, patterns, strict=True):
+        for axes, (refit, heading) in zip(row, headings, strict=True):
+            rows = table[(table["refit"] == refit) & (table["pattern"] == pattern)]
+            for choice, (colour, marker) in CHOICE_STYLE.items():
+                own = rows[rows["choice"] == choice]
+                if len(own):
+                    axes.plot(own["correlation"], 1 + own["excess"], marker=marker, color=colour,
+                              label=choice)  # fmt: skip
+            axes.set(title=f"{sparsity(pattern)}, {heading}", yscale="log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.axhline(1, color=BLACK, linestyle=":")
+        row[0].set(ylabel="loss over that of\nthe cheapest sets")
+    for axes in panels[-1]:
+        axes.set(xlabel="correlation between inputs")
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    return figure
+
+
+def eq12(table: pandas.DataFrame) -> Figure:
+    """Eq. 12 on real inputs: which masks its two forms share with STD and with Wanda.
+
+    table: as `eq12_models.differences`; a point is a layer. A form that has a metric's masks lies
+    on that metric's axis.
+    """
+    patterns = list(dict.fromkeys(table["pattern"]))
+    figure, panels = _axes(3.7, columns=len(patterns), sharex=True, sharey=True, squeeze=False)
+    for axes, pattern in zip(panels[0], patterns, strict=True):
+        of_pattern = table[table["pattern"] == pattern]
+        for (form, rows), (colour, marker) in zip(
+            of_pattern.groupby("form", sort=False), (SERIES[1], SERIES[0]), strict=True
+        ):
+            axes.plot(100 * rows["Wanda, Eq. 10"], 100 * rows["STD, Eq. 11"], marker,
+                      color=colour, alpha=0.6, label=form, clip_on=False)  # fmt: skip
+        axes.set(title=sparsity(pattern), xlabel="differs from Wanda's masks, %")
+    panels[0][0].set(ylabel="differs from STD's masks, %")
+    most = 105 * table[["Wanda, Eq. 10", "STD, Eq. 11"]].max(axis=None) or 1
+    panels[0][0].set(xlim=(0, most), ylim=(0, most))
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=2)
+    return figure
+
+
+def running_variance(table: pandas.DataFrame) -> Figure:
+    """Relative error of a running variance over mean/std, one panel for each dtype.
+
+    table: as `audit_code.variance_errors`. A rule that gives no finite number is marked at the top.
+    """
+    dtypes = list(dict.fromkeys(table["dtype"]))
+    figure, panels = _axes(3.3, columns=len(dtypes), sharey=True, squeeze=False)
+    top = 1e5
+    for axes, dtype in zip(panels[0], dtypes, strict=True):
+        for (rule, rows), (colour, marker) in zip(
+            table[table["dtype"] == dtype].groupby("rule", sort=False),
+            (SERIES[1], SERIES[2]),
+            strict=False,
+        ):
+            axes.plot(rows["ratio"], rows["error"], marker=marker, color=colour, label=rule)
+            gone = rows[rows["not_finite"] == 1]
+            axes.plot(gone["ratio"], [top] * len(gone), "x", color=colour)
+        axes.set(title=dtype, xlabel="mean / std", xscale="log", yscale="log", ylim=(1e-8, 3 * top))
+    panels[0][0].set(ylabel="relative error of the variance")
+    panels[0][0].plot([], [], "x", color=BLACK, label="no finite number")
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def estimators(table: pandas.DataFrame) -> Figure:
+    """Eq. 5: relative bias and spread of each variance estimate over the number of rows.
+
+    table: as `variance_estimates.simulated`.
+    """
+    figure, axes = _axes(3.2)
+    for (name, rows), (colour, marker) in zip(
+        table.groupby("estimate", sort=False), SERIES, strict=False
+    ):
+        middle, half = rows["mean"], rows["simulated_spread"]
+        axes.fill_between(rows["N"], middle - half, middle + half, color=colour, alpha=0.15)
+        axes.plot(rows["N"], middle, marker=marker, color=colour, label=name)
+        axes.plot(rows["N"], rows["expectation"], color=BLUE, linewidth=0.6)
+    axes.set(xlabel="rows of data N", xscale="log", ylabel="estimate of σ²")
+    axes.legend()
+    return figure
+
+
+GAINS = {
+    "wanda": "Wanda's sets,\nbias added",
+    "std": "STD's sets with a bias\nfor Wanda's without",
+    "cheapest": "the cheapest sets\nwith and without",
+}
+
+
+def single_against_exact(pairs: dict[float, many_layers.Pair]) -> Figure:
+    """What single losses add up to, over the exact loss: a panel for each correlation.
+
+    pairs: by correlation, from `set_removal.single_and_exact`; a point is an output.
+    """
+    figure, panels = _axes(2.9, columns=len(pairs), sharex=True, sharey=True, squeeze=False)
+    values = np.concatenate([part.numpy(force=True) for pair in pairs.values() for part in pair])
+    ends = np.array([values[values > 0].min() / 1.5, values.max() * 1.5])
+    for axes, (correlation, pair) in zip(panels[0], pairs.items(), strict=True):
+        axes.plot(ends, ends, color=BLACK, linestyle=":")
+        exact, singles = (part.numpy(force=True) for part in (pair.exact, pair.singles))
+        axes.plot(exact, singles, "o", color=BLUE, markersize=3.5, alpha=0.6)
+        error = f"off by {many_layers.relative_error(pair):.0%}"
+        axes.set(title=f"correlation {correlation:g}:\n{error}", xlabel="exact loss")
+        axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+    panels[0][0].set(ylabel="sum of single losses, Eq. 8")
+    return figure
+
+
+def bias_gains(table: pandas.DataFrame) -> Figure:
+    """The share of the loss that a bias saves, over the inputs' correlation and size of means.
+
+    table: from `set_removal.bias_gains`. Each cell has its number, so colour adds nothing new.
+    """
+    figure, panels = _axes(3.1, columns=len(GAINS), sharex=True, sharey=True)
+    for axes, (column, title) in zip(panels, GAINS.items(), strict=True):
+        grid = table.pivot(index="spread", columns="correlation", values=column)
+        image = axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")
+        for (row, at), share in np.ndenumerate(grid.to_numpy()):
+            colour = "white" if share > 0.6 else BLACK
+            axes.text(at, row, f"{share:.0%}", ha="center", va="center", color=colour)
+        axes.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
+        axes.set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
+        axes.set(title=title, xlabel="correlation of inputs")
+        axes.grid(False)
+    panels[0].set(ylabel="means are drawn\nfrom ± this")
+    figure.colorbar(image, ax=panels, format=lambda share, _: f"{share:.0%}", label="loss saved")
+    return figure

@@ -1,0 +1,186 @@
+"""The cells of the page on Table 4, and the tables of accuracies that it shows."""
+
+from types import SimpleNamespace
+
+import pandas
+from IPython.display import HTML
+
+from stade_nb import claims
+from stade_nb.claims import paper
+from stade_nb.claims.accuracy import kept, percent, short
+from stade_nb.engine import zero_shot
+from stade_nb.engine.cell import Corpus
+from stade_nb.evaluation import harness, tasks
+from stade_nb.numerics import methods
+from stade_nb.numerics.bias import DROPPED, KEPT
+from stade_nb.pages.tables import perplexity
+from stade_nb.paths import ROOT
+from stade_nb.training import cards
+
+
+def run(p: SimpleNamespace) -> pandas.DataFrame:
+    """All cells of the table, computed or read from the records in `results_dir`.
+
+    p: the notebook's checked parameters. Beside what the table shows, each method that corrects
+    biases is evaluated with these dropped. A row for each: model (by its label), method, pattern,
+    seed, biases, perplexity, losses, tasks (by name what `harness.Harness.evaluate` returns),
+    answers (their `correct` alone), accuracy and error (`harness.mean`), and paper_model (see
+    `paper.model_of`).
+    """
+    questions = tasks.load(p.tasks, p.tasks_dir, p.limit)
+    asked = perplexity.cells(p.methods, p.patterns, "layer", p.seeds)
+    corrected = [c for c in asked if c.method in methods.METHODS and _corrects(c.method)]
+    wanted = [(cell, KEPT) for cell in asked] + [(cell, DROPPED) for cell in corrected]
+    rows = []
+    for name, label in perplexity.labels(cards.names(p.models)).items():
+        found = zero_shot.run(
+            name,
+            wanted,
+            Corpus(p.calibration, p.windows, p.window_length),
+            Corpus(p.evaluation, p.evaluation_windows, p.window_length),
+            questions,
+            device=p.device,
+            dtype=p.dtype,
+            results_dir=ROOT / p.results_dir,
+            batch_size=p.requests_at_once,
+            windows_at_once=p.batch_size,
+            progress=True,
+        )
+        about = {"model": label, "paper_model": paper.model_of(name)}
+        rows += [cell | about for cell in found]
+    ran = pandas.DataFrame(rows)
+    ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE
+    ran["answers"] = [{n: t["correct"] for n, t in tasks.items()} for tasks in ran["tasks"]]
+    means = [harness.mean(tasks.values()) for tasks in ran["tasks"]]
+    ran["accuracy"], ran["error"] = zip(*means, strict=True)
+    return ran
+
+
+def _corrects(method: str) -> bool:
+    chosen = methods.METHODS[method]
+    return chosen.corrects(True) or chosen.corrects(False)
+
+
+def reproduced(p: SimpleNamespace, ran: pandas.DataFrame) -> HTML:
+    """Our mean accuracies beside the printed ones, where a model is one of the paper's."""
+    value = "mean_accuracy_percent"
+    return perplexity.shown(4, kept(ran).assign(**{value: 100 * ran["accuracy"]}), p, value)
+
+
+def layout(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """Mean accuracy ± its standard error in percent, laid out as the paper's Table 4.
+
+    With several calibration seeds, both are means over these: the questions are the same.
+    """
+    keys = ["method", "pattern", "model"]
+    averaged = kept(ran).groupby(keys, sort=False)[["accuracy", "error"]].mean().reset_index()
+    text = [percent(a, e) for a, e in zip(averaged["accuracy"], averaged["error"], strict=True)]
+    return perplexity.layout(averaged.assign(text=text), "text")
+
+
+def by_task(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """The paper's appendix: accuracy ± standard error of each task, a row for each cell.
+
+    A first row says what guessing gets. With several seeds, the first one.
+    """
+    first = kept(ran).drop_duplicates(["model", "method", "pattern"])
+    guesses = {name: f"{100 * t['guessing']:.1f}" for name, t in first["tasks"].iloc[0].items()}
+    rows = [{"model": "", "method": "guessing", "sparsity": ""} | guesses]
+    for cell in first.itertuples():
+        head = {"model": cell.model, "method": paper.title(cell.method)}
+        head["sparsity"] = perplexity.sparsity(cell.pattern)
+        found = {n: percent(t["accuracy"], t["standard_error"]) for n, t in cell.tasks.items()}
+        rows.append(head | found)
+    return pandas.DataFrame(rows).rename(columns=short)
+
+
+def guessing(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """What each task is worth: is a dense model above guessing (exact test, 5 % over all tasks)?
+
+    Columns task, questions, guessing (percent) and one for each model, with its 95 % interval.
+    """
+    dense = kept(ran)[kept(ran)["method"] == paper.DENSE]
+    rows = []
+    for name, task in dense["tasks"].iloc[0].items():
+        rows.append({"task": short(name), "questions": task["count"]})
+        rows[-1]["guessing"] = f"{100 * task['guessing']:.1f}"
+        for model, found in zip(dense["model"], dense["tasks"], strict=True):
+            word = "" if above_guessing(found[name], len(found)) else ", no better than guessing"
+            low, high = claims.accuracy.interval(sum(found[name]["correct"]), found[name]["count"])
+            share = f"{100 * found[name]['accuracy']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+            rows[-1][model] = share + word
+    return pandas.DataFrame(rows)
+
+
+def above_guessing(result: dict, tasks: int) -> bool:
+    """Whether a model knows something of a task, one of so many."""
+    return claims.accuracy.above_chance(
+        sum(result["correct"]), result["count"], result["guessing"], tasks
+    )
+
+
+def mean_guess(ran: pandas.DataFrame) -> float:
+    """The mean accuracy that guessing gets."""
+    guesses = [task["guessing"] for task in ran["tasks"].iloc[0].values()]
+    return sum(guesses) / len(guesses)
+
+
+def guessed(ran: pandas.DataFrame) -> list[str]:
+    """The tasks on which a dense model is no better than guessing, "task (model)"."""
+    dense = kept(ran)[kept(ran)["method"] == paper.DENSE]
+    return [
+        f"{short(name)} ({model})"
+        for model, found in zip(dense["model"], dense["tasks"], strict=True)
+        for name, result in found.items()
+        if not above_guessing(result, len(found))
+    ]
+
+
+def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
+    """What the page's provenance says of the table's run."""
+    results = [task for tasks in ran["tasks"] for task in tasks.values()]
+    sizes = sorted({task["batch_size"] for task in results})
+    bos = {row.model: next(iter(row.tasks.values()))["bos"] for row in ran.itertuples()}
+    first = ran["tasks"].iloc[0]
+    cut = {row.model: sum(t["truncated"] for t in row.tasks.values()) for row in ran.itertuples()}
+    return perplexity.facts(p, ran) | {
+        "harness": ", ".join(sorted({task["harness"] for task in results})) + ", 0-shot, acc",
+        "tasks": ", ".join(f"{name} {task['questions'][:12]}" for name, task in first.items()),
+        "put before a question": ", ".join(f"{m}: {b or 'nothing'}" for m, b in bos.items()),
+        "requests at once": f"{sizes[0]} to {sizes[-1]}",
+        "requests cut on the left": ", ".join(f"{m}: {n}" for m, n in cut.items()),
+        "seconds of answering": f"{sum(task['seconds'] for task in results):.0f}",
+    }
+
+
+def printed(methods: list[str], patterns: list[str]) -> pandas.DataFrame:
+    """Table 4 as printed, with the binomial standard error that its numbers must have."""
+    shown = paper.table(4)
+    wanted = shown["method"].isin(methods) | (shown["method"] == paper.DENSE)
+    shown = shown[wanted & shown["pattern"].isin([paper.DENSE, *patterns])]
+    accuracies = shown["mean_accuracy_percent"] / 100
+    errors = accuracies.map(claims.printed.standard_error) / 100
+    text = [percent(a, e, 2) for a, e in zip(accuracies, errors, strict=True)]
+    return perplexity.layout(shown.assign(text=text), "text")
+
+
+def dropped_layout(judged: pandas.DataFrame) -> pandas.DataFrame:
+    """What `dropped` found, for readers."""
+    rows = []
+    for row in judged.itertuples():
+        low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in (row.low, row.high))
+        rows.append(
+            {
+                "model": row.model,
+                "method": paper.title(row.method),
+                "sparsity": paper.sparsity(row.pattern),
+                "perplexity": f"{row.perplexity:.2f}",
+                "biases dropped": f"{row.perplexity_dropped:.2f}",
+                "change": f"{100 * (row.times - 1):+.1f} %".replace("-", "−"),
+                "accuracy, %": f"{100 * row.accuracy:.1f}",
+                "biases dropped ": f"{100 * row.accuracy_dropped:.1f}",
+                "kept − dropped, points": f"{low} to {high}",
+                "keeping is better": claims.verdicts.short(row.verdict),
+            }
+        )
+    return pandas.DataFrame(rows)

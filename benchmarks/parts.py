@@ -5,26 +5,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 
+import plain
 import torch
 
-from stade_nb.engine import plain, pruning, sweep_state, sweep_traversal
+from stade_nb.engine import pruning, streams, traversal
 from stade_nb.evaluation import perplexity
-from stade_nb.models import architectures, corpora, loading
+from stade_nb.models import architectures, loading, windows
 from stade_nb.numerics import methods
 from stade_nb.numerics.moments import Moments
 
 PARTS = {
     "loading the model": [(loading, "load"), (loading, "fingerprint")],
-    "reading texts": [(corpora, "calibration_windows"), (corpora, "evaluation_windows")],
+    "reading texts": [(windows, "calibration_windows"), (windows, "evaluation_windows")],
     "forward passes": [
         (pruning, "enter_all"),
         (architectures, "run_block"),
         (plain, "window_losses"),
-        (sweep_state.Stream, "outputs"),
+        (streams.Stream, "outputs"),
     ],
     "statistics": [(Moments, "update")],
     "masks and weights": [(methods, "prune_layer")],
-    "losses": [(perplexity, "losses_of"), (sweep_traversal, "losses_of")],
+    "losses": [(perplexity, "losses_of"), (traversal, "losses_of")],
 }
 OTHER = "everything else"
 

@@ -18,18 +18,25 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+# The plain path is the tests' reference.
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import floor
 import parts
 import torch
+from plain import run_cells
 
-from stade_nb.engine import prepare, sweep_plan
-from stade_nb.engine.plain import DENSE, Cell, Corpus, run_cells
-from stade_nb.engine.sweep import run_sweep
+from stade_nb.engine import plan
+from stade_nb.engine import sweep as engine
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
+from stade_nb.engine.prepare import prepare
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
+from stade_nb.numerics.masks import parse_pattern
 from stade_nb.pages import provenance
 
 TABLE3_METHODS = ("magnitude", "wanda", "stade")
@@ -48,33 +55,31 @@ def table(number: int, types: list[str]) -> list[Cell]:
     return [
         DENSE,
         *(
-            Cell(method, pattern, scope=scopes.get((method, pattern), "row"))
+            Cell(method, parse_pattern(pattern, scopes.get((method, pattern), "row")))
             for method in TABLE3_METHODS
             for pattern in PATTERNS
         ),
     ]
 
 
-def measure(way: str, cells: list[Cell], asked: dict, options: dict, threads: int) -> dict:
+def measure(way: str, model: str, cells: list[Cell], setting: Setting, threads: int) -> dict:
     """Compute `cells` one way, from nothing: seconds, peak memory (bytes), parts, perplexities.
 
-    asked: model_name, calibration and evaluation. options: device, dtype, batch_size, memory.
+    The records go to a folder of their own, whatever the setting says.
     """
     torch.set_num_threads(threads)
-    device = loading.check_device(options["device"])
-    options = dict(options)
-    memory = options.pop("memory")
+    device = loading.check_device(setting.device)
     # Importing an architecture takes longer than loading a small model, and belongs to no way.
-    prepare.prepare(cells=cells, **asked, **options)
+    prepare(model, cells, setting)
     begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder, parts.by_part(device) as seconds:
-        options["results_dir"] = folder
+        setting = replace(setting, results_dir=folder)
         if way == "engine":
-            found = run_sweep(cells=cells, **asked, **options, memory=memory)
+            found = engine.sweep(model, cells, setting)
         elif way == "plain, loaded once":
-            found = run_cells(cells=cells, **asked, **options)
+            found = run_cells(model, cells, setting)
         else:
-            found = [run_cells(cells=[cell], **asked, **options)[0] for cell in cells]
+            found = [run_cells(model, [cell], setting)[0] for cell in cells]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": sum(seconds.values()),
@@ -93,18 +98,17 @@ def in_own_process(*arguments) -> dict:
         return pool.submit(measure, *arguments).result()
 
 
-def least(cells: list[Cell], asked: dict, options: dict) -> dict:
+def least(model: str, cells: list[Cell], setting: Setting) -> dict:
     """What the operations alone take, in seconds, and the bytes of all cells' hidden states."""
-    kept = {name: options[name] for name in ("device", "dtype", "batch_size")}
-    inputs = prepare.prepare(cells=cells, **asked, **kept, home="cpu")
+    inputs = prepare(model, cells, setting, home="cpu")
     calibration, evaluation = inputs.calibration_ids, inputs.evaluation_ids
-    rows = options["batch_size"] * evaluation.shape[1]
+    rows = setting.batch_size * evaluation.shape[1]
     operations = floor.operations(inputs.model, cells, calibration, evaluation)
-    rate = floor.rate(inputs.model, rows, loading.check_device(options["device"]))
+    rate = floor.rate(inputs.model, rows, loading.check_device(setting.device))
     held = 0
     for cell in cells:
         read = [evaluation, *([calibration[cell.seed]] if cell.needs_calibration else [])]
-        held += sum(sweep_plan.hidden_bytes(inputs.model, ids) for ids in read)
+        held += sum(plan.hidden_bytes(inputs.model, ids) for ids in read)
     return {"operations": operations, "rate": rate, "seconds": operations / rate, "held": held}
 
 
@@ -185,23 +189,24 @@ def main() -> None:
         raise SystemExit("no embedded model is present: give --model a folder or a hub id")
     torch.set_num_threads(chosen.threads)
     length = chosen.window_length
-    asked = {
-        "model_name": chosen.model,
-        "calibration": Corpus(chosen.calibration, chosen.windows, length),
-        "evaluation": Corpus(chosen.evaluation, chosen.evaluation_windows, length),
-    }
     options = {name: getattr(chosen, name) for name in ("device", "dtype", "batch_size", "memory")}
+    setting = Setting(
+        Windows(chosen.calibration, chosen.windows, length),
+        Windows(chosen.evaluation, chosen.evaluation_windows, length),
+        "",
+        **options,
+    )
     types = architectures.layer_types(loading.load(chosen.model)[0])
     print(f"{chosen.model} on {chosen.device}, {chosen.dtype}, {chosen.threads} threads")
     everything = {"about": about(chosen)}
     for number in chosen.tables:
         cells = table(number, types)
         found = {
-            way: in_own_process(way, cells, asked, options, chosen.threads)
+            way: in_own_process(way, chosen.model, cells, setting, chosen.threads)
             for way in WAYS
             if way in {*chosen.ways, "engine"}
         }
-        least_time = least(cells, asked, options)
+        least_time = least(chosen.model, cells, setting)
         report(number, cells, found, least_time)
         everything[f"table{number}"] = {"ways": found, "floor": least_time}
     if chosen.out:

@@ -21,6 +21,9 @@ METHOD_STYLE = {
     "wanda_with_bias": (SKY, "*"),
     "std_without_correction": (VERMILION, "<"),
     "std_without_bias": (YELLOW, ">"),
+    "stade_equal_parameters": (GREEN, "p"),
+    "std_equal_parameters": (PURPLE, "h"),
+    "wanda_with_bias_equal_parameters": (SKY, "H"),
 }
 
 SERIES = [(BLUE, "o"), (VERMILION, "v"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "D"), (BLACK, "X")]

@@ -4,11 +4,11 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from stade_nb.engine.cell import Corpus
+from stade_nb.engine.cell import Windows
 from stade_nb.errors import StadeError, unknown
 from stade_nb.files import write_at_once
 from stade_nb.models import loading
-from stade_nb.models.corpora import stored_shape
+from stade_nb.models.windows import stored_shape
 from stade_nb.numerics.masks import parse_pattern
 
 CALIBRATION_WINDOWS = 128
@@ -54,13 +54,13 @@ def pattern_of(options: Namespace) -> str:
     return kind
 
 
-def calibration_corpus(options: Namespace) -> Corpus:
+def calibration_corpus(options: Namespace) -> Windows:
     """The calibration windows that the options ask for."""
     source = options.calibration or _usual(options.model, "c4")
     return _corpus(source, options.nsamples, options.window_length, CALIBRATION_WINDOWS)
 
 
-def evaluation_corpus(options: Namespace) -> Corpus:
+def evaluation_corpus(options: Namespace) -> Windows:
     """The evaluation windows that the options ask for."""
     source = options.evaluation or _usual(options.model, "wikitext2")
     return _corpus(source, options.evaluation_windows, options.window_length, None)
@@ -71,12 +71,12 @@ def _usual(model: str, papers: str) -> str:
     return "embedded" if Path(loading.locate(model)).is_dir() else papers
 
 
-def _corpus(source: str, windows: int | None, length: int | None, usual: int | None) -> Corpus:
+def _corpus(source: str, windows: int | None, length: int | None, usual: int | None) -> Windows:
     """A .npy array has its own number and length of windows, where the options name no others."""
     if Path(source).suffix == ".npy":
         stored = stored_shape(source)
-        return Corpus(source, windows or stored[0], length or stored[1])
-    return Corpus(source, windows or usual, length)
+        return Windows(source, windows or stored[0], length or stored[1])
+    return Windows(source, windows or usual, length)
 
 
 def empty_folder(name: str) -> Path:

@@ -2,8 +2,6 @@
 
 import importlib
 from argparse import Namespace
-from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -13,15 +11,17 @@ import transformers
 from torch import Tensor, nn
 
 from stade_nb.cli import command_inputs as inputs
+from stade_nb.engine import cell as engine_cells
 from stade_nb.engine import pruning
 from stade_nb.engine import report as report
-from stade_nb.engine.cell import DENSE, Cell, Corpus
-from stade_nb.engine.sweep import run_sweep
+from stade_nb.engine.cell import Cell, Setting, Windows
+from stade_nb.engine.sweep import sweep as run_sweep
 from stade_nb.errors import StadeError
-from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.evaluation.perplexity import perplexity_of, window_losses
 from stade_nb.files import digest_of_ids
-from stade_nb.models import architectures, corpora, loading, saving
-from stade_nb.numerics.methods import METHODS, Method
+from stade_nb.models import architectures, loading, saving, windows
+from stade_nb.numerics.masks import parse_pattern
+from stade_nb.numerics.methods import Method
 
 REPORT = "pruning.json"
 
@@ -32,50 +32,46 @@ def prune(options: Namespace) -> None:
     What can be wrong is found before the work starts, and what is done is kept at once.
     """
     layers = "all" if options.layers == ["all"] else tuple(options.layers)
-    pattern = inputs.pattern_of(options)
-    cell = Cell(options.prune_method, pattern, layers, options.scope, options.seed)
+    pattern = parse_pattern(inputs.pattern_of(options), options.scope)
+    cell = Cell(options.prune_method, pattern, layers, options.seed)
     model, tokenizer = _load(options)
     saved, kept = options.save_model or options.save, options.save or options.save_model
     if saved:
         saving.check_biases(model, cell.method, cell.layers)
-    result = _about(model, options) | asdict(cell) | {"count_biases": options.count_biases}
+    result = _about(model, options) | {
+        "method": cell.method.name,
+        "pattern": cell.pattern_name,
+        "layers": cell.layers,
+        "scope": cell.pattern.scope,
+        "seed": cell.seed,
+    }
     calibration = evaluation = None
     if cell.needs_calibration:
         corpus = inputs.calibration_corpus(options)
         length = architectures.window_length(model, corpus.length)
-        calibration = corpora.calibration_windows(
-            corpus.source, tokenizer, corpus.windows, length, cell.seed, options.cache_dir
+        calibration = windows.calibration_windows(
+            corpus.source, tokenizer, corpus.count, length, cell.seed, options.cache_dir
         )
         result |= _about_windows("calibration", corpus, calibration)
     if options.evaluation:
         evaluation, about = _evaluation(model, tokenizer, options)
         result |= about
-    how = {"layers": cell.layers, "scope": cell.scope, "count_biases": options.count_biases}
     zero_shot, questions = _zero_shot(options)
-    pruning.check(model, calibration, cell.method, cell.pattern, **how)
+    pruning.check(model, calibration, cell)
     folders = {name: inputs.empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
     path = folders[kept] / REPORT if kept else None
 
-    print(f"{describe(METHODS[cell.method])}; pattern {cell.pattern}")
+    print(f"{describe(cell.method)}; pattern {cell.pattern}")
     if calibration is not None:
         print(f"calibration: {_windows(calibration, corpus.source)}, seed {cell.seed}")
     reports = pruning.prune_model(
-        model,
-        calibration,
-        cell.method,
-        cell.pattern,
-        seed=cell.seed,
-        batch_size=options.batch_size,
-        progress=not options.quiet,
-        **how,
+        model, calibration, cell, batch_size=options.batch_size, progress=not options.quiet
     )
     print(report.text(report.table(reports, options.each_layer)))
     result |= {
         "sparsity": report.sparsity(reports.values()),
         "sparsity_with_biases": report.sparsity(reports.values(), count_biases=True),
-        "zeros": {name: one.zeros for name, one in reports.items()},
-        "sizes": {name: one.size for name, one in reports.items()},
-        "added_bias": {name: one.added_bias for name, one in reports.items()},
+        **reports.columns(),
     }
     if saved:
         loading.save(model, tokenizer, folders[saved])
@@ -105,26 +101,21 @@ def evaluate(options: Namespace) -> None:
 def sweep(options: Namespace) -> None:
     """Measure every method with every pattern, layer and seed; finished cells are not redone."""
     inputs.check_out(options.out)
-    cells = [
-        DENSE if method == "dense" else Cell(method, pattern, layers, options.scope, seed)
-        for method, pattern, layers, seed in product(
-            options.methods, options.patterns, options.layers, options.seeds
-        )
-    ]
-    results = run_sweep(
-        options.model,
-        list(dict.fromkeys(cells)),
+    cells = engine_cells.cells(
+        options.methods, options.patterns, options.layers, options.seeds, options.scope
+    )
+    setting = Setting(
         inputs.calibration_corpus(options),
         inputs.evaluation_corpus(options),
+        options.results_dir,
         device=inputs.device_of(options),
         dtype=options.dtype,
-        results_dir=options.results_dir,
         batch_size=options.batch_size,
         cache_dir=options.cache_dir,
-        progress=not options.quiet,
         memory=options.memory,
         device_memory=options.device_memory,
     )
+    results = run_sweep(options.model, cells, setting, progress=not options.quiet)
     _keep(results, Path(options.out) if options.out else None)
     print(report.text(cell_table(results)))
 
@@ -150,13 +141,13 @@ def cell_table(results: list[dict]) -> pandas.DataFrame:
 def describe(method: Method) -> str:
     """What a method does to which layers, in a line.
 
+    >>> from stade_nb.numerics.methods import METHODS
     >>> print(describe(METHODS["stade"]))
     STADE (stade): wanda behind a norm, std with bias correction elsewhere
     """
     behind, elsewhere = (
-        (method.centred if centred else method.uncentred)
-        + (" with bias correction" if method.corrects(centred) else "")
-        for centred in (True, False)
+        treatment.metric.name + (" with bias correction" if treatment.corrects else "")
+        for treatment in (method.centred, method.uncentred)
     )
     where = behind if behind == elsewhere else f"{behind} behind a norm, {elsewhere} elsewhere"
     return f"{method.title} ({method.name}): {where}"
@@ -181,8 +172,8 @@ def _about(model: nn.Module, options: Namespace) -> dict:
 def _evaluation(model: nn.Module, tokenizer: object, options: Namespace) -> tuple[Tensor, dict]:
     corpus = inputs.evaluation_corpus(options)
     length = architectures.window_length(model, corpus.length)
-    ids = corpora.evaluation_windows(
-        corpus.source, tokenizer, corpus.windows, length, options.cache_dir
+    ids = windows.evaluation_windows(
+        corpus.source, tokenizer, corpus.count, length, options.cache_dir
     )
     architectures.check_windows(model, ids)
     return ids, _about_windows("evaluation", corpus, ids)
@@ -208,7 +199,7 @@ def _zero_shot(options: Namespace) -> tuple[ModuleType | None, list]:
     return zero_shot, zero_shot.questions(options)
 
 
-def _about_windows(use: str, corpus: Corpus, ids: Tensor) -> dict:
+def _about_windows(use: str, corpus: Windows, ids: Tensor) -> dict:
     count, length = ids.shape
     described = {"source": corpus.source, "windows": count, "length": length}
     return {f"{use}_corpus": described, use: digest_of_ids(ids)}
@@ -216,7 +207,7 @@ def _about_windows(use: str, corpus: Corpus, ids: Tensor) -> dict:
 
 def _evaluated(model: nn.Module, ids: Tensor, options: Namespace, source: str) -> dict:
     losses = window_losses(model, ids, options.batch_size, progress=not options.quiet)
-    found = perplexity(losses)
+    found = perplexity_of(losses)
     print(f"perplexity: {found:.4f} on {_windows(ids, source)}")
     return {"perplexity": found, "losses": losses.tolist()}
 

@@ -177,12 +177,6 @@ def prune(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the calibration windows and of random; default: 0",
     )
-    group.add_argument(
-        "--count-biases",
-        action="store_true",
-        help="prune one more weight for each bias that a method adds, so that the model has as "
-        "many parameters as without them (Sec. 3.4); for a share, not for N:M",
-    )
     _model(command)
     _calibration(command)
     _evaluation(command, optional=True)

@@ -1,64 +1,172 @@
-"""What a table asks for: a model pruned one way, and the token windows to do it with."""
+"""What a run is asked for: cells (one way to prune a model each) and the setting they share."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from torch import nn
 
 from stade_nb.errors import StadeError
+from stade_nb.models import architectures
 from stade_nb.numerics import methods
-from stade_nb.numerics.masks import parse_pattern
+from stade_nb.numerics.masks import Pattern, parse_pattern
+from stade_nb.numerics.methods import Method, Treatment
+from stade_nb.numerics.metrics import METRICS
+
+# Nothing goes at the pattern "0", so that any metric would do.
+_UNPRUNED = Method("dense", "Dense", *2 * [Treatment(METRICS["magnitude"])])
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: a model pruned one way. method "dense" with pattern "0" is the unpruned model.
+    """One way to prune a model. "dense" with the pattern "0" is the unpruned one, `DENSE`.
 
-    layers: "all", a layer type or several. seed: of the calibration windows, and of "random".
-    Written in one way, so that equal cells are equal: aliases and patterns such as "50%" change
-    to the method's name and "0.5".
+    method, pattern: given by name ("stade", "50%") or as they are, and kept parsed, so that equal
+    cells are equal; a share of whole layers is parse_pattern("0.5", "layer"). layers: "all", a
+    layer type or several. seed: of the calibration windows, and of "random". StadeError for a
+    method or a pattern that nobody knows, and a dense cell with another pattern.
     """
 
-    method: str
-    pattern: str
+    method: Method
+    pattern: Pattern
     layers: str | tuple[str, ...] = "all"
-    scope: str = "row"
     seed: int = 0
 
     def __post_init__(self) -> None:
+        dense = self.method in ("dense", _UNPRUNED)
+        method = _UNPRUNED if dense else methods.method(self.method)
         pattern = parse_pattern(self.pattern)
-        if self.method == "dense":
-            if pattern.sparsity or pattern.m is not None:
-                raise StadeError(f"a dense cell with pattern {self.pattern!r}: expected '0'")
-            object.__setattr__(self, "pattern", "0")
-        else:
-            object.__setattr__(self, "method", methods.method(self.method).name)
-            object.__setattr__(self, "pattern", str(pattern))
+        if dense and (pattern.sparsity or pattern.m is not None):
+            raise StadeError(f"a dense cell with pattern '{self.pattern}': expected '0'")
+        object.__setattr__(self, "method", method)
+        object.__setattr__(self, "pattern", pattern)
         if not isinstance(self.layers, str):
             object.__setattr__(self, "layers", tuple(self.layers))
+
+    def __reduce__(self) -> tuple:
+        # To another process a method goes by its name: metrics hold functions.
+        return Cell, (self.method.name, self.pattern, self.layers, self.seed)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether nothing is pruned."""
+        return self.method.name == "dense"
+
+    @property
+    def pattern_name(self) -> str:
+        """The pattern as records have it: "0.5", "2:4", and "0" for the unpruned model."""
+        return "0" if self.is_dense else str(self.pattern)
 
     @property
     def needs_calibration(self) -> bool:
         """Whether the cell looks at data before it is evaluated."""
-        return self.method != "dense" and bool(methods.METHODS[self.method].needs)
+        return not self.is_dense and bool(self.method.needs)
 
     @property
     def depends_on_seed(self) -> bool:
         """Whether another seed could give another result."""
-        return self.needs_calibration or self.method == "random"
+        return self.needs_calibration or self.method.name == "random"
+
+    def types_in(self, block: nn.Module) -> list[str]:
+        """The layer types of a model's block that are pruned, in module order.
+
+        StadeError for a layer type that the block does not have.
+        """
+        return [] if self.is_dense else architectures.chosen_in(block, self.layers)
+
+    def treatment(self, types: Sequence[str]) -> tuple:
+        """What is done to the layers of `types`: cells with equal treatments have equal results.
+
+        STADE, for one, is Wanda on q_proj.
+        """
+        steps = [(each, self.method.treatment(architectures.is_centred(each))) for each in types]
+        more = self.method.equal_parameters and any(step.corrects for _, step in steps)
+        pattern = (
+            self.pattern if self.pattern.m is None else self.pattern_name
+        )  # no scope in groups
+        seed = self.seed if self.depends_on_seed else None
+        return (*steps, self.method.updates_weights, more, self.method.needs, pattern, seed)
 
     def __str__(self) -> str:
         where = "" if self.layers == "all" else f" on {self.layers}"
-        return f"{self.method} {self.pattern}{where}"
+        return f"{self.method.name} {self.pattern_name}{where}"
 
 
 DENSE = Cell("dense", "0")
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Token windows to ask for: see corpora. windows: None takes all (evaluation only).
+def cells(
+    methods: Sequence[str | Method],
+    patterns: Sequence[str | float | Pattern],
+    layers: Sequence[str | tuple[str, ...]] = ("all",),
+    seeds: Sequence[int] = (0,),
+    scope: str = "row",
+) -> list[Cell]:
+    """Every method with every pattern, choice of layers and seed, in this order, each cell once.
 
-    length: None is the model's own, see architectures.window_length.
+    "dense" is one cell, and a method to which the seed means nothing has seed 0. scope: who
+    competes for a share, see `Pattern`. StadeError as `Cell` has it.
+
+    >>> print(*cells(["dense", "magnitude", "stade"], ["0.5", "2:4"]), sep=", ")
+    dense 0, magnitude 0.5, magnitude 2:4, stade 0.5, stade 2:4
+    """
+    asked = [
+        DENSE if method == "dense" else Cell(method, parse_pattern(pattern, scope), each, seed)
+        for method, pattern, each, seed in product(methods, patterns, layers, seeds)
+    ]
+    return list(dict.fromkeys(c if c.depends_on_seed else replace(c, seed=0) for c in asked))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Token windows to ask for, see `models.windows`: so many of a text, each of so many tokens.
+
+    source: a text or a file, such as "embedded". count: None takes all (evaluation only). length:
+    None is the model's own, see `architectures.window_length`.
     """
 
     source: str
-    windows: int | None
+    count: int | None
     length: int | None = None
+
+    def as_record(self) -> dict:
+        """What records say of them."""
+        return {"source": self.source, "windows": self.count, "length": self.length}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all cells of a run share, whatever the model.
+
+    results_dir: where finished cells are kept and found. device: "cpu", "cuda:1" or "auto". dtype:
+    of the model. batch_size: windows at once; requests_at_once: of zero-shot tasks, see
+    `evaluation.harness.Harness`. cache_dir: of files from the hub. memory: bytes that the hidden
+    states of a group of cells may take, on device and host together; a single cell takes what it
+    needs. device_memory: bytes of them that stay on the device, the others are spilled to the host.
+    None: by what is free. StadeError for a batch of no windows, and for a limit that is none.
+    """
+
+    calibration: Windows
+    evaluation: Windows
+    results_dir: str | Path
+    device: str = "cpu"
+    dtype: str = "float32"
+    batch_size: int = 8
+    requests_at_once: int | str = "auto"
+    cache_dir: str | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise StadeError(f"batch_size {self.batch_size}: expected 1 or more windows at a time")
+        for name in ("memory", "device_memory"):
+            size = getattr(self, name)
+            if size is not None and (isinstance(size, bool) or not size >= 0):
+                raise StadeError(
+                    f"{name} {size!r}: expected a number of bytes, such as {2**30} for 1 GiB, or "
+                    "None to go by what is free"
+                )

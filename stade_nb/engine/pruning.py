@@ -3,108 +3,100 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import DynamicCache
 
+from stade_nb.engine.cell import Cell
+from stade_nb.engine.report import LayerReport, Report
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics import masks, methods
 from stade_nb.numerics.masks import Pattern
+from stade_nb.numerics.methods import LayerResult, Method
+from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
-
-@dataclass(frozen=True)
-class LayerReport:
-    """One pruned layer: its zeros, its number of weights, and the bias values it did not have."""
-
-    zeros: int
-    size: int
-    added_bias: int
+# The linear layers of a model with their weights, and biases or None.
+Snapshot = list[tuple[nn.Linear, Tensor, Tensor | None]]
 
 
 def prune_model(
     model: nn.Module,
     calibration_ids: Tensor | None,
-    method: str,
-    pattern: str | float | Pattern,
+    cell: Cell | Method | str,
+    pattern: str | float | Pattern | None = None,
     *,
-    layers: str | list[str] | tuple[str, ...] = "all",
-    scope: str = "row",
-    seed: int = 0,
     batch_size: int = 8,
     progress: bool = False,
-    count_biases: bool = False,
-    share_cache: bool = False,
-) -> dict[str, LayerReport]:
+) -> Report:
     """Section 4's procedure, after Wanda: prune `model` in place, one block after the other.
 
     A block's statistics come from one pass of all windows through that block, still unpruned,
     behind the blocks already pruned. calibration_ids: (windows, tokens), or None for a method that
-    looks at weights only. layers: "all", a layer type or several. seed: for the method "random".
-    count_biases: prune one more weight for each bias that is added, see `methods.prune_layer`.
-    share_cache: to compare with runs that have this fault, see `sharing_one_cache`.
+    looks at weights only. cell: what is to be done, or a method by name, with a `pattern`, for all
+    layers. batch_size: windows at once.
     Returns a report for each pruned layer by its full name, in module order. StadeError, and
     nothing pruned, where method, pattern, layers and windows do not fit the model.
     """
-    chosen, pattern = methods.method(method), masks.parse_pattern(pattern)
-    check(model, calibration_ids, method, pattern, layers, scope, count_biases)
+    cell = cell_of(cell, pattern)
+    check(model, calibration_ids, cell)
     stack, names = architectures.blocks(model), architectures.block_names(model)
-    types = architectures.chosen_types(model, layers)
-    reports = {}
+    report = Report()
     with architectures.evaluating(model):
         batches, arguments = [], {}
-        if chosen.needs:
-            at_once = 1 if share_cache else batch_size
-            batches, arguments = enter_all(model, calibration_ids, at_once)
-            if share_cache:
-                arguments = sharing_one_cache(model, arguments)
-        for index, name in enumerate(tqdm(names, desc=str(method), disable=not progress)):
+        if cell.needs_calibration:
+            batches, arguments = enter_all(model, calibration_ids, batch_size)
+        for index, name in enumerate(tqdm(names, desc=cell.method.name, disable=not progress)):
             block = stack[index]
-            with gathering(block, types, name, chosen.needs) as statistics:
+            with gathering(block, cell.types_in(block), name, cell.method.needs) as statistics:
                 for hidden in batches:
                     architectures.run_block(block, hidden, arguments[hidden.shape][index])
-            how = method, pattern, scope, seed, count_biases
-            results = block_results(block, types, name, statistics, *how)
-            for layer, full, result in results:
-                reports[full] = replace(layer, result)
+            for layer, full, result in block_results(block, name, statistics, cell):
+                report[full] = replace(layer, result)
             # In place, batch by batch: two copies of all hidden states would be the peak of memory.
             for at, hidden in enumerate(batches if index + 1 < len(stack) else ()):
                 batches[at] = architectures.run_block(block, hidden, arguments[hidden.shape][index])
-    return reports
+    return report
 
 
-def check(
-    model: nn.Module,
-    calibration_ids: Tensor | None,
-    method: str,
-    pattern: str | float | Pattern,
-    layers: str | list[str] | tuple[str, ...] = "all",
-    scope: str = "row",
-    count_biases: bool = False,
-) -> None:
-    """StadeError where `prune_model` could not do what these arguments ask of it."""
-    chosen, pattern = methods.method(method), masks.parse_pattern(pattern)
-    masks.check_scope(scope)
-    if count_biases:
-        masks.check_extra(pattern)
-    types = architectures.chosen_types(model, layers)
+def cell_of(cell: Cell | Method | str, pattern: str | float | Pattern | None) -> Cell:
+    """The cell itself, or that of a method and a pattern; StadeError for one without the other."""
+    if isinstance(cell, Cell) != (pattern is None):
+        raise StadeError(
+            f"'{cell}' with pattern {pattern!r}: expected a cell alone, or a method and a pattern, "
+            "such as 'stade', '2:4'"
+        )
+    return cell if pattern is None else Cell(cell, pattern)
+
+
+def check(model: nn.Module, calibration_ids: Tensor | None, cell: Cell) -> None:
+    """StadeError where `prune_model` could not do what `cell` asks of it."""
+    if cell.method.equal_parameters:
+        masks.check_extra(cell.pattern)
     for name, block in zip(
         architectures.block_names(model), architectures.blocks(model), strict=True
     ):
-        for layer_type in types:
-            columns = block.get_submodule(layer_type).in_features
-            masks.check_groups(columns, pattern, f"{name}.{layer_type}")
-    if chosen.needs:
+        for layer_type in cell.types_in(block):
+            with named(f"{name}.{layer_type}"):
+                masks.check_groups(block.get_submodule(layer_type).in_features, cell.pattern)
+    if cell.needs_calibration:
         if calibration_ids is None:
             raise StadeError(
-                f"method {chosen.name!r} without calibration windows: expected token ids, "
-                "(windows, tokens); see stade_nb.models.corpora.calibration_windows"
+                f"method {cell.method.name!r} without calibration windows: expected token ids, "
+                "(windows, tokens); see stade_nb.models.windows.calibration_windows"
             )
         architectures.check_windows(model, calibration_ids)
+
+
+@contextmanager
+def named(layer: str) -> Iterator[None]:
+    """A StadeError that is raised inside says which layer it is about."""
+    try:
+        yield
+    except StadeError as error:
+        raise StadeError(f"layer '{layer}': {error}") from error
 
 
 def enter_all(
@@ -126,42 +118,27 @@ def enter_all(
     return batches, arguments
 
 
-def sharing_one_cache(
-    model: nn.Module, arguments: dict[torch.Size, list[dict]]
-) -> dict[torch.Size, list[dict]]:
-    """`arguments` of `enter_all`, one window a batch, with one key-value cache for all windows.
-
-    A loop that captures a block's keyword arguments once and hands on all of them, where nobody
-    has switched caches off, hands on the cache of that pass too: later windows then attend to the
-    first one and not to themselves. No way to calibrate, but one that reference values were made.
-    """
-    cache = {"past_key_values": DynamicCache(config=model.config), "use_cache": True}
-    return {shape: [kwargs | cache for kwargs in by_block] for shape, by_block in arguments.items()}
-
-
 @contextmanager
 def gathering(
-    block: nn.Module, types: list[str], name: str, needs: frozenset[str]
+    block: nn.Module, types: list[str], name: str, needs: Needs
 ) -> Iterator[dict[str, Moments]]:
     """Gather `Moments` of what reaches the block's linear layers while it runs inside the context.
 
     Yields them by the layer type whose input it is (see `architectures.input_of`); empty where
-    `needs` is empty. needs: of a method, "moments" and "gram". StadeError, naming the layer, where
-    `Moments.update` has one.
+    `needs` is nothing. name: of the block. StadeError, naming the layer, where `Moments.update` has
+    one.
     """
     wanted = dict.fromkeys(map(architectures.input_of, types)) if needs else {}
     layers = {layer_type: block.get_submodule(layer_type) for layer_type in wanted}
     statistics = {
-        layer_type: Moments.zeros(layer.in_features, layer.weight.device, gram="gram" in needs)
+        layer_type: Moments.zeros(layer.in_features, layer.weight.device, gram=needs >= Needs.GRAM)
         for layer_type, layer in layers.items()
     }
 
     def watcher(layer_type: str):
         def update(_, args):
-            try:
+            with named(f"{name}.{layer_type}"):
                 statistics[layer_type].update(args[0])
-            except StadeError as error:
-                raise StadeError(f"layer '{name}.{layer_type}': {error}") from error
 
         return update
 
@@ -176,34 +153,24 @@ def gathering(
 
 
 def block_results(
-    block: nn.Module,
-    types: list[str],
-    name: str,
-    statistics: dict[str, Moments],
-    method: str,
-    pattern: str | float | Pattern,
-    scope: str,
-    seed: int,
-    count_biases: bool = False,
-) -> Iterator[tuple[nn.Linear, str, methods.LayerResult]]:
-    """Each of the block's layers of `types`, its full name and what pruning makes of it.
+    block: nn.Module, name: str, statistics: dict[str, Moments], cell: Cell
+) -> Iterator[tuple[nn.Linear, str, LayerResult]]:
+    """Each of the block's layers that `cell` prunes, its full name and what pruning makes of it.
 
     name: of the block. statistics: from `gathering`. The layers themselves are left alone.
     """
-    for layer_type in types:
+    for layer_type in cell.types_in(block):
         layer, full = block.get_submodule(layer_type), f"{name}.{layer_type}"
-        result = methods.prune_layer(
-            layer.weight,
-            layer.bias,
-            statistics.get(architectures.input_of(layer_type)),
-            method,
-            pattern,
-            centred=architectures.is_centred(layer_type),
-            scope=scope,
-            generator=generator_of(seed, full),
-            layer=full,
-            count_biases=count_biases,
-        )
+        with named(full):
+            result = methods.prune_layer(
+                layer.weight,
+                layer.bias,
+                statistics.get(architectures.input_of(layer_type)),
+                cell.method,
+                cell.pattern,
+                centred=architectures.is_centred(layer_type),
+                generator=generator_of(cell.seed, full),
+            )
         yield layer, full, result
 
 
@@ -214,7 +181,7 @@ def generator_of(seed: int, layer: str) -> torch.Generator:
 
 
 @torch.no_grad()
-def replace(layer: nn.Linear, result: methods.LayerResult) -> LayerReport:
+def replace(layer: nn.Linear, result: LayerResult) -> LayerReport:
     """Put a pruned weight, and bias where there is one, into `layer`."""
     report = report_of(layer, result)
     layer.weight.copy_(result.weight)
@@ -225,7 +192,57 @@ def replace(layer: nn.Linear, result: methods.LayerResult) -> LayerReport:
     return report
 
 
-def report_of(layer: nn.Linear, result: methods.LayerResult) -> LayerReport:
+@contextmanager
+def wearing(results: dict[nn.Linear, LayerResult]) -> Iterator[None]:
+    """The layers have their pruned weights and biases inside, and their own again afterwards."""
+    own = [(layer, layer.weight, layer.bias) for layer in results]
+    try:
+        for layer, result in results.items():
+            layer.weight = nn.Parameter(result.weight, requires_grad=False)
+            bias = result.bias
+            layer.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+        yield
+    finally:
+        for layer, weight, bias in own:
+            layer.weight, layer.bias = weight, bias
+
+
+def report_of(layer: nn.Linear, result: LayerResult) -> LayerReport:
     """The report of a layer, not changed yet, and of what takes its place."""
     added = result.bias.numel() if result.bias is not None and layer.bias is None else 0
     return LayerReport(int((result.weight == 0).sum()), result.weight.numel(), added)
+
+
+def snapshot(model: nn.Module) -> Snapshot:
+    """The weights and biases that pruning may change."""
+    layers = [
+        layer
+        for block in architectures.blocks(model)
+        for layer in architectures.linear_layers(block).values()
+    ]
+    return [
+        (layer, layer.weight.clone(), None if layer.bias is None else layer.bias.clone())
+        for layer in layers
+    ]
+
+
+@torch.no_grad()
+def restore(dense: Snapshot) -> None:
+    """Put a snapshot's weights and biases back; biases that were added go."""
+    for layer, weight, _ in dense:
+        layer.weight.copy_(weight)
+    drop_biases(dense)
+
+
+@torch.no_grad()
+def drop_biases(dense: Snapshot) -> None:
+    """Undo Eq. 7 on a pruned model: biases that were added go, others get their old values back.
+
+    dense: from `snapshot`, before pruning. For an architecture without biases, such as Llama, this
+    is what saving the pruned model and loading it with its old configuration does.
+    """
+    for layer, _, bias in dense:
+        if bias is None:
+            layer.bias = None
+        else:
+            layer.bias.copy_(bias)

@@ -1,12 +1,35 @@
 """What pruning has left of a model: zeros by layer, added biases counted (Sec. 3.4)."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas
 
-from stade_nb.engine.pruning import LayerReport
-
 ALL = "all of these"
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One pruned layer: its zeros, its number of weights, and the bias values it did not have."""
+
+    zeros: int
+    size: int
+    added_bias: int
+
+
+class Report(dict[str, LayerReport]):
+    """What has become of each pruned layer, by its full name; printed as a table, see `table`."""
+
+    def __str__(self) -> str:
+        return text(table(self)) if self else "nothing was pruned"
+
+    def columns(self) -> dict[str, dict[str, int]]:
+        """The same by what is counted, as records have it."""
+        return {
+            "zeros": {layer: report.zeros for layer, report in self.items()},
+            "sizes": {layer: report.size for layer, report in self.items()},
+            "added_bias": {layer: report.added_bias for layer, report in self.items()},
+        }
 
 
 def sparsity(reports: Iterable[LayerReport], count_biases: bool = False) -> float:

@@ -5,92 +5,73 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stade_nb.engine import prepare, records, sweep_plan
-from stade_nb.engine.cell import Cell, Corpus
-from stade_nb.engine.sweep_state import Room
-from stade_nb.engine.sweep_traversal import traverse
+from stade_nb.engine import plan, records
+from stade_nb.engine.cell import Cell, Setting
+from stade_nb.engine.prepare import prepare
+from stade_nb.engine.streams import Block, Room
+from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
 
 
-def run_sweep(
-    model_name: str,
-    cells: Sequence[Cell],
-    calibration: Corpus,
-    evaluation: Corpus,
-    *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    results_dir: str | Path,
-    batch_size: int = 8,
-    cache_dir: str | None = None,
-    progress: bool = False,
-    memory: int | None = None,
-    device_memory: int | None = None,
+def sweep(
+    model: str, cells: Sequence[Cell], setting: Setting, progress: bool = False
 ) -> list[dict]:
-    """What `cells.run_cells` returns, and the same records, in less time.
+    """The results of `cells` on one model, in order; those already on disk are not computed again.
 
-    The model lies in host memory and only one of its blocks on the `device`, so it may be larger
-    than that. Cells travel in groups (see `sweep_plan.groups`); the records of a group are written
+    Each is a dict of the record's fields (see `prepare.key_fields`) and of: model, perplexity,
+    losses (one per evaluation window), zeros, sizes and added_bias (by layer), seconds, versions,
+    and both corpora; the same, but faster, as `prune_model` and `perplexity` give for each cell.
+
+    The model lies in host memory and only one of its blocks on the device, so it may be larger
+    than that. Cells travel in groups (see `plan.groups`); the records of a group are written
     when it has arrived, and a run that is interrupted loses the group it was at, and no other.
 
-    memory: bytes that the hidden states of a group may take, on device and host together; a single
-    cell takes what it needs. device_memory: bytes of them that stay on the device, the others are
-    spilled to the host. None: by what is free.
     StadeError, before anything is computed, where one of the cells does not fit the model. A cell
     that fails on its way does not stop the others of its group.
     """
-    sweep_plan.check_bytes(memory=memory, device_memory=device_memory)
-    place = loading.check_device(device)
-    inputs = prepare.prepare(
-        model_name,
-        cells,
-        calibration,
-        evaluation,
-        device=device,
-        dtype=dtype,
-        batch_size=batch_size,
-        cache_dir=cache_dir,
-        home="cpu",
-    )
-    keys = dict(zip(cells, inputs.keys, strict=True))
-    missing = [cell for cell, key in keys.items() if records.read(results_dir, key) is None]
+    place = loading.check_device(setting.device)
+    prepared = prepare(model, cells, setting, home="cpu")
+    keys, results_dir = prepared.keys, setting.results_dir
+    missing = unfinished(keys, keys, results_dir)
     for cell in missing:
-        prepare.check(cell, inputs.model, inputs.calibration_ids)
+        prepared.check(cell)
 
-    on_device, in_all = sweep_plan.limits(place, device_memory, memory)
-    ids = inputs.calibration_ids, inputs.evaluation_ids
-    units = sweep_plan.units(inputs.model, missing)
-    blocks = len(architectures.blocks(inputs.model))
-    with tqdm(total=len(units) * blocks, desc=model_name, disable=not progress) as bar:
+    on_device, in_all = plan.limits(place, setting.device_memory, setting.memory)
+    ids = prepared.calibration_ids, prepared.evaluation_ids
+    units = plan.units(prepared.model, missing)
+    blocks = len(architectures.blocks(prepared.model))
+    with tqdm(total=len(units) * blocks, desc=model, disable=not progress) as bar:
 
-        def step(cell: Cell, block: int) -> None:
-            bar.set_postfix_str(f"{cell}, block {block + 1} of {blocks}", refresh=False)
+        def step(cell: Cell, block: Block, _: object) -> None:
+            bar.set_postfix_str(f"{cell}, block {block.index + 1} of {blocks}", refresh=False)
             bar.update()
 
-        for group in sweep_plan.groups(inputs.model, units, *ids, in_all):
+        for group in plan.groups(prepared.model, units, *ids, in_all):
             # Another process may have finished some of them meanwhile.
             group = [left for unit in group if (left := unfinished(unit, keys, results_dir))]
             if not group:
                 continue
             outcomes = traverse(
-                inputs.model,
+                prepared.model,
                 [unit[0] for unit in group],
                 *ids,
-                batch_size=batch_size,
+                batch_size=setting.batch_size,
                 room=Room(place, on_device),
-                step=step,
+                observe=step,
             )
             for unit, outcome in zip(group, outcomes, strict=True):
                 if not isinstance(outcome, StadeError):
-                    write(unit, inputs.about | outcome, keys, results_dir)
+                    write(unit, prepared.facts | outcome, keys, results_dir)
             for outcome in outcomes:
                 if isinstance(outcome, StadeError):
                     raise outcome
-    return [key | records.read(results_dir, key) for key in inputs.keys]
+    return [keys[cell] | records.read(results_dir, keys[cell]) for cell in cells]
 
 
-def unfinished(cells: list[Cell], keys: dict[Cell, dict], results_dir: str | Path) -> list[Cell]:
+def unfinished(
+    cells: Sequence[Cell], keys: dict[Cell, dict], results_dir: str | Path
+) -> list[Cell]:
     """Those of the cells that have no record."""
     return [cell for cell in cells if records.read(results_dir, keys[cell]) is None]
 

@@ -10,6 +10,14 @@ from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 
 
+def perplexity(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False) -> float:
+    """Section 4: perplexity of a model on `ids`, (windows, tokens), see `perplexity_of`.
+
+    StadeError where a loss is not finite.
+    """
+    return perplexity_of(window_losses(model, ids, batch_size, progress))
+
+
 def window_losses(
     model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False
 ) -> Tensor:
@@ -49,7 +57,7 @@ def check_losses(losses: Tensor) -> Tensor:
     return losses
 
 
-def perplexity(losses: Tensor) -> float:
+def perplexity_of(losses: Tensor) -> float:
     """Section 4: exp(mean of the windows' mean losses), with `losses` from `window_losses`.
 
     StadeError where there are none, one is NaN or infinite, or the result overflows.

@@ -1,6 +1,6 @@
 """Where a model keeps its blocks and linear layers, and which of their inputs count as centred."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -110,12 +110,17 @@ def block_names(model: nn.Module) -> list[str]:
     return [f"{prefix}.{index}" for index in range(len(stack))]
 
 
-def chosen_types(model: nn.Module, layers: str | list[str] | tuple[str, ...]) -> list[str]:
+def chosen_types(model: nn.Module, layers: str | Sequence[str]) -> list[str]:
     """Table 2's choice of layers: "all", one layer type or several, in module order.
 
     A layer type may go by its last part, "q_proj". StadeError for an unknown one, or none at all.
     """
-    known = layer_types(model)
+    return chosen_in(blocks(model)[0], layers)
+
+
+def chosen_in(block: nn.Module, layers: str | Sequence[str]) -> list[str]:
+    """As `chosen_types`, of a block of the model, with its StadeError."""
+    known = list(linear_layers(block))
     if layers == "all":
         return known
     short = {name.rpartition(".")[2]: name for name in known}

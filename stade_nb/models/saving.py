@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics import methods
+from stade_nb.numerics.methods import Method
 
 # The switches by which configurations give biases to linear layers that usually have none.
 BIAS_SWITCHES = ("attention_bias", "mlp_bias", "enable_bias")
@@ -34,14 +35,14 @@ def can_store_biases(model: nn.Module, layers: str | list[str] | tuple[str, ...]
 
 
 def check_biases(
-    model: nn.Module, method: str, layers: str | list[str] | tuple[str, ...] = "all"
+    model: nn.Module, method: str | Method, layers: str | list[str] | tuple[str, ...] = "all"
 ) -> None:
     """StadeError where `save` could not keep the biases that pruning `layers` by `method` adds."""
-    corrects, first = methods.method(method).corrects, architectures.blocks(model)[0]
+    chosen, first = methods.method(method), architectures.blocks(model)[0]
     added = {
         layer_type
         for layer_type in architectures.chosen_types(model, layers)
-        if corrects(architectures.is_centred(layer_type))
+        if chosen.treatment(architectures.is_centred(layer_type)).corrects
         and first.get_submodule(layer_type).bias is None
     }
     _check_storable(model, added)

@@ -7,7 +7,6 @@ goes first (the lower flat index where a whole layer or block competes), always.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -25,14 +24,18 @@ PAIRWISE = 16
 class Pattern:
     """How much goes: a share of the weights, or `n` of every `m` consecutive input columns.
 
-    N:M follows the paper's wording: N are set to zero, M - N stay.
+    N:M follows the paper's wording: N are set to zero, M - N stay. scope: who competes for a share,
+    the weights of each "row" (an output's) or of the whole "layer".
     """
 
     sparsity: float
     n: int | None = None
     m: int | None = None
+    scope: str = "row"
 
     def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise unknown("scope", self.scope, SCOPES)
         if self.n is not None or self.m is not None:
             if self.n is None or self.m is None or not 0 <= self.n <= self.m or self.m < 1:
                 raise StadeError(
@@ -54,88 +57,60 @@ class Pattern:
         return repr(self.sparsity) if self.m is None else f"{self.n}:{self.m}"
 
 
-def parse_pattern(pattern: str | float | Pattern) -> Pattern:
+def parse_pattern(pattern: str | float | Pattern, scope: str = "row") -> Pattern:
     """Section 4's patterns: "0.5", 0.5 or "50%" (a share), "2:4" (2 of every 4 columns go).
 
-    StadeError for anything else.
+    scope: see `Pattern`; one that is parsed already keeps its own. StadeError for anything else.
 
     >>> parse_pattern("2:4")
-    Pattern(sparsity=0.5, n=2, m=4)
+    Pattern(sparsity=0.5, n=2, m=4, scope='row')
     """
     if isinstance(pattern, Pattern):
         return pattern
     text = "" if isinstance(pattern, bool) else str(pattern).strip()
     if match := re.fullmatch(r"(\d+):(\d+)", text):
         n, m = int(match[1]), int(match[2])
-        return Pattern(n / m if m else 0.0, n, m)
+        return Pattern(n / m if m else 0.0, n, m, scope)
     if match := re.fullmatch(r"(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)(%?)", text):
         # Decimal, because 33.3 / 100 is not the float nearest to 0.333.
-        return Pattern(float(Decimal(match[1]) / (100 if match[2] else 1)))
+        return Pattern(float(Decimal(match[1]) / (100 if match[2] else 1)), scope=scope)
     raise StadeError(f"pattern {pattern!r}: expected a share such as '0.5' or '50%', or N:M: '2:4'")
 
 
-def unstructured(
-    score: Tensor, sparsity: float, scope: str = "row", layer: str = "", extra: int = 0
-) -> Tensor:
+def select(score: Tensor, pattern: str | float | Pattern, extra: int = 0) -> Tensor:
+    """The mask of `pattern` for `score`, (out, in), True = pruned; see `unstructured`, `n_of_m`.
+
+    extra: this many more weights for each row, see `check_extra`. StadeError where scores are NaN
+    or the pattern does not fit their number of columns.
+    """
+    pattern = parse_pattern(pattern)
+    if extra:
+        check_extra(pattern)
+    return unstructured(score, pattern, extra) if pattern.m is None else n_of_m(score, pattern)
+
+
+def unstructured(score: Tensor, pattern: Pattern, extra: int = 0) -> Tensor:
     """Section 4: prune exactly int(n * sparsity) lowest scores, n weights competing.
 
-    score: (out, in). scope: "row" (n = in_features, each output row by itself) or "layer"
-    (n = out * in). extra: this many more for each row, by the same competition, as far as there are
-    weights left. Returns (out, in), True = pruned.
+    score: (out, in). By the pattern's scope each output row is by itself (n = in_features), or the
+    whole layer competes (n = out * in). extra: this many more for each row, by the same
+    competition, as far as there are weights left. Returns (out, in), True = pruned.
     """
-    check_scope(scope)
-    share = Pattern(sparsity).sparsity
-    _check(score, layer)
-    competing, rows = (score, 1) if scope == "row" else (score.reshape(1, -1), len(score))
-    count = int(competing.shape[1] * share) + extra * rows
+    _check(score)
+    competing, rows = (score, 1) if pattern.scope == "row" else (score.reshape(1, -1), len(score))
+    count = int(competing.shape[1] * pattern.sparsity) + extra * rows
     return lowest(competing, count).view(score.shape)
 
 
-def unstructured_block(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
-    """As `unstructured`, all weights of several matrices competing; earlier matrices go first.
+def n_of_m(score: Tensor, pattern: Pattern) -> Tensor:
+    """Section 4: in every group of M consecutive columns, from column 0, the N lowest go.
 
-    scores: (out, in) each, and so are the masks. StadeError where there are none.
+    score: (out, in). Returns (out, in), True = pruned. StadeError where M does not divide the
+    number of columns.
     """
-    if not scores:
-        raise StadeError("no scores: expected the score matrices of at least one layer")
-    flat = torch.cat([score.flatten() for score in scores])
-    masks = unstructured(flat[None], sparsity)[0].split([score.numel() for score in scores])
-    return [mask.view(score.shape) for mask, score in zip(masks, scores, strict=True)]
-
-
-def n_of_m(score: Tensor, n: int, m: int, layer: str = "") -> Tensor:
-    """Section 4: in every group of `m` consecutive columns, from column 0, the `n` lowest go.
-
-    score: (out, in). Returns (out, in), True = pruned. StadeError, naming `layer`, where `m` does
-    not divide the number of columns.
-    """
-    pattern = parse_pattern(f"{n}:{m}")
-    _check(score, layer)
-    check_groups(score.shape[1], pattern, layer)
-    return lowest(score.reshape(-1, m), n).view(score.shape)
-
-
-def select(
-    score: Tensor,
-    pattern: str | float | Pattern,
-    scope: str = "row",
-    layer: str = "",
-    extra: int = 0,
-) -> Tensor:
-    """The mask of `pattern` for `score`, (out, in); see `unstructured` for `scope` and `extra`."""
-    pattern = parse_pattern(pattern)
-    check_scope(scope)
-    if extra:
-        check_extra(pattern)
-    if pattern.n is not None and pattern.m is not None:
-        return n_of_m(score, pattern.n, pattern.m, layer)
-    return unstructured(score, pattern.sparsity, scope, layer, extra)
-
-
-def check_scope(scope: str) -> None:
-    """StadeError where nobody knows who competes in `scope`."""
-    if scope not in SCOPES:
-        raise unknown("scope", scope, SCOPES)
+    _check(score)
+    check_groups(score.shape[1], pattern)
+    return lowest(score.reshape(-1, pattern.m), pattern.n).view(score.shape)
 
 
 def check_extra(pattern: Pattern) -> None:
@@ -144,16 +119,16 @@ def check_extra(pattern: Pattern) -> None:
         raise StadeError(
             f"pattern {pattern} with one more weight pruned for each added bias: a group of an N:M "
             "format stores M - N values whatever they are, so that one more zero saves nothing; "
-            "choose a share such as 0.5, or do not count biases"
+            "choose a share such as 0.5, or the method without _equal_parameters"
         )
 
 
-def check_groups(columns: int, pattern: Pattern, layer: str = "") -> None:
-    """StadeError where an N:M pattern's groups do not fill the columns of `layer`."""
+def check_groups(columns: int, pattern: Pattern) -> None:
+    """StadeError where an N:M pattern's groups do not fill a layer's input columns."""
     if pattern.m is not None and columns % pattern.m:
         raise StadeError(
-            f"pattern {pattern} on {named(layer)} with {columns} input features: expected a "
-            f"multiple of {pattern.m}; choose an M that divides {columns}, or leave this layer out"
+            f"pattern {pattern} with {columns} input features: expected a multiple of "
+            f"{pattern.m}; choose an M that divides {columns}, or leave this layer out"
         )
 
 
@@ -194,18 +169,11 @@ def _lowest_threshold(score: Tensor, count: int) -> Tensor:
     return pruned
 
 
-def named(layer: str) -> str:
-    """The layer as messages call it."""
-    return f"layer {layer!r}" if layer else "a layer"
-
-
-def _check(score: Tensor, layer: str = "") -> None:
+def _check(score: Tensor) -> None:
     if score.ndim != 2:
-        raise StadeError(
-            f"scores of shape {tuple(score.shape)} for {named(layer)}: expected (out, in)"
-        )
+        raise StadeError(f"scores of shape {tuple(score.shape)}: expected (out, in)")
     if score.isnan().any():
         raise StadeError(
-            f"{int(score.isnan().sum())} of {score.numel()} scores of {named(layer)} are NaN: "
-            "expected numbers; check the weights and the calibration inputs"
+            f"{int(score.isnan().sum())} of {score.numel()} scores are NaN: expected numbers; "
+            "check the weights and the calibration inputs"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,88 +11,89 @@ from stade_nb.errors import StadeError, unknown
 from stade_nb.numerics import masks, sparsegpt
 from stade_nb.numerics.bias import corrected
 from stade_nb.numerics.masks import Pattern
-from stade_nb.numerics.metrics import METRICS, MOMENTS, NOTHING, Metric
+from stade_nb.numerics.metrics import METRICS, Metric, Needs
 from stade_nb.numerics.moments import Moments
 
-UNCENTRED = frozenset({"uncentred"})
-BOTH = frozenset({"centred", "uncentred"})
+
+@dataclass(frozen=True)
+class Treatment:
+    """What happens to a layer: the metric its weights are chosen by, and whether Eq. 7 follows."""
+
+    metric: Metric
+    corrects: bool = False
 
 
 @dataclass(frozen=True)
 class Method:
-    """A row of Table 1. `centred` and `uncentred` name the metric for a layer of that kind.
+    """A row of Table 1: how layers whose input is `centred` (follows a norm) or is not are treated.
 
-    corrects_bias: the kinds of layers whose bias Eq. 7 corrects. title: the paper's name.
+    title: the paper's name. equal_parameters: where Eq. 7 adds a bias to a layer that had none, one
+    more weight goes for each of its values, so that the layer has as many parameters as without
+    them (Sec. 3.4); for a share only, see `masks.check_extra`.
     """
 
     name: str
     title: str
-    centred: str
-    uncentred: str
-    reference: str
-    corrects_bias: frozenset[str] = NOTHING
+    centred: Treatment
+    uncentred: Treatment
     updates_weights: bool = False
+    equal_parameters: bool = False
 
-    def metric(self, centred: bool) -> Metric:
-        """The score for a layer whose input is `centred` (follows a normalisation) or is not."""
-        return METRICS[self.centred if centred else self.uncentred]
-
-    def formula(self, centred: bool) -> str:
-        """Table 1's last column, in LaTeX; W is (out, in), mu and sigma are the inputs' moments."""
-        return self.metric(centred).formula
-
-    def corrects(self, centred: bool) -> bool:
-        """Whether Eq. 7 changes the bias of such a layer."""
-        return ("centred" if centred else "uncentred") in self.corrects_bias
+    def treatment(self, centred: bool) -> Treatment:
+        """What happens to a layer whose input counts as centred, or does not."""
+        return self.centred if centred else self.uncentred
 
     @property
-    def needs(self) -> frozenset[str]:
-        """What must be gathered from layer inputs: nothing, "moments", or "moments" and "gram"."""
-        moments = MOMENTS if self.corrects_bias else NOTHING
-        return moments | self.metric(True).needs | self.metric(False).needs
+    def corrects(self) -> bool:
+        """Whether Eq. 7 changes the bias of any layer."""
+        return self.centred.corrects or self.uncentred.corrects
+
+    @property
+    def needs(self) -> Needs:
+        """What must be gathered from layer inputs."""
+        moments = Needs.MOMENTS if self.corrects else Needs.NOTHING
+        return max(moments, self.centred.metric.needs, self.uncentred.metric.needs)
 
 
-STADE = "Coello de Portugal Mecke et al. 2025, arXiv 2503.22451"
-ZHU = "Zhu and Gupta 2017, arXiv 1710.01878"
-WANDA = "Sun et al. 2024, arXiv 2306.11695"
-SPARSEGPT = "Frantar and Alistarh 2023, arXiv 2301.00774"
+def _everywhere(
+    name: str, title: str, metric: str, corrects: bool = False, updates_weights: bool = False
+) -> Method:
+    treatment = Treatment(METRICS[metric], corrects)
+    return Method(name, title, treatment, treatment, updates_weights)
 
+
+_WANDA = Treatment(METRICS["wanda"])
 _ROWS = (
-    Method("magnitude", "Magnitude", "magnitude", "magnitude", ZHU),
-    Method("random", "Random", "random", "random", "a baseline of this book"),
-    Method("wanda", "Wanda", "wanda", "wanda", WANDA),
-    Method("std", "STD metric", "std", "std", STADE, BOTH),
-    Method("stade", "STADE", "wanda", "std", STADE, UNCENTRED),
-    Method("stade_without_bias", "STADE (w/o bias)", "wanda", "without_bias", STADE),
+    _everywhere("magnitude", "Magnitude", "magnitude"),
+    _everywhere("random", "Random", "random"),
+    _everywhere("wanda", "Wanda", "wanda"),
+    _everywhere("std", "STD metric", "std", corrects=True),
+    Method("stade", "STADE", _WANDA, Treatment(METRICS["std"], corrects=True)),
+    Method("stade_without_bias", "STADE (w/o bias)", _WANDA, Treatment(METRICS["without_bias"])),
     Method(
         "stade_without_bias_as_printed",
         "STADE (w/o bias), Eq. 12 to the letter",
-        "wanda",
-        "without_bias_as_printed",
-        STADE,
+        _WANDA,
+        Treatment(METRICS["without_bias_as_printed"]),
     ),
-    Method("std_without_bias", "STD (w/o bias) metric", "without_bias", "without_bias", STADE),
-    Method("sparsegpt", "SparseGPT", "sparsegpt", "sparsegpt", SPARSEGPT, updates_weights=True),
-    Method(
-        "sparsegpt_without_update", "SparseGPT (w/o update)", "sparsegpt", "sparsegpt", SPARSEGPT
-    ),
-    Method(
-        "wanda_with_bias",
-        "Wanda + bias correction",
-        "wanda",
-        "wanda",
-        "Wanda's mask with this paper's Eq. 7",
-        BOTH,
-    ),
-    Method(
-        "std_without_correction",
-        "STD without correction",
-        "std",
-        "std",
-        "Eq. 11's mask without the bias of Eq. 7 that it is derived with",
-    ),
+    _everywhere("std_without_bias", "STD (w/o bias) metric", "without_bias"),
+    _everywhere("sparsegpt", "SparseGPT", "sparsegpt", updates_weights=True),
+    _everywhere("sparsegpt_without_update", "SparseGPT (w/o update)", "sparsegpt"),
+    _everywhere("wanda_with_bias", "Wanda + bias correction", "wanda", corrects=True),
+    _everywhere("std_without_correction", "STD without correction", "std"),
 )
 METHODS = {row.name: row for row in _ROWS}
+# Sec. 3.4's promise, for every method that may add biases.
+METHODS |= {
+    f"{row.name}_equal_parameters": replace(
+        row,
+        name=f"{row.name}_equal_parameters",
+        title=f"{row.title}, equal parameters",
+        equal_parameters=True,
+    )
+    for row in _ROWS
+    if row.corrects
+}
 
 # The options of the authors' command lines that are not a name above. Their second version also
 # calls `stade` what is `std` here; a name of the paper keeps the paper's meaning.
@@ -104,11 +105,13 @@ ALIASES = {
 }
 
 
-def method(name: str) -> Method:
-    """Table 1: the method called `name`, here or on the authors' command lines.
+def method(name: str | Method) -> Method:
+    """Table 1: the method called `name`, here or on the authors' command lines, or one as it is.
 
     StadeError where there is none.
     """
+    if isinstance(name, Method):
+        return name
     if name == "stade_plus":
         raise StadeError(
             "method 'stade_plus': the authors' README lists it, but no published code has it and "
@@ -136,28 +139,22 @@ def prune_layer(
     weight: Tensor,
     bias: Tensor | None,
     moments: Moments | None,
-    method: str,
+    method: str | Method,
     pattern: str | float | Pattern,
     *,
     centred: bool,
-    scope: str = "row",
     generator: torch.Generator | None = None,
-    layer: str = "",
-    count_biases: bool = False,
 ) -> LayerResult:
     """Table 1: one layer pruned by `method`; new tensors in the input's dtype, nothing in place.
 
-    moments: of the layer's inputs, as the method needs them. centred: whether the input counts as
-    centred. scope: who competes for a share, see masks.unstructured; SparseGPT has its own rule.
-    generator: for "random". layer: a name for error messages. count_biases: where Eq. 7 adds a bias
-    to a layer that had none, prune one more weight for each of its values, so that the layer has
-    as many parameters as without them (Sec. 3.4); for a share only, see `masks.check_extra`.
+    weight: (out, in). bias: (out,). moments: of the layer's inputs, as the method needs them.
+    pattern: what `masks.parse_pattern` takes; SparseGPT has its own rule of who competes. centred:
+    whether the input counts as centred. generator: for "random".
 
-    StadeError where the method, the pattern or the scope is not known or does not fit, or the
-    method lacks the statistics or the generator that it needs.
+    StadeError where the method or the pattern is not known or does not fit, or the method lacks the
+    statistics or the generator that it needs.
     """
     chosen, pattern = _method(method), masks.parse_pattern(pattern)
-    masks.check_scope(scope)
     if chosen.needs and moments is None:
         raise StadeError(
             f"method {chosen.name!r} without statistics of the layer's inputs: expected moments; "
@@ -168,16 +165,15 @@ def prune_layer(
             "method 'random' without a generator: expected a torch.Generator; "
             "pass torch.Generator().manual_seed(0)"
         )
-    score = chosen.metric(centred).score
-    if score is None:
+    treatment = chosen.treatment(centred)
+    if treatment.metric.score is None:
         hessian = sparsegpt.hessian(moments)
-        kept, pruned = sparsegpt.solve(
-            weight, hessian, pattern, update=chosen.updates_weights, layer=layer
-        )
+        kept, pruned = sparsegpt.solve(weight, hessian, pattern, update=chosen.updates_weights)
     else:
-        extra = int(count_biases and bias is None and chosen.corrects(centred))
-        pruned = masks.select(score(weight, moments, generator), pattern, scope, layer, extra)
+        score = treatment.metric.score(weight, moments, generator)
+        extra = int(chosen.equal_parameters and treatment.corrects and bias is None)
+        pruned = masks.select(score, pattern, extra)
         kept = weight.masked_fill(pruned, 0)
-    if chosen.corrects(centred):
+    if treatment.corrects:
         bias = corrected(bias, weight, pruned, moments.mean)
     return LayerResult(kept, None if bias is None else bias.clone(), pruned)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
 from torch import Tensor
@@ -15,9 +16,13 @@ from torch import Tensor
 from stade_nb.errors import StadeError
 from stade_nb.numerics.moments import Moments
 
-NOTHING: frozenset[str] = frozenset()
-MOMENTS = frozenset({"moments"})
-GRAM = frozenset({"moments", "gram"})
+
+class Needs(IntEnum):
+    """What must be gathered from layer inputs, each with all that comes before it."""
+
+    NOTHING = 0
+    MOMENTS = 1
+    GRAM = 2
 
 
 def _wide(weight: Tensor) -> Tensor:
@@ -84,43 +89,50 @@ class Metric:
     block while it updates the weights.
     """
 
+    name: str
     formula: str
     equation: str
-    needs: frozenset[str]
+    needs: Needs
     score: Callable[[Tensor, Moments, torch.Generator], Tensor] | None
 
 
-METRICS = {
-    "magnitude": Metric(r"|W_{i,j}|", "Table 1", NOTHING, lambda w, x, g: magnitude(w)),
-    "random": Metric(r"\mathcal{U}(0, 1)", "", NOTHING, lambda w, x, g: random(w, g)),
-    "wanda": Metric(
+_ALL = (
+    Metric("magnitude", r"|W_{i,j}|", "Table 1", Needs.NOTHING, lambda w, x, g: magnitude(w)),
+    Metric("random", r"\mathcal{U}(0, 1)", "", Needs.NOTHING, lambda w, x, g: random(w, g)),
+    Metric(
+        "wanda",
         r"\|X_{:,j}\|_2\,|W_{i,j}|",
         "Eq. 10",
-        MOMENTS,
+        Needs.MOMENTS,
         lambda w, x, g: wanda(w, x.norm),
     ),
-    "std": Metric(
+    Metric(
+        "std",
         r"\|X_{:,j}-\mu_j\|_2\,|W_{i,j}|",
         "Eq. 11",
-        MOMENTS,
+        Needs.MOMENTS,
         lambda w, x, g: std(w, x.variance),
     ),
-    "without_bias": Metric(
+    Metric(
+        "without_bias",
         r"(\sigma_j^2+\mu_j^2)\,W_{i,j}^2",
         "Eq. 9",
-        MOMENTS,
+        Needs.MOMENTS,
         lambda w, x, g: without_bias(w, x.mean, x.variance),
     ),
-    "without_bias_as_printed": Metric(
+    Metric(
+        "without_bias_as_printed",
         r"(\|X_{:,j}-\mu_j\|_2^2+\mu_j^2)\,W_{i,j}^2",
         "Eq. 12",
-        MOMENTS,
+        Needs.MOMENTS,
         lambda w, x, g: without_bias_as_printed(w, x.mean, x.variance, x.count),
     ),
-    "sparsegpt": Metric(
+    Metric(
+        "sparsegpt",
         r"W_{i,j}^2/C_{j,j}^2,\quad C^\top C=(\tfrac{2}{N}X^\top X+\lambda\mathbf{1})^{-1}",
         "Table 1",
-        GRAM,
+        Needs.GRAM,
         None,
     ),
-}
+)
+METRICS = {metric.name: metric for metric in _ALL}

@@ -40,6 +40,13 @@ class Moments:
 
         return cls(0, empty(features), empty(features), empty(features, features) if gram else None)
 
+    @classmethod
+    def of(cls, x: Tensor, gram: bool = False) -> Moments:
+        """Statistics of the tokens `x`, (..., in), where they lie; see `zeros` and `update`."""
+        moments = cls.zeros(x.shape[-1] if x.ndim else 0, x.device, gram)
+        moments.update(x)
+        return moments
+
     def update(self, x: Tensor) -> None:
         """Add the tokens `x`, (..., in) in any float dtype, in place.
 

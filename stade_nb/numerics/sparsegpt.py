@@ -14,9 +14,7 @@ def hessian(moments: Moments) -> Tensor:
     return moments.gram * (2 / moments.count)
 
 
-def inverse_factor(
-    hessian: Tensor, damping: float = 0.01, layer: str = ""
-) -> tuple[Tensor, Tensor]:
+def inverse_factor(hessian: Tensor, damping: float = 0.01) -> tuple[Tensor, Tensor]:
     """SparseGPT: the upper Cholesky factor C, CᵀC = (H + damping · mean(diag H) · I)⁻¹.
 
     Returns C, (in, in) float64, and the dead columns, (in,) bool: features that are always 0. Their
@@ -36,9 +34,9 @@ def inverse_factor(
     least = len(dead) * torch.finfo(torch.float64).eps * diagonal.flip(0)
     if not (lower.diagonal().square() > least).all():
         raise StadeError(
-            f"the Hessian of {masks.named(layer)} with {len(dead)} input features is not positive "
-            f"definite at damping {damping}: calibrate with more tokens (at least one per "
-            "feature) or use a larger damping"
+            f"the Hessian of {len(dead)} input features is not positive definite at damping "
+            f"{damping}: calibrate with more tokens (at least one per feature) or use a larger "
+            "damping"
         )
     identity = torch.eye(len(dead), dtype=torch.float64, device=damped.device)
     return torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1), dead
@@ -47,11 +45,10 @@ def inverse_factor(
 def solve(
     weight: Tensor,
     hessian: Tensor,
-    pattern: str | float | Pattern,
+    pattern: Pattern,
     update: bool = True,
     block: int = 128,
     damping: float = 0.01,
-    layer: str = "",
 ) -> tuple[Tensor, Tensor]:
     """SparseGPT: prune `weight`, (out, in), for inputs with the undamped `hessian`, (in, in).
 
@@ -67,19 +64,15 @@ def solve(
     become 0 whether the mask has them or not. StadeError where weight, Hessian and pattern do not
     belong together, a weight is NaN or infinite, or the Hessian cannot be factored.
     """
-    pattern = masks.parse_pattern(pattern)
-    masks.check_groups(weight.shape[1], pattern, layer)
+    masks.check_groups(weight.shape[1], pattern)
     if hessian.shape != (weight.shape[1],) * 2:
         raise StadeError(
             f"Hessian {tuple(hessian.shape)} for a weight {tuple(weight.shape)}: expected "
             f"({weight.shape[1]}, {weight.shape[1]}); use the statistics of this layer's inputs"
         )
     if not weight.isfinite().all():
-        raise StadeError(
-            f"the weight of {masks.named(layer)} holds NaN or infinity: expected numbers; "
-            "check the checkpoint"
-        )
-    factor, dead = inverse_factor(hessian, damping, layer)
+        raise StadeError("the weight holds NaN or infinity: expected numbers; check the checkpoint")
+    factor, dead = inverse_factor(hessian, damping)
     new = weight.to(torch.promote_types(weight.dtype, torch.float32), copy=True)
     new[:, dead] = 0
     factor = factor.to(new)
@@ -104,15 +97,14 @@ def _prune_block(
     if pattern.m is None:
         mask = _up_to_threshold(metrics.sparsegpt(weight, scale), pattern.sparsity)
     else:
-        mask = masks.select(metrics.sparsegpt(weight, scale), pattern)
+        mask = masks.n_of_m(metrics.sparsegpt(weight, scale), pattern)
     if not update:
         return mask, errors
     for j in range(weight.shape[1]):
         if pattern.m is not None and j % pattern.m == 0:
             group = slice(j, j + pattern.m)
-            mask[:, group] = masks.select(
-                metrics.sparsegpt(weight[:, group], scale[group]), pattern
-            )
+            score = metrics.sparsegpt(weight[:, group], scale[group])
+            mask[:, group] = masks.n_of_m(score, pattern)
         errors[:, j] = torch.where(mask[:, j], weight[:, j], 0) / scale[j]
         weight[:, j + 1 :].addr_(errors[:, j], factor[j, j + 1 :], alpha=-1)
     return mask, errors

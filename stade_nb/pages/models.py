@@ -6,8 +6,10 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from stade_nb.engine.pruning import enter_all, gathering
-from stade_nb.models import architectures, corpora, loading
+from stade_nb.models import architectures, loading
 from stade_nb.models.architectures import window_length
+from stade_nb.models.windows import calibration_windows, evaluation_windows
+from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 from stade_nb.pages.tables import perplexity
 from stade_nb.training import cards
@@ -48,7 +50,7 @@ def load(p: SimpleNamespace, name: str | None = None) -> Example:
     """
     model, tokenizer, calibration = _calibrated(p, name or p.example, p.seeds[0])
     length = window_length(model, p.window_length)
-    evaluation = corpora.evaluation_windows(p.evaluation, tokenizer, p.evaluation_windows, length)
+    evaluation = evaluation_windows(p.evaluation, tokenizer, p.evaluation_windows, length)
     return Example(model, tokenizer, calibration, evaluation.to(model.device))
 
 
@@ -67,7 +69,7 @@ def inputs(p: SimpleNamespace, seed: int) -> dict[str, list[LayerInputs]]:
 def _calibrated(p: SimpleNamespace, name: str, seed: int) -> tuple[nn.Module, object, Tensor]:
     model, tokenizer = loading.load(name, p.device, p.dtype)
     length = window_length(model, p.window_length)
-    ids = corpora.calibration_windows(p.calibration, tokenizer, p.windows, length, seed)
+    ids = calibration_windows(p.calibration, tokenizer, p.windows, length, seed)
     return model, tokenizer, ids.to(model.device)
 
 
@@ -80,7 +82,7 @@ def gather(
     Weights and moments are returned in float64 on the CPU; layers that read the same input share
     its moments.
     """
-    needs = frozenset({"moments", "gram"} if gram else {"moments"})
+    needs = Needs.GRAM if gram else Needs.MOMENTS
     types, found = architectures.layer_types(model), []
     with architectures.evaluating(model):
         architectures.check_windows(model, ids)

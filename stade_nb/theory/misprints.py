@@ -22,15 +22,8 @@ EQ12 = {
 }
 
 
-def moments_of(x: Tensor, gram: bool = False) -> Moments:
-    """Eqs. 5 and 8 for tokens (..., in) at hand, by this book's own rule in float64."""
-    gathered = Moments.zeros(x.shape[-1], x.device, gram=gram)
-    gathered.update(x)
-    return gathered
-
-
 def eq12_differences(
-    weight: Tensor, moments: Moments, pattern: str | float | Pattern, layer: str = ""
+    weight: Tensor, moments: Moments, pattern: str | float | Pattern
 ) -> pandas.DataFrame:
     """Eq. 12 as printed and in the form that Eq. 9 needs, against STD's and Wanda's masks.
 
@@ -39,9 +32,7 @@ def eq12_differences(
     first term lacks 1/(N - 1), tends to STD's as N grows.
     """
     pruned = {
-        name: masks.select(
-            metrics.METRICS[metric].score(weight, moments, None), pattern, "row", layer
-        )
+        name: masks.select(metrics.METRICS[metric].score(weight, moments, None), pattern)
         for name, metric in EQ12.items()
     }
     forms, rivals = list(EQ12)[:2], list(EQ12)[2:]
@@ -63,7 +54,7 @@ def normalise(x: Tensor, kind: str) -> Tensor:
 
 def off_centre(x: Tensor) -> Tensor:
     """|mean| / std of every feature over the tokens, (in,): 0 where Sec. 3.2's centring holds."""
-    moments = moments_of(x)
+    moments = Moments.of(x)
     return moments.mean.abs() / moments.variance.sqrt()
 
 

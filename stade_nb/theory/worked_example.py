@@ -83,11 +83,11 @@ def squared_score(method: Method, centred: bool) -> Tensor:
     divided by N, which changes no choice; its own scale, 2/N, would divide each score by three.
     """
     w, x = weight(), moments()
-    name = method.centred if centred else method.uncentred
-    if name == "sparsegpt":
+    metric = method.treatment(centred).metric
+    if metric.name == "sparsegpt":
         return metrics.sparsegpt(w, conditional_diagonal().sqrt())
-    score = metrics.METRICS[name].score(w, x, torch.Generator().manual_seed(0))
-    return score.square() if name in ("magnitude", "wanda") else score
+    score = metric.score(w, x, torch.Generator().manual_seed(0))
+    return score.square() if metric.name in ("magnitude", "wanda") else score
 
 
 def table1() -> pandas.DataFrame:
@@ -98,15 +98,13 @@ def table1() -> pandas.DataFrame:
     SparseGPT shows the scores before any weight is updated.
     """
     rows = []
-    for method in METHODS.values():
-        same = (method.centred, method.corrects(True)) == (
-            method.uncentred,
-            method.corrects(False),
-        )
+    # Where every layer has a bias, as here, equal parameters are no other method.
+    for method in (each for each in METHODS.values() if not each.equal_parameters):
+        same = method.centred == method.uncentred
         for centred in (False,) if same else (True, False):
             generator = torch.Generator().manual_seed(0)
             layer = prune_layer(
-                weight(), bias(), moments(), method.name, PATTERN,
+                weight(), bias(), moments(), method, PATTERN,
                 centred=centred, generator=generator,
             )  # fmt: skip
             rows.append(
@@ -115,7 +113,7 @@ def table1() -> pandas.DataFrame:
                     "title": method.title,
                     "updates": method.updates_weights,
                     "centred": "any" if same else "yes" if centred else "no",
-                    "formula": method.formula(centred),
+                    "formula": method.treatment(centred).metric.formula,
                     "score": squared_score(method, centred),
                     "pruned": layer.pruned,
                     "weight": layer.weight,
@@ -133,15 +131,15 @@ def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
     """
     rows = []
     for row in table.itertuples():
-        method, centred = METHODS[row.name], row.centred == "yes"
+        treatment = METHODS[row.name].treatment(row.centred == "yes")
         rows.append(
             {
                 "method": row.title,
                 "input": INPUT_WORDS[row.centred],
                 "metric": row.formula,
-                "printed as": method.metric(centred).equation or "–",
-                "corrects bias": method.corrects(centred),
-                "updates weights": method.updates_weights,
+                "printed as": treatment.metric.equation or "–",
+                "corrects bias": treatment.corrects,
+                "updates weights": row.updates,
             }
         )
     return pandas.DataFrame(rows)
@@ -155,7 +153,7 @@ def printable(table: pandas.DataFrame) -> pandas.DataFrame:
     """
     rows = []
     for row in table.itertuples():
-        metric = METHODS[row.name].metric(row.centred == "yes")
+        metric = METHODS[row.name].treatment(row.centred == "yes").metric
         for output, score in enumerate(row.score):
             gone = row.pruned[output].nonzero()[:, 0].tolist()
             rows.append(

@@ -208,9 +208,9 @@ def train(name: str, device: str = "cpu") -> Path:
         "device": str(place),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "validation_windows": len(validation),
-        "validation_perplexity": perplexity(window_losses(model, validation)),
+        "validation_perplexity": perplexity(model, validation),
         "ngram_perplexity": float(np.exp(trigram.window_losses(validation.numpy()).mean())),
-        "evaluation_perplexity": perplexity(window_losses(model, evaluation)),
+        "evaluation_perplexity": perplexity(model, evaluation),
         "evaluation_ngram_perplexity": float(
             np.exp(trigram.window_losses(evaluation.numpy()).mean())
         ),

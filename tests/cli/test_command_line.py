@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import zero_shot_questions
+from plain import run_cells
 from tiny_models import build, windows
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -15,11 +16,11 @@ from stade_nb.__main__ import main
 from stade_nb.cli import command_inputs, commands
 from stade_nb.cli.command_line import COMMANDS, parse
 from stade_nb.engine import sweep
-from stade_nb.engine.plain import DENSE, Cell, Corpus, run_cells
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness, tasks
-from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.models import architectures, loading
 
 
@@ -45,9 +46,9 @@ def logits(model, ids):
         return model(input_ids=ids).logits
 
 
-def pruned(method="stade", pattern="0.5", **options):
+def pruned(method="stade", pattern="0.5", layers="all"):
     model = build("llama")
-    return model, prune_model(model, windows(6, seed=1), method, pattern, **options)
+    return model, prune_model(model, windows(6, seed=1), Cell(method, pattern, layers))
 
 
 def test_the_program_itself(tmp_path):
@@ -119,8 +120,11 @@ def test_both_spellings_and_the_authors_command():
         ("--sparsity_ratio 50", "sparsity 50.0: expected a share from 0 to 1"),
         ("--sparsity_type 2:4 --sparsity_ratio 0.6", "--sparsity_type 2:4, of which 0.5 goes"),
         ("--sparsity_type unstructred", "did you mean 'unstructured'"),
-        ("--sparsity_type 2:5", "'model.layers.0.self_attn.q_proj' with 32 input features"),
-        ("--sparsity_type 2:4 --count_biases", "pattern 2:4 with one more weight"),
+        ("--sparsity_type 2:5", "layers.0.self_attn.q_proj': pattern 2:5 with 32 input features"),
+        (
+            "--prune_method std_equal_parameters --sparsity_type 2:4",
+            "pattern 2:4 with one more weight",
+        ),
         ("--sparsity_ratio 0.5 --layers fc1", "unknown layer type 'fc1'"),
         ("--sparsity_ratio 0.5 --scope column", "unknown scope 'column'"),
         ("--sparsity_ratio 0.5 --dtype float23", "did you mean 'float32'"),
@@ -158,7 +162,7 @@ def test_prune_and_save(capsys, prune, workplace, tmp_path):
     assert report["sparsity_with_biases"] == (zeros - 3 * (32 + 32)) / total
     assert report["fingerprint"] == loading.fingerprint(build("llama"))
     assert report["calibration_corpus"]["windows"] == 6
-    measured = perplexity(window_losses(expected, windows(9, seed=2)))
+    measured = perplexity(expected, windows(9, seed=2))
     assert report["perplexity"] == measured
 
     lines = said.out.splitlines()
@@ -182,14 +186,15 @@ def test_prune_and_save(capsys, prune, workplace, tmp_path):
 
 def test_prune_with_biases_counted(capsys, prune, tmp_path):
     main([*prune, "--sparsity_ratio", "0.37", "--save", str(tmp_path / "plain")])
-    main([*prune, "--sparsity_ratio", "0.37", "--save", str(tmp_path / "paid"), "--count_biases"])
+    words = ["--prune_method", "stade_equal_parameters", "--save", str(tmp_path / "paid")]
+    main([*prune, "--sparsity_ratio", "0.37", *words])
     plain, paid = (
         json.loads((tmp_path / name / commands.REPORT).read_text()) for name in ("plain", "paid")
     )
-    assert paid["count_biases"] and paid["sparsity_with_biases"] == plain["sparsity"]
+    assert paid["sparsity_with_biases"] == plain["sparsity"]
     assert sum(paid["zeros"].values()) == sum(plain["zeros"].values()) + 192
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "paid")
-    expected, _ = pruned(pattern="0.37", count_biases=True)
+    expected, _ = pruned("stade_equal_parameters", "0.37")
     assert logits(model, windows(4)).equal(logits(expected, windows(4)))
 
 
@@ -300,9 +305,11 @@ def test_sweep(capsys, workplace, tmp_path, monkeypatch):
     expected = run_cells(
         str(workplace / "model"),
         cells,
-        Corpus(str(workplace / "calibration.npy"), 6, 16),
-        Corpus(str(workplace / "evaluation.npy"), 9, 16),
-        results_dir=tmp_path / "plain",
+        Setting(
+            Windows(str(workplace / "calibration.npy"), 6, 16),
+            Windows(str(workplace / "evaluation.npy"), 9, 16),
+            tmp_path / "plain",
+        ),
     )
     assert len(found) == len(expected) == 25
     for one, other in zip(found, expected, strict=True):
@@ -333,10 +340,10 @@ def test_sweep_refuses_before_the_work(capsys, workplace, tmp_path):
 def test_texts_by_default(workplace):
     words = ["sweep", "--methods", "wanda", "--patterns", "0.5", "--model"]
     here, hub = parse([*words, str(workplace / "model")]), parse([*words, "facebook/opt-125m"])
-    assert command_inputs.calibration_corpus(here) == Corpus("embedded", 128)
-    assert command_inputs.evaluation_corpus(here) == Corpus("embedded", None)
-    assert command_inputs.calibration_corpus(hub) == Corpus("c4", 128)
-    assert command_inputs.evaluation_corpus(hub) == Corpus("wikitext2", None)
+    assert command_inputs.calibration_corpus(here) == Windows("embedded", 128)
+    assert command_inputs.evaluation_corpus(here) == Windows("embedded", None)
+    assert command_inputs.calibration_corpus(hub) == Windows("c4", 128)
+    assert command_inputs.evaluation_corpus(hub) == Windows("wikitext2", None)
 
 
 def test_devices():

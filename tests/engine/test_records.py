@@ -1,22 +1,28 @@
 """Results on disk: written at once, resumed after a kill, never trusted when damaged."""
 
+import copy
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import plain
 import pytest
 import torch
+from plain import run_cells
 from tiny_models import build, windows
 
-from stade_nb.engine import plain, pruning, records
-from stade_nb.engine.plain import DENSE, Cell, Corpus, run_cells
+from stade_nb.engine import prepare, pruning, records
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows, cells
 from stade_nb.errors import StadeError
-from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.evaluation.perplexity import perplexity_of, window_losses
 from stade_nb.files import digest_of_ids
+from stade_nb.numerics.masks import parse_pattern
+from stade_nb.numerics.methods import METHODS
 
 FIELDS = {"method": "wanda", "pattern": "0.5", "seed": 0, "calibration": None}
 RESULT = {"perplexity": 3.25, "losses": [1.0, 1.5]}
@@ -121,19 +127,60 @@ def test_equal_cells_are_equal():
     assert str(Cell("wanda", "0.5", "fc1")) == "wanda 0.5 on fc1" and str(DENSE) == "dense 0"
     with pytest.raises(StadeError, match="unknown method 'wnda'"):
         Cell("wnda", "0.5")
+    assert Cell("stade", "2:4").method is METHODS["stade"]
+    assert Cell("stade", "2:4").pattern == parse_pattern("2:4")
     with pytest.raises(StadeError, match="expected '0'"):
         Cell("dense", "0.5")
 
 
-def run(workplace, chosen, results_dir, **options):
-    return run_cells(
-        str(workplace / "model"),
-        chosen,
-        Corpus(str(workplace / "calibration.npy"), 6, 16),
-        Corpus(str(workplace / "evaluation.npy"), None, 16),
-        results_dir=results_dir,
-        **options,
-    )
+@pytest.mark.parametrize("cell", [DENSE, Cell("stade", parse_pattern("0.5", "layer"), ["fc1"], 3)])
+def test_a_cell_is_the_same_in_another_process(cell):
+    assert pickle.loads(pickle.dumps(cell)) == cell == copy.deepcopy(cell)
+
+
+def test_cells_are_every_combination_once():
+    asked = cells(["dense", "magnitude", "std"], ["0.5", "2:4"], ["all", "fc1"], [0, 3])
+    assert list(map(str, asked[:5])) == [
+        *("dense 0", "magnitude 0.5", "magnitude 0.5 on fc1"),
+        *("magnitude 2:4", "magnitude 2:4 on fc1"),
+    ]
+    assert len(asked) == len(set(asked)) == 1 + 2 * 2 + 2 * 2 * 2
+    assert {cell.seed for cell in asked[:5]} == {0} and {cell.seed for cell in asked[5:]} == {0, 3}
+    (whole,) = cells(["wanda"], ["0.5"], scope="layer")
+    assert whole.pattern.scope == "layer" and Cell("wanda", "0.5") != whole
+    with pytest.raises(StadeError, match="unknown scope 'rows': did you mean 'row'"):
+        cells(["wanda"], ["0.5"], scope="rows")
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        (DENSE, "f2f45e1021f3cc1c"),
+        (Cell("wanda", "50%"), "6729edbea2221ab1"),
+        (Cell("stade", "2:4"), "d1f217cb9c8cdd63"),
+        (Cell("sparsegpt", "4:8", seed=2), "29a66902191a40f0"),
+        (Cell("random", 0.5, seed=3), "6f953f2db4b263f2"),
+        (Cell("magnitude", parse_pattern("0.5", "layer"), seed=9), "c5ef3743f4a4ec4e"),
+        (Cell("std", "0.7", ("up_proj", "q_proj")), "c48f0e9375998c79"),
+        (Cell("stadenobias", parse_pattern("33.3%", "layer")), "6f22e5fd47852202"),
+        (Cell("wanda", 0), "2b59c1cf4f360be3"),
+        (Cell("magnitude", parse_pattern("2:4", "layer"), "mlp.up_proj"), "de98aea7257c4caa"),
+    ],
+)
+def test_records_have_the_names_that_they_always_had(cell, name):
+    """As the code gave them whose cells held a method and a pattern as text (commit 4f21463)."""
+    constants = {"fingerprint": "f" * 64, "evaluation": "e" * 64, "dtype": "float32"}
+    constants["device"] = "cpu"
+    ids = {cell.seed: torch.arange(32).view(2, 16)}
+    fields = prepare.key_fields(cell, build("llama"), ids, constants)
+    assert records.path_of("", fields).name.startswith(name)
+
+
+def run(workplace, chosen, results_dir, path=run_cells, progress=False, **options):
+    calibration = Windows(str(workplace / "calibration.npy"), 6, 16)
+    evaluation = Windows(str(workplace / "evaluation.npy"), None, 16)
+    setting = Setting(calibration, evaluation, results_dir, **options)
+    return path(str(workplace / "model"), chosen, setting, progress)
 
 
 CELLS = [
@@ -142,7 +189,7 @@ CELLS = [
     Cell("wanda", "2:4"),
     Cell("std", "0.7", "self_attn.v_proj"),
     Cell("random", "0.5", seed=3),
-    Cell("magnitude", "0.5", scope="layer"),
+    Cell("magnitude", parse_pattern("0.5", "layer")),
     Cell("sparsegpt", "0.5"),
 ]
 
@@ -151,25 +198,16 @@ def test_each_cell_as_by_itself(workplace, tmp_path):
     """The dense weights are really restored between cells, added biases included."""
     results = run(workplace, CELLS, tmp_path)
     for cell, result in zip(CELLS, results, strict=True):
-        model, reports = build("llama"), {}
-        if cell is not DENSE:
-            reports = pruning.prune_model(
-                model,
-                windows(6, seed=1),
-                cell.method,
-                cell.pattern,
-                layers=cell.layers,
-                scope=cell.scope,
-                seed=cell.seed,
-            )
+        model = build("llama")
+        reports = pruning.prune_model(model, windows(6, seed=1), cell)
         losses = window_losses(model, windows(9, seed=2))
         assert result["losses"] == losses.tolist()
-        assert result["perplexity"] == perplexity(losses)
+        assert result["perplexity"] == perplexity_of(losses)
         assert result["zeros"] == {layer: report.zeros for layer, report in reports.items()}
         assert result["sizes"] == {layer: report.size for layer, report in reports.items()}
         added = {layer: report.added_bias for layer, report in reports.items()}
         assert result["added_bias"] == added
-        assert (result["method"], result["pattern"]) == (cell.method, cell.pattern)
+        assert (result["method"], result["pattern"]) == (cell.method.name, cell.pattern_name)
         assert set(result["versions"]) == {"torch", "transformers"}
         assert result["device"] == "cpu" and result["dtype"] == "float32"
 
@@ -187,7 +225,7 @@ def test_resumed_and_shared(workplace, tmp_path, monkeypatch):
     assert again[:2:-1] == first
     # What an argument cannot change is computed once.
     same = [
-        Cell("magnitude", "0.5", scope="layer", seed=9),
+        Cell("magnitude", parse_pattern("0.5", "layer"), seed=9),
         DENSE,
         Cell("stade", "0.5", ("self_attn.q_proj", *_all_but_q())),
         Cell("stade", "0.5"),
@@ -217,14 +255,13 @@ def test_seeds_draw_their_own_windows(workplace, tmp_path, monkeypatch):
         drawn.append((seed, length))
         return windows(count, length, seed)
 
-    monkeypatch.setattr("stade_nb.models.corpora.calibration_windows", windows_of)
+    monkeypatch.setattr("stade_nb.models.windows.calibration_windows", windows_of)
+    evaluation = Windows(str(workplace / "evaluation.npy"), 3, 16)
     results = run_cells(
         str(workplace / "model"),
         [Cell("wanda", "0.5", seed=seed) for seed in (0, 1, 0)]
         + [Cell("magnitude", "0.5", seed=7)],
-        Corpus("anything", 4),
-        Corpus(str(workplace / "evaluation.npy"), 3, 16),
-        results_dir=tmp_path,
+        Setting(Windows("anything", 4), evaluation, tmp_path),
     )
     assert drawn == [(0, 32), (1, 32)]  # 32: all positions of the model
     assert results[0] == results[2] and results[0]["losses"] != results[1]["losses"]
@@ -233,9 +270,12 @@ def test_seeds_draw_their_own_windows(workplace, tmp_path, monkeypatch):
 
 def test_cells_that_do_not_fit_stop_the_run_before_it_starts(workplace, tmp_path):
     for cell, message in (
-        (Cell("wanda", "5:7"), r"cell 'wanda 5:7': pattern 5:7 on layer"),
+        (Cell("wanda", "5:7"), r"cell 'wanda 5:7': layer '.*': pattern 5:7 with"),
         (Cell("wanda", "0.5", "fc1"), r"unknown layer type 'fc1'"),
-        (Cell("wanda", "0.5", scope="rows"), r"cell 'wanda 0.5': unknown scope 'rows'"),
+        (
+            Cell("std_equal_parameters", "2:4"),
+            r"cell 'std_equal_parameters 2:4': pattern 2:4 with one more",
+        ),
     ):
         with pytest.raises(StadeError, match=message):
             run(workplace, [DENSE, cell], tmp_path)
@@ -283,6 +323,6 @@ def test_a_killed_run_loses_nothing_that_was_finished(workplace, tmp_path):
     results = run(workplace, [Cell(*cell) for cell in MANY], results_dir)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert len(list(results_dir.glob("*.json"))) == len(MANY)
-    assert [result["pattern"] for result in results] == [Cell(*cell).pattern for cell in MANY]
+    assert [result["pattern"] for result in results] == [Cell(*cell).pattern_name for cell in MANY]
     uninterrupted = run(workplace, [Cell(*cell) for cell in MANY], tmp_path / "fresh")
     assert [each["losses"] for each in results] == [each["losses"] for each in uninterrupted]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from plain import run_cells
 from test_records import CELLS, all_records
+from test_records import run as run_either
 from tiny_models import build, windows
 
-from stade_nb.engine import sweep, sweep_plan
-from stade_nb.engine.plain import DENSE, Cell, Corpus, run_cells
-from stade_nb.engine.sweep import run_sweep
+from stade_nb.engine import plan, sweep
+from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import StadeError
 
 ALL = [
@@ -24,15 +25,8 @@ ALL = [
 ]
 
 
-def run(workplace, chosen, results_dir, path=run_sweep, **options):
-    return path(
-        str(workplace / "model"),
-        chosen,
-        Corpus(str(workplace / "calibration.npy"), 6, 16),
-        Corpus(str(workplace / "evaluation.npy"), None, 16),
-        results_dir=results_dir,
-        **options,
-    )
+def run(workplace, chosen, results_dir, path=sweep.sweep, **options):
+    return run_either(workplace, chosen, results_dir, path, **options)
 
 
 def without_seconds(result):
@@ -56,7 +50,7 @@ def test_the_records_are_those_of_the_plain_path(workplace, tmp_path):
     names = [sorted(path.name for path in times(tmp_path / each)) for each in ("plain", "engine")]
     assert names[0] == names[1]
     # Either path finds the cells that the other one has computed.
-    for path, folder in ((run_cells, "engine"), (run_sweep, "plain")):
+    for path, folder in ((run_cells, "engine"), (sweep.sweep, "plain")):
         before = times(tmp_path / folder)
         again = run(workplace, list(reversed(ALL)), tmp_path / folder, path)
         assert times(tmp_path / folder) == before
@@ -147,9 +141,9 @@ def test_progress_says_cell_and_block(workplace, tmp_path, capsys):
 
 def test_errors_before_anything_is_computed(workplace, tmp_path):
     for cells, options, message in (
-        ([Cell("wanda", "5:7")], {}, r"cell 'wanda 5:7': pattern 5:7 on layer"),
+        ([Cell("wanda", "5:7")], {}, r"cell 'wanda 5:7': layer '.*': pattern 5:7 with"),
         ([Cell("wanda", "0.5", "fc1")], {}, "unknown layer type 'fc1'"),
-        ([Cell("wanda", "0.5", scope="rows")], {}, "unknown scope 'rows'"),
+        ([Cell("std_equal_parameters", "2:4")], {}, "2:4': pattern 2:4 with one more weight"),
         ([DENSE], {"memory": -1}, "memory -1: expected a number of bytes"),
         ([DENSE], {"device_memory": -1}, "device_memory -1: expected a number of bytes"),
         ([DENSE], {"device": "gpu"}, "unknown device 'gpu'"),
@@ -166,7 +160,7 @@ def test_a_cell_that_fails_leaves_the_records_of_its_group(workplace, tmp_path, 
 
     monkeypatch.setattr("stade_nb.numerics.sparsegpt.inverse_factor", fails)
     cells = [Cell("sparsegpt", "0.5"), Cell("wanda", "0.5"), DENSE]
-    with pytest.raises(StadeError, match=r"cell 'sparsegpt 0\.5': the Hessian"):
+    with pytest.raises(StadeError, match=r"cell 'sparsegpt 0\.5': layer '.*q_proj': the Hessian"):
         run(workplace, cells, tmp_path)
     assert {record["method"] for record in all_records(tmp_path)} == {"wanda", "dense"}
 
@@ -190,7 +184,7 @@ def test_a_killed_run_loses_its_group_and_nothing_else(workplace, tmp_path):
     }
     log = (tmp_path / "log").open("w+")
     results_dir = tmp_path / "results"
-    of_two = 3 * sweep_plan.hidden_bytes(build("llama"), windows(6 + 9))
+    of_two = 3 * plan.hidden_bytes(build("llama"), windows(6 + 9))
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(workplace), str(results_dir), str(of_two)],
         env=environment,

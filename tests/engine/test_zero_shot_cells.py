@@ -3,21 +3,28 @@
 import pytest
 import torch
 import zero_shot_questions
+from plain import run_cells
 from test_records import all_records
 from transformers import AutoModelForCausalLM
 
-from stade_nb.engine import plain, pruning
-from stade_nb.engine.cell import DENSE, Cell, Corpus
-from stade_nb.engine.zero_shot import DROPPED, KEPT, drop_biases, run
+from stade_nb.engine import pruning
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
+from stade_nb.engine.pruning import drop_biases, snapshot
+from stade_nb.engine.zero_shot import DROPPED, KEPT, run
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
-from stade_nb.models import corpora, loading, saving
+from stade_nb.models import loading, saving
+from stade_nb.models.windows import calibration_windows
 
 LLAMA, OPT = "llama-230k", "opt-340k"
-WINDOWS = Corpus("embedded", 4, 32), Corpus("embedded", 4, 32)
+WINDOWS = Windows("embedded", 4, 32)
 STADE = Cell("stade", "2:4")
 WANTED = [(DENSE, KEPT), (STADE, KEPT), (STADE, DROPPED)]
+
+
+def setting(folder):
+    return Setting(WINDOWS, WINDOWS, folder)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def asked(monkeypatch):
     order, evaluate = [], harness.Harness.evaluate
 
     def noted(self, questions, progress=False):
-        biases = sum(layer.bias is not None for layer, _, _ in plain.snapshot(self.model))
+        biases = sum(layer.bias is not None for layer, _, _ in snapshot(self.model))
         order.append((questions.name, biases))
         return evaluate(self, questions, progress)
 
@@ -46,19 +53,19 @@ def numbers(result):
 
 
 def test_each_cell_is_what_the_steps_by_hand_give(tasks, asked, tmp_path):
-    dense, kept, dropped = run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+    dense, kept, dropped = run(LLAMA, WANTED, setting(tmp_path), tasks)
     layers = 2 * len(pruning.architectures.blocks(loading.load(LLAMA)[0]))
     assert asked == [(name, n) for n in (0, layers, 0) for name in ("arc_easy", "rte")]
     assert [r["biases"] for r in (dense, kept, dropped)] == [KEPT, KEPT, DROPPED]
     # Perplexities are the other tables' records.
-    (alone,) = plain.run_cells(LLAMA, [STADE], *WINDOWS, results_dir=tmp_path)
+    (alone,) = run_cells(LLAMA, [STADE], setting(tmp_path))
     assert {name: kept[name] for name in alone} == alone
     assert dropped["zeros"] == kept["zeros"] and dropped["perplexity"] != kept["perplexity"]
 
     model, tokenizer = loading.load(LLAMA)
     by_hand = harness.evaluate(model, tokenizer, tasks)
     assert numbers(dense) == numbers({"tasks": by_hand})
-    ids = corpora.calibration_windows("embedded", tokenizer, 4, 32, 0)
+    ids = calibration_windows("embedded", tokenizer, 4, 32, 0)
     pruning.prune_model(model, ids, "stade", "2:4")
     by_hand = harness.evaluate(model, tokenizer, tasks)
     assert numbers(kept) == numbers({"tasks": by_hand})
@@ -72,10 +79,10 @@ def test_each_cell_is_what_the_steps_by_hand_give(tasks, asked, tmp_path):
 @pytest.mark.parametrize("name", [LLAMA, OPT])
 def test_dropped_biases_are_the_dense_ones(name):
     model, tokenizer = loading.load(name)
-    dense = plain.snapshot(model)
-    ids = corpora.calibration_windows("embedded", tokenizer, 4, 32, 0)
+    dense = snapshot(model)
+    ids = calibration_windows("embedded", tokenizer, 4, 32, 0)
     pruning.prune_model(model, ids, "stade", "2:4")
-    pruned = plain.snapshot(model)
+    pruned = snapshot(model)
     drop_biases(dense)
     changed = 0
     for (layer, weight, bias), (_, _, before) in zip(pruned, dense, strict=True):
@@ -97,24 +104,22 @@ def test_a_killed_run_resumes_at_the_next_task(tasks, asked, tmp_path, monkeypat
     with monkeypatch.context() as patched:
         patched.setattr(harness.Harness, "evaluate", killed)
         with pytest.raises(KeyboardInterrupt):
-            run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+            run(LLAMA, WANTED, setting(tmp_path), tasks)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert len(before) == 3 + 2  # three tasks, and the perplexities of two cells
-    found = run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+    found = run(LLAMA, WANTED, setting(tmp_path), tasks)
     assert [name for name, _ in asked[3:]] == ["rte", "arc_easy", "rte"]
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-    again = run(LLAMA, WANTED[::-1], *WINDOWS, tasks, results_dir=tmp_path)
+    again = run(LLAMA, WANTED[::-1], setting(tmp_path), tasks)
     assert again == found[::-1] and len(asked) == 6
-    fresh = run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path / "fresh")
+    fresh = run(LLAMA, WANTED, setting(tmp_path / "fresh"), tasks)
     assert [numbers(result) for result in fresh] == [numbers(result) for result in found]
 
 
 def test_cells_that_leave_the_same_model_are_asked_once(tasks, asked, tmp_path):
     # On q_proj, whose input counts as centred, STADE is Wanda.
     wanted = [(Cell(way, "2:4", "self_attn.q_proj"), KEPT) for way in ("wanda", "stade")]
-    wanda, stade, dense = run(
-        LLAMA, [*wanted, (DENSE, KEPT)], *WINDOWS, tasks, results_dir=tmp_path
-    )
+    wanda, stade, dense = run(LLAMA, [*wanted, (DENSE, KEPT)], setting(tmp_path), tasks)
     assert [name for name, _ in asked] == ["arc_easy", "rte"] * 2
     assert numbers(stade) == numbers(wanda) != numbers(dense)
     assert {task["seconds"] for task in stade["tasks"].values()} == {0.0}
@@ -123,7 +128,7 @@ def test_cells_that_leave_the_same_model_are_asked_once(tasks, asked, tmp_path):
 
 
 def test_a_record_says_what_it_depends_on(tasks, tmp_path):
-    run(LLAMA, WANTED, *WINDOWS, tasks, results_dir=tmp_path)
+    run(LLAMA, WANTED, setting(tmp_path), tasks)
     by_task = [record for record in all_records(tmp_path) if "task" in record]
     assert len(by_task) == 6
     for record in by_task:
@@ -138,5 +143,5 @@ def test_a_record_says_what_it_depends_on(tasks, tmp_path):
 def test_a_cell_that_does_not_fit_stops_before_anything_is_computed(tasks, asked, tmp_path):
     wide = Cell("wanda", "3:7")
     with pytest.raises(StadeError, match="cell 'wanda 3:7'"):
-        run(LLAMA, [(DENSE, KEPT), (wide, KEPT)], *WINDOWS, tasks, results_dir=tmp_path)
+        run(LLAMA, [(DENSE, KEPT), (wide, KEPT)], setting(tmp_path), tasks)
     assert not asked and not list(tmp_path.glob("*.json"))

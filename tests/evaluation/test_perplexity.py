@@ -7,7 +7,7 @@ import torch
 from tiny_models import build, windows
 
 from stade_nb.errors import StadeError
-from stade_nb.evaluation.perplexity import losses_of, perplexity, window_losses
+from stade_nb.evaluation.perplexity import losses_of, perplexity_of, window_losses
 
 
 @pytest.mark.parametrize("name", ["llama", "opt_350m", "gemma2"])
@@ -20,7 +20,7 @@ def test_against_the_definition(name):
             chances = model(input_ids=window[None]).logits[0].double().softmax(-1)
             nats = [-chances[i, token].log() for i, token in enumerate(window[1:])]
             assert loss.item() == pytest.approx(torch.stack(nats).mean().item(), rel=1e-5)
-    assert perplexity(losses) == pytest.approx(math.exp(losses.mean()))
+    assert perplexity_of(losses) == pytest.approx(math.exp(losses.mean()))
 
 
 def test_batches_do_not_matter():
@@ -52,6 +52,6 @@ def test_errors():
     with pytest.raises(StadeError, match="has 32 positions"):
         window_losses(build("llama"), windows(3, 33))
     with pytest.raises(StadeError, match="no windows"):
-        perplexity(torch.zeros(0))
+        perplexity_of(torch.zeros(0))
     with pytest.raises(StadeError, match="overflows"):
-        perplexity(torch.tensor([1000.0]))
+        perplexity_of(torch.tensor([1000.0]))

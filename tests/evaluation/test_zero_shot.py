@@ -11,12 +11,13 @@ from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from stade_nb.corpus import questions
-from stade_nb.engine import plain, pruning
+from stade_nb.engine import pruning
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
 from stade_nb.evaluation.tasks import DEFINITIONS, OFFICIAL
-from stade_nb.models import corpora, loading
+from stade_nb.models import loading
+from stade_nb.models.windows import calibration_windows
 
 MODEL = loading.embedded_models()[0]
 NAMES = list(OFFICIAL)
@@ -107,10 +108,10 @@ def test_says_what_the_tokenizer_puts_first(loaded):
 
 def test_reload_keeps_the_accuracies_of_corrected_biases(tasks, loaded, tmp_path):
     model, tokenizer = loaded
-    windows = corpora.calibration_windows("embedded", tokenizer, 8, 64, 0)
+    windows = calibration_windows("embedded", tokenizer, 8, 64, 0)
     dense = harness.evaluate(model, tokenizer, tasks)
     pruning.prune_model(model, windows, "stade", "4:8")
-    assert any(layer.bias is not None for layer, _, _ in plain.snapshot(model))
+    assert any(layer.bias is not None for layer, _, _ in pruning.snapshot(model))
     pruned = harness.evaluate(model, tokenizer, tasks)
     assert numbers(pruned) != numbers(dense)
     loading.save(model, tokenizer, tmp_path / "saved")

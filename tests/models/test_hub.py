@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from local_hub import COMMIT, serving
-from test_corpora import reference_draws
+from test_windows import reference_draws
 from tiny_models import build
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -20,7 +20,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from stade_nb.engine.pruning import prune_model
-from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 
@@ -114,7 +114,7 @@ def test_a_command_line_of_the_paper(hub, tokenizer, texts, tmp_path):
     prune_model(model, calibration, "stade", "2:4")
     saved = AutoModelForCausalLM.from_pretrained(tmp_path / "0")
     assert loading.fingerprint(saved) == loading.fingerprint(with_all_biases(model))
-    measured = perplexity(window_losses(model, evaluation))
+    measured = perplexity(model, evaluation)
     assert reports[0]["perplexity"] == measured
 
 

@@ -13,6 +13,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from stade_nb.engine.cell import Cell
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
@@ -102,7 +103,7 @@ def test_architectures_without_a_place_for_biases(name, tokenizer, tmp_path):
 @pytest.mark.parametrize("name", ["qwen3", "gemma"])
 def test_attention_biases_alone_survive(name, tokenizer, tmp_path):
     model, ids = build(name), windows(4)
-    prune_model(model, ids, "stade", "0.5", layers="self_attn.o_proj")
+    prune_model(model, ids, Cell("stade", "0.5", "self_attn.o_proj"))
     loading.save(model, tokenizer, tmp_path)
     assert reloaded_logits(tmp_path, ids).equal(logits(model, ids))
 

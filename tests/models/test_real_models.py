@@ -5,15 +5,16 @@ import json
 import pytest
 import torch
 from conftest import needs_shared
+from plain import run_cells
 from transformers import AutoModelForCausalLM
 
 from stade_nb.__main__ import main
 from stade_nb.cli import commands
-from stade_nb.engine.plain import Cell, Corpus, run_cells
+from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
-from stade_nb.evaluation.perplexity import perplexity, window_losses
+from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.models import architectures, loading
-from stade_nb.models.corpora import calibration_windows, evaluation_windows
+from stade_nb.models.windows import calibration_windows, evaluation_windows
 
 pytestmark = [needs_shared, pytest.mark.slow]
 REAL = ["stories260K", "babygpt-shakespeare-opt"]
@@ -53,9 +54,9 @@ def test_prune(capsys, model, texts, tmp_path, pattern):
     expected, tokenizer = loading.load(str(model))
     calibration = calibration_windows(texts[0], tokenizer, 12, LENGTH, 1)
     evaluation = evaluation_windows(texts[1], tokenizer, 24, LENGTH)
-    dense = perplexity(window_losses(expected, evaluation))
+    dense = perplexity(expected, evaluation)
     reports = prune_model(expected, calibration, "stade", pattern)
-    measured = perplexity(window_losses(expected, evaluation))
+    measured = perplexity(expected, evaluation)
     assert report["perplexity"] == measured != dense
     assert report["zeros"] == {name: one.zeros for name, one in reports.items()}
     added = {name.rpartition(".")[2] for name, one in reports.items() if one.added_bias}
@@ -78,13 +79,8 @@ def test_sweep(model, texts, tmp_path):
     cells = [Cell("dense", "0")]
     cells += [Cell(name, pattern) for name in methods.split(",") for pattern in ("0.5", "2:4")]
     calibration, evaluation = map(str, texts)
-    expected = run_cells(
-        str(model),
-        cells,
-        Corpus(calibration, 12, LENGTH),
-        Corpus(evaluation, 24, LENGTH),
-        results_dir=tmp_path / "plain",
-    )
+    asked = Windows(calibration, 12, LENGTH), Windows(evaluation, 24, LENGTH)
+    expected = run_cells(str(model), cells, Setting(*asked, tmp_path / "plain"))
     found = json.loads((tmp_path / "cells.json").read_text())
     for one, other in zip(found, expected, strict=True):
         assert one["perplexity"] == pytest.approx(other["perplexity"], rel=1e-5)

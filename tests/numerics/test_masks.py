@@ -83,7 +83,7 @@ def test_patterns_that_contradict_themselves():
 
 @given(scores(), st.floats(0, 1))
 def test_rows_against_sorting(score, sparsity):
-    mask = masks.unstructured(score, sparsity)
+    mask = masks.unstructured(score, Pattern(sparsity))
     count = int(score.shape[1] * sparsity)
     assert mask.dtype == torch.bool
     assert mask.tolist() == [slow(row, count) for row in score.tolist()]
@@ -91,7 +91,7 @@ def test_rows_against_sorting(score, sparsity):
 
 @given(scores(), st.floats(0, 1))
 def test_a_whole_layer_against_sorting(score, sparsity):
-    mask = masks.unstructured(score, sparsity, scope="layer")
+    mask = masks.unstructured(score, Pattern(sparsity, scope="layer"))
     flat = score.flatten().tolist()
     assert mask.shape == score.shape
     assert mask.flatten().tolist() == slow(flat, int(len(flat) * sparsity))
@@ -102,7 +102,7 @@ def test_extra_weights_are_the_next_lowest(score, sparsity, extra):
     mask = masks.select(score, sparsity, extra=extra)
     count = int(score.shape[1] * sparsity) + extra
     assert mask.tolist() == [slow(row, count) for row in score.tolist()]
-    mask = masks.select(score, sparsity, "layer", extra=extra)
+    mask = masks.select(score, Pattern(sparsity, scope="layer"), extra=extra)
     flat = score.flatten().tolist()
     assert mask.flatten().tolist() == slow(flat, int(len(flat) * sparsity) + extra * len(score))
 
@@ -112,21 +112,12 @@ def test_no_extra_weights_in_groups():
         masks.select(torch.ones(2, 8), "2:4", extra=1)
 
 
-@given(st.lists(scores(), min_size=1, max_size=3), st.floats(0, 1))
-def test_a_block_of_matrices_against_sorting(matrices, sparsity):
-    got = masks.unstructured_block(matrices, sparsity)
-    flat = [value for matrix in matrices for value in matrix.flatten().tolist()]
-    assert [mask.shape for mask in got] == [matrix.shape for matrix in matrices]
-    joined = [value for mask in got for value in mask.flatten().tolist()]
-    assert joined == slow(flat, int(len(flat) * sparsity))
-
-
 @given(st.data())
 def test_groups_against_sorting(data):
     m = data.draw(st.integers(1, 20))
     n = data.draw(st.integers(0, m))
     score = data.draw(scores(columns=st.integers(1, 3).map(lambda groups: groups * m)))
-    mask = masks.n_of_m(score, n, m)
+    mask = masks.n_of_m(score, Pattern(n / m, n, m))
     assert (mask.view(-1, m).sum(dim=1) == n).all()
     groups = score.view(-1, m).tolist()
     assert mask.view(-1, m).tolist() == [slow(group, n) for group in groups]
@@ -172,44 +163,41 @@ def test_selection_leaves_the_scores_alone_and_takes_views():
     before = score.clone()
     for pattern in ("0.5", "2:4"):
         for scope in masks.SCOPES:
-            mask = masks.select(score.T, pattern, scope)
-            assert mask.equal(masks.select(score.T.contiguous(), pattern, scope))
+            parsed = parse_pattern(pattern, scope)
+            mask = masks.select(score.T, parsed)
+            assert mask.equal(masks.select(score.T.contiguous(), parsed))
     assert score.equal(before)
 
 
-def test_select_passes_the_scope_on():
+def test_a_share_is_of_each_row_or_of_the_whole_layer_as_its_pattern_says():
     score = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    assert masks.select(score, 0.5, "row").tolist() == [[True, False], [True, False]]
-    assert masks.select(score, 0.5, "layer").tolist() == [[True, True], [False, False]]
+    assert masks.select(score, 0.5).tolist() == [[True, False], [True, False]]
+    layer = parse_pattern(0.5, "layer")
+    assert masks.select(score, layer).tolist() == [[True, True], [False, False]]
+    assert parse_pattern(layer) is layer and str(layer) == "0.5" and layer != parse_pattern(0.5)
 
 
 @pytest.mark.parametrize("pattern", ["0.5", "2:4"])
 def test_scores_that_are_no_numbers(pattern):
     score = torch.tensor([[1.0, NAN, 2.0, NAN]])
-    with pytest.raises(StadeError, match=r"2 of 4 scores of layer 'mlp.up_proj' are NaN"):
-        masks.select(score, pattern, layer="mlp.up_proj")
-    with pytest.raises(StadeError, match="2 of 4 scores of a layer are NaN"):
-        masks.unstructured_block([score], 0.5)
+    with pytest.raises(StadeError, match="2 of 4 scores are NaN: expected numbers"):
+        masks.select(score, pattern)
 
 
 @pytest.mark.parametrize("pattern", ["0.5", "2:4"])
 def test_scores_of_the_wrong_shape(pattern):
-    with pytest.raises(StadeError, match=r"scores of shape \(8,\) for a layer: expected"):
+    with pytest.raises(StadeError, match=r"scores of shape \(8,\): expected"):
         masks.select(torch.ones(8), pattern)
 
 
 def test_groups_that_do_not_fill_the_columns():
-    message = "pattern 4:8 on layer 'fc2' with 12 input features: expected a multiple of 8"
+    message = "pattern 4:8 with 12 input features: expected a multiple of 8"
     with pytest.raises(StadeError, match=message):
-        masks.select(torch.ones(2, 12), "4:8", layer="fc2")
-    with pytest.raises(StadeError, match="pattern 2:4 on a layer with 6 input features"):
-        masks.n_of_m(torch.ones(2, 6), 2, 4)
+        masks.select(torch.ones(2, 12), "4:8")
 
 
-def test_unknown_scope_and_no_scores():
+def test_unknown_scope():
     with pytest.raises(StadeError, match="unknown scope 'rows': did you mean 'row'"):
-        masks.unstructured(torch.ones(2, 4), 0.5, "rows")
+        Pattern(0.5, scope="rows")
     with pytest.raises(StadeError, match="unknown scope 'output'"):
-        masks.select(torch.ones(2, 4), "2:4", "output")
-    with pytest.raises(StadeError, match="no scores: expected"):
-        masks.unstructured_block([], 0.5)
+        parse_pattern("2:4", "output")

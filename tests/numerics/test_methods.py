@@ -1,11 +1,14 @@
 """Table 1 as data, and one layer pruned by every method."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import PATTERNS
 
 from stade_nb.errors import StadeError
 from stade_nb.numerics import bias, masks, metrics, sparsegpt
+from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import ALIASES, METHODS, method, prune_layer
 from stade_nb.numerics.moments import Moments
 
@@ -22,26 +25,45 @@ def pruned_layer(golden, golden_moments):
     return prune
 
 
-def test_table_1():
-    centred = {name: row.centred for name, row in METHODS.items()}
-    uncentred = {name: row.uncentred for name, row in METHODS.items()}
-    split = {"stade", "stade_without_bias", "stade_without_bias_as_printed"}
-    assert {name for name in METHODS if centred[name] != uncentred[name]} == split
-    assert {centred[name] for name in split} == {"wanda"}
-    assert [name for name, row in METHODS.items() if row.updates_weights] == ["sparsegpt"]
-    corrected = {name: set(row.corrects_bias) for name, row in METHODS.items() if row.corrects_bias}
-    both = {"centred", "uncentred"}
-    assert corrected == {"std": both, "stade": {"uncentred"}, "wanda_with_bias": both}
-    assert [name for name, row in METHODS.items() if not row.needs] == ["magnitude", "random"]
-    gram = [name for name, row in METHODS.items() if "gram" in row.needs]
-    assert gram == ["sparsegpt", "sparsegpt_without_update"]
+def test_table_1_gives_stade_wandas_score_behind_norms_and_stds_elsewhere():
+    stade, wanda, std = METHODS["stade"], METHODS["wanda"], METHODS["std"]
+    assert (stade.centred, stade.uncentred) == (wanda.centred, std.uncentred)
+    assert wanda.centred == wanda.uncentred and std.centred == std.uncentred
+    assert std.corrects and not wanda.corrects
+
+
+def test_what_a_method_needs_is_what_its_scores_and_equation_7_read():
+    order = [METHODS[name].needs for name in ("magnitude", "wanda", "sparsegpt")]
+    assert order == sorted(order) == list(metrics.Needs)
+    for row in METHODS.values():
+        read = max(row.centred.metric.needs, row.uncentred.metric.needs)
+        assert row.needs == max(read, metrics.Needs.MOMENTS if row.corrects else read)
+
+
+def test_names_and_titles_of_methods_are_their_own():
+    assert list(METHODS) == [row.name for row in METHODS.values()]
+    assert len({row.title for row in METHODS.values()}) == len(METHODS)
+    assert "dense" not in METHODS  # of cells, the unpruned model
+
+
+def test_every_method_that_adds_biases_has_one_with_equal_parameters():
     for name, row in METHODS.items():
-        assert row.name == name and row.title and row.reference and row.needs <= metrics.GRAM
-        assert {row.centred, row.uncentred} <= metrics.METRICS.keys()
-        assert row.formula(True) == metrics.METRICS[row.centred].formula
-        assert row.corrects(True) == ("centred" in row.corrects_bias)
-        assert row.corrects(False) == ("uncentred" in row.corrects_bias)
-    assert METHODS["stade"].formula(centred=True) == METHODS["wanda"].formula(centred=False)
+        assert (f"{name}_equal_parameters" in METHODS) == (
+            row.corrects and not row.equal_parameters
+        )
+        if row.equal_parameters:
+            other = METHODS[name.removesuffix("_equal_parameters")]
+            assert replace(row, name="", title="") == replace(
+                other, name="", title="", equal_parameters=True
+            )
+
+
+def test_a_pattern_is_parsed_once(golden, golden_moments, monkeypatch):
+    """The solver selects group by group, and has the pattern at hand."""
+    parse, parsed = masks.parse_pattern, []
+    monkeypatch.setattr(masks, "parse_pattern", lambda *a: parsed.append(a) or parse(*a))
+    prune_layer(golden["W"], golden["b"], golden_moments, "sparsegpt", "2:4", centred=False)
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -98,9 +120,10 @@ def test_std_without_correction_is_stds_mask_and_the_bias_as_it_was(golden, prun
 
 def test_methods_without_statistics(golden, pruned_layer):
     result = pruned_layer("magnitude", moments=None)
-    assert result.pruned.equal(masks.unstructured(golden["W"].abs(), 0.5))
-    layer = pruned_layer("magnitude", moments=None, scope="layer")
-    assert layer.pruned.equal(masks.unstructured(golden["W"].abs(), 0.5, "layer"))
+    assert result.pruned.equal(masks.select(golden["W"].abs(), 0.5))
+    of_layer = parse_pattern(0.5, "layer")
+    layer = pruned_layer("magnitude", of_layer, moments=None)
+    assert layer.pruned.equal(masks.select(golden["W"].abs(), of_layer))
     assert not layer.pruned.equal(result.pruned)
     random = pruned_layer("random", moments=None)
     assert (random.pruned.sum(dim=1) == 192).all()
@@ -112,8 +135,9 @@ def test_methods_without_statistics(golden, pruned_layer):
 def test_one_more_weight_for_each_added_bias(golden, golden_moments, pruned_layer, name, scope):
     """Sec. 3.4: with its new biases the layer has as many parameters as without them."""
     outputs, inputs = golden["W"].shape
-    plain = pruned_layer(name, "0.37", bias=None, scope=scope)
-    equal = pruned_layer(name, "0.37", bias=None, scope=scope, count_biases=True)
+    pattern = parse_pattern("0.37", scope)
+    plain = pruned_layer(name, pattern, bias=None)
+    equal = pruned_layer(f"{name}_equal_parameters", pattern, bias=None)
     assert len(plain.bias) == outputs and equal.pruned.sum() == plain.pruned.sum() + outputs
     assert (equal.pruned >= plain.pruned).all()
     if scope == "row":
@@ -124,17 +148,21 @@ def test_one_more_weight_for_each_added_bias(golden, golden_moments, pruned_laye
 
 
 def test_biases_that_were_there_or_are_not_added_cost_nothing(pruned_layer):
-    for name, options in (("std", {}), ("wanda", {"bias": None}), ("sparsegpt", {"bias": None})):
-        plain = pruned_layer(name, **options)
-        assert pruned_layer(name, count_biases=True, **options).pruned.equal(plain.pruned)
-    centred = pruned_layer("stade", bias=None, centred=True, count_biases=True)
+    equal = pruned_layer("std_equal_parameters", "2:4")
+    assert equal.pruned.equal(pruned_layer("std", "2:4").pruned)
+    centred = pruned_layer("stade_equal_parameters", bias=None, centred=True)
     assert centred.pruned.equal(pruned_layer("wanda", bias=None).pruned) and centred.bias is None
+
+
+def test_groups_have_no_place_for_one_more_weight(pruned_layer):
+    with pytest.raises(StadeError, match=r"pattern 2:4 with one more .* stores M - N values"):
+        pruned_layer("stade_equal_parameters", "2:4", bias=None)
 
 
 def test_sparsegpt_is_the_solver(golden, golden_moments, pruned_layer):
     hessian = sparsegpt.hessian(golden_moments)
     for name, update in (("sparsegpt", True), ("sparsegpt_without_update", False)):
-        weight, pruned = sparsegpt.solve(golden["W"], hessian, "2:4", update=update)
+        weight, pruned = sparsegpt.solve(golden["W"], hessian, parse_pattern("2:4"), update=update)
         result = pruned_layer(name, "2:4")
         assert result.weight.equal(weight) and result.pruned.equal(pruned)
 
@@ -149,9 +177,11 @@ def test_pure_and_in_the_dtype_of_the_layer(golden, pruned_layer, name, centred)
     assert result.weight.dtype == torch.float16 and result.bias.dtype == torch.float32
     assert result.pruned.shape == weight.shape and (result.weight[result.pruned] == 0).all()
     assert result.bias.data_ptr() != b.data_ptr()
+    if METHODS[name].equal_parameters:
+        return  # another mask, where there is no bias
     bare = pruned_layer(name, "2:4", centred, weight=weight, bias=None)
     assert bare.weight.equal(result.weight)
-    if METHODS[name].corrects(centred):
+    if METHODS[name].treatment(centred).corrects:
         assert bare.bias.dtype == torch.float16
     else:
         assert bare.bias is None
@@ -168,14 +198,14 @@ def test_nothing_pruned_changes_nothing(golden, pruned_layer, name):
 def test_everything_pruned_leaves_the_mean_at_most(golden, golden_moments, pruned_layer, name):
     result = pruned_layer(name, 1)
     assert result.pruned.all() and not result.weight.any()
-    if METHODS[name].corrects(False):
+    if METHODS[name].uncentred.corrects:
         mean_output = golden["W"].double() @ golden_moments.mean + golden["b"]
         torch.testing.assert_close(result.bias.double(), mean_output, rtol=1e-5, atol=1e-6)
 
 
 def test_names_of_the_authors_command_lines():
     for alias, name in ALIASES.items():
-        assert method(alias) is METHODS[name]
+        assert method(alias) is METHODS[name] is method(METHODS[name])
     assert method("stade").name == "stade"
     with pytest.raises(StadeError, match="README lists it, but no published code has it"):
         method("stade_plus")
@@ -190,9 +220,7 @@ def test_bad_input(pruned_layer):
         prune_layer(torch.ones(2, 4), None, None, "random", 0.5, centred=True)
     with pytest.raises(StadeError, match=r"statistics \(384,\) for a weight \(2, 4\)"):
         pruned_layer("stade", weight=torch.ones(2, 4))
-    with pytest.raises(StadeError, match="pattern 2:5 on layer 'fc2' with 384 input features"):
-        pruned_layer("stade", "2:5", layer="fc2")
-    with pytest.raises(StadeError, match="unknown scope 'block'"):
-        pruned_layer("sparsegpt", scope="block")
+    with pytest.raises(StadeError, match="pattern 2:5 with 384 input features"):
+        pruned_layer("stade", "2:5")
     with pytest.raises(StadeError, match="cross products were not gathered"):
         pruned_layer("sparsegpt", moments=Moments.zeros(384))

@@ -169,3 +169,14 @@ def test_statistics_that_do_not_belong_together():
 def test_too_few_tokens(name, tokens, least):
     with pytest.raises(StadeError, match=f"of {tokens} tokens: expected at least {least}"):
         getattr(gathered(torch.ones(tokens, 3)), name)
+
+
+def test_moments_of_tokens_are_those_of_one_update():
+    x = torch.randn(3, 7, 5, generator=torch.Generator().manual_seed(0))
+    other = Moments.zeros(5, gram=True)
+    other.update(x)
+    found = Moments.of(x, gram=True)
+    assert found.count == 21 and found.mean.equal(other.mean) and found.gram.equal(other.gram)
+    assert Moments.of(x).cross is None
+    with pytest.raises(StadeError, match="inputs of shape"):
+        Moments.of(torch.tensor(1.0))

@@ -8,13 +8,8 @@ from hypothesis import strategies as st
 
 from stade_nb.errors import StadeError
 from stade_nb.numerics import masks, metrics, sparsegpt
+from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.moments import Moments
-
-
-def moments_of(x):
-    moments = Moments.zeros(x.shape[-1], gram=True)
-    moments.update(x)
-    return moments
 
 
 def problem(outputs, inputs, tokens=200, seed=0, dtype=torch.float64):
@@ -23,7 +18,7 @@ def problem(outputs, inputs, tokens=200, seed=0, dtype=torch.float64):
     mix = torch.randn(inputs, inputs, generator=generator, dtype=torch.float64)
     x = torch.randn(tokens, inputs, generator=generator, dtype=torch.float64) @ mix + 1
     weight = torch.randn(outputs, inputs, generator=generator, dtype=torch.float64)
-    return weight.to(dtype), sparsegpt.hessian(moments_of(x))
+    return weight.to(dtype), sparsegpt.hessian(Moments.of(x, gram=True))
 
 
 def damped(hessian, damping=0.01):
@@ -47,7 +42,7 @@ def golden_hessian(golden_moments):
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_golden(golden, golden_hessian, pattern):
-    weight, pruned = sparsegpt.solve(golden["W"], golden_hessian, pattern)
+    weight, pruned = sparsegpt.solve(golden["W"], golden_hessian, parse_pattern(pattern))
     assert pruned.equal(golden[f"sparsegpt/{pattern}/pruned"])
     # 1e-4 of the largest weight: the reference's own float32 rounding is nearly as large.
     expected = golden[f"sparsegpt/{pattern}/weight"]
@@ -57,7 +52,8 @@ def test_golden(golden, golden_hessian, pattern):
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_golden_without_update(golden, golden_hessian, pattern):
-    weight, pruned = sparsegpt.solve(golden["W"], golden_hessian, pattern, update=False)
+    parsed = parse_pattern(pattern)
+    weight, pruned = sparsegpt.solve(golden["W"], golden_hessian, parsed, update=False)
     assert pruned.equal(golden[f"sparsegpt_without_update/{pattern}/pruned"])
     assert weight.equal(golden[f"sparsegpt_without_update/{pattern}/weight"])
 
@@ -65,7 +61,7 @@ def test_golden_without_update(golden, golden_hessian, pattern):
 def test_hessian_is_the_mean_of_products():
     x = torch.randn(9, 4, generator=torch.Generator().manual_seed(0)) + 2
     expected = sum(2 * torch.outer(row, row) for row in x.double()) / 9
-    torch.testing.assert_close(sparsegpt.hessian(moments_of(x)), expected)
+    torch.testing.assert_close(sparsegpt.hessian(Moments.of(x, gram=True)), expected)
 
 
 @pytest.mark.parametrize("damping", [0, 0.01, 1.0])
@@ -85,25 +81,25 @@ def test_factor_of_the_inverse(damping):
 @pytest.mark.parametrize("pattern", ["0.5", "2:4", "1:3"])
 def test_weights_against_optimal_brain_surgeon(pattern):
     weight, hessian = problem(5, 24)
-    new, pruned = sparsegpt.solve(weight, hessian, pattern, block=8)
+    new, pruned = sparsegpt.solve(weight, hessian, parse_pattern(pattern), block=8)
     torch.testing.assert_close(new, surgeon(weight, damped(hessian), pruned))
 
 
 def test_masks_of_groups_are_chosen_from_updated_weights():
     weight, hessian = problem(5, 12)
-    _, pruned = sparsegpt.solve(weight, hessian, "2:4", block=4)
+    _, pruned = sparsegpt.solve(weight, hessian, parse_pattern("2:4"), block=4)
     factor, _ = sparsegpt.inverse_factor(hessian)
     for group in (slice(0, 4), slice(4, 8), slice(8, 12)):
         before = torch.zeros_like(pruned)
         before[:, : group.start] = pruned[:, : group.start]
         current = surgeon(weight, damped(hessian), before)
         score = metrics.sparsegpt(current, factor.diagonal())[:, group]
-        assert masks.n_of_m(score, 2, 4).equal(pruned[:, group])
+        assert masks.n_of_m(score, parse_pattern("2:4")).equal(pruned[:, group])
 
 
 def test_masks_of_shares_are_chosen_once_per_block():
     weight, hessian = problem(5, 12)
-    _, pruned = sparsegpt.solve(weight, hessian, "0.4", block=6)
+    _, pruned = sparsegpt.solve(weight, hessian, parse_pattern("0.4"), block=6)
     factor, _ = sparsegpt.inverse_factor(hessian)
     before = torch.zeros_like(pruned)
     for block in (slice(0, 6), slice(6, 12)):
@@ -117,7 +113,7 @@ def test_masks_of_shares_are_chosen_once_per_block():
 @pytest.mark.parametrize("pattern", ["0.5", "2:4", "3:6"])
 def test_without_update_scores_are_those_of_the_original_weights(pattern):
     weight, hessian = problem(5, 24)
-    new, pruned = sparsegpt.solve(weight, hessian, pattern, update=False, block=24)
+    new, pruned = sparsegpt.solve(weight, hessian, parse_pattern(pattern), update=False, block=24)
     factor, _ = sparsegpt.inverse_factor(hessian)
     score = metrics.sparsegpt(weight, factor.diagonal())
     if pattern == "0.5":
@@ -130,7 +126,7 @@ def test_without_update_scores_are_those_of_the_original_weights(pattern):
 @given(st.integers(1, 6), st.integers(1, 20), st.floats(0, 1), st.booleans())
 def test_one_more_than_the_exact_count_per_block(outputs, inputs, sparsity, update):
     weight, hessian = problem(outputs, inputs, tokens=80)
-    _, pruned = sparsegpt.solve(weight, hessian, sparsity, update, block=8)
+    _, pruned = sparsegpt.solve(weight, hessian, parse_pattern(sparsity), update, block=8)
     for block in pruned.split(8, dim=1):
         exact = int(block.numel() * sparsity)
         assert int(block.sum()) == (min(exact + 1, block.numel()) if exact else 0)
@@ -142,9 +138,9 @@ def test_n_of_every_m_whatever_the_block(data):
     n = data.draw(st.integers(0, m))
     inputs = m * data.draw(st.integers(1, 3))
     weight, hessian = problem(4, inputs, tokens=100)
-    new, pruned = sparsegpt.solve(weight, hessian, f"{n}:{m}", block=128)
+    new, pruned = sparsegpt.solve(weight, hessian, parse_pattern(f"{n}:{m}"), block=128)
     assert (pruned.view(4, -1, m).sum(dim=2) == n).all() and (new[pruned] == 0).all()
-    other, mask = sparsegpt.solve(weight, hessian, f"{n}:{m}", block=m + 1)
+    other, mask = sparsegpt.solve(weight, hessian, parse_pattern(f"{n}:{m}"), block=m + 1)
     assert mask.equal(pruned)
     torch.testing.assert_close(other, new, rtol=1e-8, atol=1e-10)
 
@@ -157,8 +153,8 @@ def test_the_update_lowers_the_loss_on_the_inputs(pattern):
         step = new - weight
         return float((step @ hessian * step).sum())
 
-    updated, _ = sparsegpt.solve(weight, hessian, pattern)
-    plain, _ = sparsegpt.solve(weight, hessian, pattern, update=False)
+    updated, _ = sparsegpt.solve(weight, hessian, parse_pattern(pattern))
+    plain, _ = sparsegpt.solve(weight, hessian, parse_pattern(pattern), update=False)
     assert loss(updated) < 0.75 * loss(plain)
 
 
@@ -168,9 +164,10 @@ def test_dead_columns_become_zero_and_go_first(update, pattern):
     x = torch.randn(100, 8, generator=torch.Generator().manual_seed(0)) + 1
     x[:, [1, 6]] = 0
     weight = torch.randn(3, 8, generator=torch.Generator().manual_seed(1)) * 100
-    new, pruned = sparsegpt.solve(weight, sparsegpt.hessian(moments_of(x)), pattern, update)
+    hessian = sparsegpt.hessian(Moments.of(x, gram=True))
+    new, pruned = sparsegpt.solve(weight, hessian, parse_pattern(pattern), update)
     assert (new[:, [1, 6]] == 0).all() and pruned[:, [1, 6]].all()
-    _, dead = sparsegpt.inverse_factor(sparsegpt.hessian(moments_of(x)))
+    _, dead = sparsegpt.inverse_factor(hessian)
     assert dead.nonzero()[:, 0].tolist() == [1, 6]
 
 
@@ -178,37 +175,37 @@ def test_dead_columns_become_zero_and_go_first(update, pattern):
 def test_the_weight_keeps_its_dtype_and_is_not_changed(dtype):
     weight, hessian = problem(4, 16, dtype=dtype)
     before, h = weight.clone(), hessian.clone()
-    new, pruned = sparsegpt.solve(weight, hessian, "2:4")
+    new, pruned = sparsegpt.solve(weight, hessian, parse_pattern("2:4"))
     assert new.dtype == dtype and weight.equal(before) and hessian.equal(h)
-    exact, mask = sparsegpt.solve(weight.double(), hessian, "2:4")
+    exact, mask = sparsegpt.solve(weight.double(), hessian, parse_pattern("2:4"))
     assert pruned.equal(mask)
     torch.testing.assert_close(new.double(), exact, rtol=0.02, atol=0.02)
 
 
 def test_too_little_calibration():
     x = torch.randn(5, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    hessian = sparsegpt.hessian(moments_of(x))
+    hessian = sparsegpt.hessian(Moments.of(x, gram=True))
     message = (
-        "the Hessian of a layer with 12 input features is not positive definite at damping 0: "
+        "the Hessian of 12 input features is not positive definite at damping 0: "
         r"calibrate with more tokens \(at least one per feature\) or use a larger damping"
     )
     with pytest.raises(StadeError, match=message):
         sparsegpt.inverse_factor(hessian, damping=0)
     sparsegpt.inverse_factor(hessian)
-    with pytest.raises(StadeError, match="the Hessian of layer 'fc1' with 12"):
-        sparsegpt.solve(torch.ones(1, 12), hessian * float("nan"), "0.5", layer="fc1")
+    with pytest.raises(StadeError, match="the Hessian of 12 input features"):
+        sparsegpt.solve(torch.ones(1, 12), hessian * float("nan"), parse_pattern("0.5"))
 
 
 def test_bad_input():
     weight, hessian = problem(4, 12)
     with pytest.raises(StadeError, match="damping -1: expected 0 or more"):
-        sparsegpt.solve(weight, hessian, "0.5", damping=-1)
+        sparsegpt.solve(weight, hessian, parse_pattern("0.5"), damping=-1)
     with pytest.raises(StadeError, match=r"Hessian \(11, 11\) for a weight \(4, 12\)"):
-        sparsegpt.solve(weight, hessian[:11, :11], "0.5")
-    with pytest.raises(StadeError, match="pattern 4:8 on layer 'fc1' with 12 input features"):
-        sparsegpt.solve(weight, hessian, "4:8", layer="fc1")
+        sparsegpt.solve(weight, hessian[:11, :11], parse_pattern("0.5"))
+    with pytest.raises(StadeError, match="pattern 4:8 with 12 input features"):
+        sparsegpt.solve(weight, hessian, parse_pattern("4:8"))
     weight[1, 2] = float("nan")
-    with pytest.raises(StadeError, match="the weight of layer 'fc1' holds NaN or infinity"):
-        sparsegpt.solve(weight, hessian, "0.5", layer="fc1")
+    with pytest.raises(StadeError, match="the weight holds NaN or infinity"):
+        sparsegpt.solve(weight, hessian, parse_pattern("0.5"))
     with pytest.raises(StadeError, match="cross products were not gathered"):
         sparsegpt.hessian(Moments.zeros(3))

@@ -13,7 +13,8 @@ from stade_nb.claims.printed import Counts
 from stade_nb.engine import pruning
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import perplexity
-from stade_nb.numerics import masks, moments, sparsegpt
+from stade_nb.numerics import masks, sparsegpt
+from stade_nb.numerics.moments import Moments
 from stade_nb.pages import audit
 from stade_nb.theory import correlated_inputs, misprints, other_work, synthetic
 
@@ -196,9 +197,9 @@ def test_partial_groups_lose_all_their_columns():
     score = torch.rand(5, 12, generator=generator())
     pruned = other_work.pruned_by_slices(score, 4, 8)
     assert (pruned[:, :8].sum(dim=1) == 4).all() and pruned[:, 8:].all()
-    assert torch.equal(other_work.pruned_by_slices(score, 2, 4), masks.n_of_m(score, 2, 4))
-    with pytest.raises(StadeError, match=r"'fc2' with 12 input features"):
-        masks.n_of_m(score, 4, 8, layer="fc2")
+    assert torch.equal(other_work.pruned_by_slices(score, 2, 4), masks.select(score, "2:4"))
+    with pytest.raises(StadeError, match="4:8 with 12 input features"):
+        masks.select(score, "4:8")
 
 
 def test_ties_are_settled_here_and_a_matter_of_chance_in_topk():
@@ -240,7 +241,7 @@ def test_a_plain_save_drops_corrected_biases_and_ours_keeps_them():
     assert found.loc["announced", "perplexity"] == found.loc["not yet", "perplexity"]
     assert found.loc["plain", "perplexity"] != found.loc["not yet", "perplexity"]
     losses = perplexity.window_losses(model, ids)
-    assert found.loc["not yet", "perplexity"] == pytest.approx(perplexity.perplexity(losses))
+    assert found.loc["not yet", "perplexity"] == pytest.approx(perplexity.perplexity_of(losses))
 
 
 # Where text and equations part ------------------------------------------------------------------
@@ -253,7 +254,7 @@ def layer():
         drawn.mean, correlated_inputs.equicorrelated(drawn.std, 0.3)
     )
     x = inputs.draw(synthetic.normal((20_000, 32), generator(1)))
-    return drawn.weight, misprints.moments_of(x, gram=True)
+    return drawn.weight, Moments.of(x, gram=True)
 
 
 @pytest.mark.parametrize("pattern", [0.5, "2:4"])
@@ -301,11 +302,3 @@ def test_without_update_sparsegpt_pays_for_what_its_score_does_not_count(layer):
     assert found.loc["nothing refitted", "relative"] == 1
     assert found.loc["algorithm", "relative"] > 1.1
     assert found.loc["nothing refitted", "differs"] == 0
-
-
-def test_moments_of_are_those_of_the_tokens():
-    x = torch.randn(3, 7, 5, generator=generator())
-    found = misprints.moments_of(x)
-    other = moments.Moments.zeros(5)
-    other.update(x)
-    assert found.count == 21 and torch.equal(found.mean, other.mean)

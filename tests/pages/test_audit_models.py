@@ -12,16 +12,15 @@ import torch
 from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.engine import pruning
-from stade_nb.errors import StadeError
-from stade_nb.evaluation.perplexity import perplexity, window_losses
-from stade_nb.models import architectures, loading
+from stade_nb.evaluation.perplexity import perplexity
+from stade_nb.models import architectures
 from stade_nb.numerics import bias, metrics
+from stade_nb.numerics.moments import Moments
 from stade_nb.pages import audit, plots
 from stade_nb.pages import models as page_models
-from stade_nb.pages.audit import audit_parameters, v_proj
+from stade_nb.pages.audit import v_proj
 from stade_nb.pages.models import LayerInputs
 from stade_nb.theory import other_work
-from stade_nb.theory.misprints import moments_of
 
 
 @pytest.fixture(scope="module", params=["llama", "opt"])
@@ -79,7 +78,7 @@ def of(mean, std, layer_type="fc1"):
     """A layer whose inputs have these means and standard deviations, to rounding."""
     noise = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) / math.sqrt(2)
     x = torch.tensor(mean) + noise * torch.tensor(std)
-    return LayerInputs(0, layer_type, torch.ones(2, len(mean), dtype=torch.float64), moments_of(x))
+    return LayerInputs(0, layer_type, torch.ones(2, len(mean), dtype=torch.float64), Moments.of(x))
 
 
 def test_verdict_on_centring_looks_behind_norms_only():
@@ -101,7 +100,7 @@ def test_the_right_loop_is_prune_model_and_the_other_sees_the_first_input(model)
     found = audit.models.compared(model, ids, evaluation, "stade", 0.5)
     after = model.state_dict()
     assert before.keys() == after.keys() and all(before[k].equal(after[k]) for k in before)
-    assert found.right == perplexity(window_losses(dense, evaluation))
+    assert found.right == perplexity(dense, evaluation)
     assert found.nothing_handed_on != found.right
     first = found.statistics[found.statistics["block"] == 0]
     assert (first["ratio"] == 1).all() and (first["correlation"] > 1 - 1e-9).all()
@@ -263,23 +262,3 @@ def test_every_plot_draws_without_a_warning(model, layers):
         file = io.BytesIO()
         figure.savefig(file, format="svg")
         assert file.getvalue()
-
-
-def test_one_more_weight_for_each_added_bias(model):
-    ids, evaluation = tiny_models.windows(6), tiny_models.windows(5, seed=1)
-    before = loading.fingerprint(model)
-    found = audit_parameters.compared(model, ids, evaluation, "stade", "0.5")
-    assert loading.fingerprint(model) == before
-    kept, pruned = found.to_dict("records")
-    assert (kept["additional weights"], pruned["additional weights"]) == ("kept", "pruned")
-    assert kept["biases"] == pruned["biases"]
-    assert pruned["zeros"] - kept["zeros"] == kept["biases"]
-    if model.config.model_type == "llama":
-        assert kept["left"] > pruned["left"] == 0.5
-        assert kept["perplexity"] != pruned["perplexity"]
-    else:  # it has biases already
-        assert kept["biases"] == 0 and kept["left"] == 0.5
-        assert kept["perplexity"] == pruned["perplexity"]
-    with pytest.raises(StadeError, match="2:4"):
-        audit_parameters.compared(model, ids, evaluation, "stade", "2:4")
-    assert loading.fingerprint(model) == before

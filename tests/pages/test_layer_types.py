@@ -138,10 +138,10 @@ def test_all_comparisons_share_the_confidence():
 def test_run_asks_each_model_for_its_own_types(monkeypatch):
     asked = {}
 
-    def run(p, cells):
-        asked[p.models[0]] = {cell.layers for cell in cells}
+    def run(p, cells, models):
+        asked[models[0]] = {cell.layers for cell in cells}
         rows = [
-            (cell.method, paper.DENSE if cell == DENSE else cell.pattern,
+            (cell.method.name, paper.DENSE if cell == DENSE else cell.pattern_name,
              "all" if cell == DENSE else [cell.layers])
             for cell in cells
         ]  # fmt: skip

@@ -15,6 +15,7 @@ from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.models import loading
+from stade_nb.numerics.masks import parse_pattern
 from stade_nb.pages import html, plots, tables
 from stade_nb.training import cards
 
@@ -25,7 +26,7 @@ def test_cells_are_dense_first_and_magnitude_has_its_scope():
     cells = tables.perplexity.cells(["magnitude", "wanda"], ["0.5", "2:4"], "layer", [3])
     assert cells == [
         DENSE,
-        Cell("magnitude", "0.5", scope="layer"),
+        Cell("magnitude", parse_pattern("0.5", "layer")),
         Cell("wanda", "0.5", seed=3),
         Cell("magnitude", "2:4"),
         Cell("wanda", "2:4", seed=3),
@@ -34,7 +35,7 @@ def test_cells_are_dense_first_and_magnitude_has_its_scope():
 
 def test_only_what_depends_on_the_seed_has_a_cell_for_each():
     cells = tables.perplexity.cells(["magnitude", "random", "wanda"], ["2:4"], "layer", [4, 7])
-    assert [(cell.method, cell.seed) for cell in cells[1:]] == [
+    assert [(cell.method.name, cell.seed) for cell in cells[1:]] == [
         ("magnitude", 0), ("random", 4), ("random", 7), ("wanda", 4), ("wanda", 7),
     ]  # fmt: skip
 
@@ -150,3 +151,18 @@ def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
     kind, _, data = image["src"].partition(",")
     assert kind == "data:image/svg+xml;base64" and image["alt"] == 'from "a" to <b>'
     assert b"<svg" in base64.b64decode(data)
+
+
+def test_equal_parameters_leave_as_many_as_without_added_biases():
+    plain = {"zeros": {"a": 4, "b": 4}, "sizes": {"a": 8, "b": 8}, "added_bias": {"a": 2, "b": 0}}
+    paid = plain | {"zeros": {"a": 6, "b": 4}}
+    ran = pandas.DataFrame(
+        [
+            {"method": "dense", "zeros": {}, "sizes": {}, "added_bias": {}, "perplexity": 2.0},
+            {"method": "stade", "perplexity": 3.0} | plain,
+            {"method": "stade_equal_parameters", "perplexity": 3.5} | paid,
+        ]
+    )
+    kept, equal = tables.perplexity.parameters_left(ran).to_dict("records")
+    assert kept == {"method": "STADE", "zeros": 8, "biases": 2, "left": 10 / 16, "perplexity": 3.0}
+    assert (equal["method"], equal["left"]) == ("STADE, equal parameters", 0.5)

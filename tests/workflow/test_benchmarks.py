@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_models import build, windows
 
-from stade_nb.engine.plain import DENSE, Cell
+from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.evaluation import perplexity
 from stade_nb.models import architectures
 

@@ -15,8 +15,9 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from stade_nb.engine import pruning
-from stade_nb.engine.plain import restore, snapshot
-from stade_nb.evaluation.perplexity import losses_of, perplexity, window_losses
+from stade_nb.engine.cell import Cell
+from stade_nb.engine.pruning import restore, snapshot
+from stade_nb.evaluation.perplexity import losses_of, perplexity, perplexity_of
 from stade_nb.models import architectures, saving
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.moments import Moments
@@ -36,7 +37,7 @@ def prune(
     Prunes `model` in place and returns the moments that each layer was pruned by, by full name.
     ids: (windows, tokens). With `hand_on` it does what `pruning.prune_model` does.
     """
-    needs, seen = frozenset({"moments"}), {}
+    cell, seen = Cell(method, pattern), {}
     types = architectures.layer_types(model)
     with architectures.evaluating(model):
         inputs, arguments = pruning.enter_all(model, ids, batch_size)
@@ -46,13 +47,10 @@ def prune(
             def run(hidden, block=block, index=index):
                 return architectures.run_block(block, hidden, arguments[hidden.shape][index])
 
-            with pruning.gathering(block, types, name, needs) as statistics:
+            with pruning.gathering(block, types, name, cell.method.needs) as statistics:
                 for hidden in inputs:
                     run(hidden)
-            pruned = pruning.block_results(
-                block, types, name, statistics, method, pattern, "row", 0
-            )
-            for layer, full, result in pruned:
+            for layer, full, result in pruning.block_results(block, name, statistics, cell):
                 pruning.replace(layer, result)
                 seen[full] = statistics[architectures.input_of(full.removeprefix(f"{name}."))]
             if hand_on:
@@ -87,9 +85,9 @@ def compared(
         moments = prune(
             model, calibration_ids, method, pattern, hand_on=hand_on, batch_size=batch_size
         )
-        perplexities.append(perplexity(window_losses(model, evaluation_ids, batch_size)))
+        perplexities.append(perplexity(model, evaluation_ids, batch_size))
         seen.append(moments)
-        restore(model, dense)
+        restore(dense)
     return Compared(*perplexities, _statistics(model, *seen))
 
 
@@ -140,7 +138,7 @@ def reloaded(model: nn.Module, tokenizer: object, ids: Tensor) -> pandas.DataFra
 
 
 def _perplexity(logits: Tensor, ids: Tensor) -> float:
-    return perplexity(losses_of(logits, ids))
+    return perplexity_of(losses_of(logits, ids))
 
 
 def _has_bias(module: nn.Module) -> bool:

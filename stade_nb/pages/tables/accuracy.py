@@ -9,12 +9,9 @@ from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.claims.accuracy import kept, percent, short
 from stade_nb.engine import zero_shot
-from stade_nb.engine.cell import Corpus
 from stade_nb.evaluation import harness, tasks
-from stade_nb.numerics import methods
 from stade_nb.numerics.bias import DROPPED, KEPT
 from stade_nb.pages.tables import perplexity
-from stade_nb.paths import ROOT
 from stade_nb.training import cards
 
 
@@ -29,23 +26,12 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
     """
     questions = tasks.load(p.tasks, p.tasks_dir, p.limit)
     asked = perplexity.cells(p.methods, p.patterns, "layer", p.seeds)
-    corrected = [c for c in asked if c.method in methods.METHODS and _corrects(c.method)]
+    corrected = [cell for cell in asked if cell.method.corrects]
     wanted = [(cell, KEPT) for cell in asked] + [(cell, DROPPED) for cell in corrected]
     rows = []
     for name, label in perplexity.labels(cards.names(p.models)).items():
-        found = zero_shot.run(
-            name,
-            wanted,
-            Corpus(p.calibration, p.windows, p.window_length),
-            Corpus(p.evaluation, p.evaluation_windows, p.window_length),
-            questions,
-            device=p.device,
-            dtype=p.dtype,
-            results_dir=ROOT / p.results_dir,
-            batch_size=p.requests_at_once,
-            windows_at_once=p.batch_size,
-            progress=True,
-        )
+        setting = perplexity.setting(p, requests_at_once=p.requests_at_once)
+        found = zero_shot.run(name, wanted, setting, questions, progress=True)
         about = {"model": label, "paper_model": paper.model_of(name)}
         rows += [cell | about for cell in found]
     ran = pandas.DataFrame(rows)
@@ -54,11 +40,6 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
     means = [harness.mean(tasks.values()) for tasks in ran["tasks"]]
     ran["accuracy"], ran["error"] = zip(*means, strict=True)
     return ran
-
-
-def _corrects(method: str) -> bool:
-    chosen = methods.METHODS[method]
-    return chosen.corrects(True) or chosen.corrects(False)
 
 
 def reproduced(p: SimpleNamespace, ran: pandas.DataFrame) -> HTML:

@@ -53,9 +53,8 @@ def run(p: SimpleNamespace, types: Callable[[str], list[str]] = types_of) -> pan
     """
     found = []
     for name, label in perplexity.labels(cards.names(p.models)).items():
-        one = SimpleNamespace(**vars(p) | {"models": [name]})
         asked = cells(types(name), p.sparsities, p.seeds)
-        found.append(perplexity.run(one, asked).assign(model=label))
+        found.append(perplexity.run(p, asked, [name]).assign(model=label))
     ran = pandas.concat(found, ignore_index=True)
     return ran.assign(
         metric=ran["method"],

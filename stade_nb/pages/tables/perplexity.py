@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -13,8 +12,9 @@ from IPython.display import HTML
 from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.claims.paper import sparsity
-from stade_nb.engine.cell import DENSE, Cell, Corpus
-from stade_nb.engine.sweep import run_sweep
+from stade_nb.engine import cell as engine_cells
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
+from stade_nb.engine.sweep import sweep
 from stade_nb.models import loading
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
@@ -55,42 +55,49 @@ def cells(
         return magnitude_scope if method == "magnitude" and share else "row"
 
     pruned = [
-        Cell(method, pattern, scope=scope(method, pattern), seed=seed)
+        cell
         for pattern in patterns
         for method in methods
-        for seed in seeds
+        for cell in engine_cells.cells(
+            [method], [pattern], seeds=seeds, scope=scope(method, pattern)
+        )
     ]
-    once = {cell: cell if cell.depends_on_seed else replace(cell, seed=0) for cell in pruned}
-    return [DENSE, *dict.fromkeys(once.values())]
+    return list(dict.fromkeys([DENSE, *pruned]))
 
 
-def run(p: SimpleNamespace, asked: Sequence[Cell] | None = None) -> pandas.DataFrame:
+def setting(p: SimpleNamespace, **more: object) -> Setting:
+    """What a notebook's checked parameters say of all cells of a page.
+
+    A relative `results_dir` begins at the project's root. more: other fields of `Setting`.
+    """
+    return Setting(
+        Windows(p.calibration, p.windows, p.window_length),
+        Windows(p.evaluation, p.evaluation_windows, p.window_length),
+        ROOT / p.results_dir,
+        device=p.device,
+        dtype=p.dtype,
+        batch_size=p.batch_size,
+        **more,
+    )
+
+
+def run(
+    p: SimpleNamespace, asked: Sequence[Cell] | None = None, models: list[str] | None = None
+) -> pandas.DataFrame:
     """All cells of a table on all its models, computed or read from the records in `results_dir`.
 
-    p: the notebook's checked parameters. A relative `results_dir` begins at the project's root.
-    asked: the cells, `DENSE` among them; those of `cells` for `p` if None.
-    Returns a row for each cell, so one for each calibration seed: what `run_sweep` returns, with
+    p: the notebook's checked parameters. asked: the cells, `DENSE` among them; those of `cells` for
+    `p` if None. models: `p.models` if None.
+    Returns a row for each cell, so one for each calibration seed: what `sweep` returns, with
     method and pattern "dense" for the unpruned model, models by their `labels`, family (the
     architecture, such as "opt"), paper_model (see `paper.model_of`), and the column of
     `paper.with_relative`.
     """
     if asked is None:
         asked = cells(p.methods, p.patterns, p.magnitude_scope, p.seeds)
-    calibration = Corpus(p.calibration, p.windows, p.window_length)
-    evaluation = Corpus(p.evaluation, p.evaluation_windows, p.window_length)
     rows = []
-    for name, label in labels(cards.names(p.models)).items():
-        found = run_sweep(
-            name,
-            asked,
-            calibration,
-            evaluation,
-            device=p.device,
-            dtype=p.dtype,
-            results_dir=ROOT / p.results_dir,
-            batch_size=p.batch_size,
-            progress=True,
-        )
+    for name, label in labels(cards.names(models or p.models)).items():
+        found = sweep(name, asked, setting(p), progress=True)
         about = {
             "model": label,
             "family": loading.architecture(name),
@@ -124,6 +131,22 @@ def layout(
             head["weight update"] = method != paper.DENSE and METHODS[method].updates_weights
         rows.setdefault((method, pattern), head)[model] = over_seeds(numbers)
     return pandas.DataFrame(rows.values())
+
+
+def parameters_left(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """Sec. 3.4's balance: a row for each pruned cell in `ran`, which `run` returns.
+
+    Columns method (its title), zeros, biases (added values), left (weights that are not zero and
+    added biases, over all weights) and perplexity.
+    """
+    rows = []
+    for cell in ran[ran["method"] != paper.DENSE].itertuples():
+        zeros, size, biases = (
+            sum(by_layer.values()) for by_layer in (cell.zeros, cell.sizes, cell.added_bias)
+        )
+        left = (size - zeros + biases) / size
+        rows.append((paper.title(cell.method), zeros, biases, left, cell.perplexity))
+    return pandas.DataFrame(rows, columns=["method", "zeros", "biases", "left", "perplexity"])
 
 
 def printed(number: int, methods: list[str], patterns: list[str]) -> pandas.DataFrame:

@@ -1,5 +1,6 @@
-"""Hidden states between two blocks: on the device while there is room, else on the host."""
+"""Blocks, and hidden states between them: on the device while there is room, else on the host."""
 
+import copy
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -137,3 +138,42 @@ class Stream:
             yield
         finally:
             del module.forward
+
+
+@contextmanager
+def surroundings_on(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Everything but the blocks (embeddings, last norm, head) is on `device` inside."""
+    home = model.device
+
+    def move(where: torch.device) -> None:
+        stack = architectures.decoder(model)
+        blocks, stack.layers = stack.layers, nn.ModuleList()
+        try:
+            model.to(where)
+        finally:
+            stack.layers = blocks
+
+    if home == device:
+        yield
+        return
+    try:
+        move(device)
+        yield
+    finally:
+        move(home)
+
+
+def brought_to(block: nn.Module, device: torch.device) -> nn.Module:
+    """The block itself where it is on `device`, else a copy of it there."""
+    tensors = [*block.parameters(), *block.buffers()]
+    if all(tensor.device == device for tensor in tensors):
+        return block
+    # What a deep copy finds in its memo it takes for copied.
+    memo = {id(tensor): _like(tensor, tensor.detach().to(device)) for tensor in tensors}
+    return copy.deepcopy(block, memo)
+
+
+def _like(tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(values, requires_grad=tensor.requires_grad)
+    return values

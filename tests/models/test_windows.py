@@ -17,8 +17,8 @@ from transformers import PreTrainedTokenizerFast
 
 from stade_nb.corpus import documents as embedded
 from stade_nb.errors import StadeError
-from stade_nb.models.corpora import calibration_windows, evaluation_windows
 from stade_nb.models.texts import documents_of, text_of
+from stade_nb.models.windows import calibration_windows, evaluation_windows
 
 BOS = 1000
 ENDING = "<|endoftext|>"

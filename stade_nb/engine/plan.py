@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stade_nb.engine.cell import Cell
-from stade_nb.errors import StadeError
 from stade_nb.models import architectures
-from stade_nb.numerics import masks, methods
 
 # Beyond this the shared first block saves little more, and records would come late.
 LARGEST_GROUP = 16
@@ -20,39 +18,15 @@ LARGEST_GROUP = 16
 HOST_SHARE, DEVICE_SHARE = 1 / 3, 1 / 2
 
 
-def recipe(cell: Cell, types: Sequence[str]) -> tuple:
-    """What is done to each of the layers of `types`: cells with equal recipes have equal results.
-
-    STADE, for one, is Wanda on q_proj.
-    """
-    if cell.method == "dense":
-        return ("dense",)
-    chosen = methods.METHODS[cell.method]
-    steps = []
-    for layer_type in types:
-        centred = architectures.is_centred(layer_type)
-        metric = chosen.centred if centred else chosen.uncentred
-        steps.append((layer_type, metric, chosen.corrects(centred)))
-    seed = cell.seed if cell.depends_on_seed else None
-    scope = cell.scope if masks.parse_pattern(cell.pattern).m is None else None
-    return (*steps, chosen.updates_weights, chosen.needs, cell.pattern, scope, seed)
-
-
 def units(model: nn.Module, cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells, each once, with those of equal recipes together; in order of seeds.
+    """The cells, each once, with those of equal treatments together; in order of seeds.
 
     Cells of one seed share what the first block is calibrated with.
     """
-    found: dict[tuple, list[Cell]] = {}
+    block, found = architectures.blocks(model)[0], {}
     for cell in dict.fromkeys(cells):
-        key = recipe(cell, architectures.chosen_types(model, cell.layers))
-        found.setdefault(key, []).append(cell)
+        found.setdefault(cell.treatment(cell.types_in(block)), []).append(cell)
     return sorted(found.values(), key=lambda unit: unit[0].needs_calibration and unit[0].seed)
-
-
-def types_of(model: nn.Module, cell: Cell) -> list[str]:
-    """The layer types that are pruned in the cell."""
-    return [] if cell.method == "dense" else architectures.chosen_types(model, cell.layers)
 
 
 def groups(
@@ -67,11 +41,9 @@ def groups(
     Until all cells have left the first block, what they share is held beside what they have made:
     what enters the block, and what its attention makes of that where some leave it unpruned.
     """
-    evaluation = hidden_bytes(model, evaluation_ids)
+    block, evaluation = architectures.blocks(model)[0], hidden_bytes(model, evaluation_ids)
     calibration = {seed: hidden_bytes(model, ids) for seed, ids in calibration_ids.items()}
-    leaving = {
-        unit[0]: architectures.leaves_attention(types_of(model, unit[0])) for unit in planned
-    }
+    leaving = {unit[0]: architectures.leaves_attention(unit[0].types_in(block)) for unit in planned}
     parts: list[list[list[Cell]]] = []
     for unit in planned:
         together = [*parts[-1], unit] if parts else [unit]
@@ -90,16 +62,6 @@ def groups(
 def hidden_bytes(model: nn.Module, ids: Tensor) -> int:
     """The size of the hidden states of `ids`, (windows, tokens), between two blocks."""
     return ids.numel() * model.config.hidden_size * model.dtype.itemsize
-
-
-def check_bytes(**sizes: int | None) -> None:
-    """StadeError, naming the argument, where a memory limit is none."""
-    for name, size in sizes.items():
-        if size is not None and (isinstance(size, bool) or not size >= 0):
-            raise StadeError(
-                f"{name} {size!r}: expected a number of bytes, such as {2**30} for 1 GiB, or None "
-                "to go by what is free"
-            )
 
 
 def limits(

@@ -1,25 +1,27 @@
-"""One traversal of a model that carries many cells along, each as `cells.compute` does it."""
+"""One traversal of a model that carries many cells along, each as `prune_model` does it."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from stade_nb.engine import prepare, pruning, sweep_plan
+from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
-from stade_nb.engine.sweep_block import brought_to, statistics, surroundings_on, wearing
-from stade_nb.engine.sweep_state import Block, Room, Stream
+from stade_nb.engine.prepare import measured
+from stade_nb.engine.report import Report
+from stade_nb.engine.streams import Block, Enough, Room, Stream, brought_to, surroundings_on
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import check_losses, losses_of
 from stade_nb.models import architectures
-from stade_nb.numerics import methods
 from stade_nb.numerics.methods import LayerResult
+from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
-Gathered = dict[frozenset[str], dict[str, Moments]]
+Gathered = dict[Needs, dict[str, Moments]]
+Results = dict[nn.Linear, LayerResult]
 
 
 @dataclass
@@ -34,14 +36,9 @@ class Carried:
     calibration: Stream | None
     evaluation: Stream | None
     losses: Tensor | None = None
-    reports: dict[str, pruning.LayerReport] = field(default_factory=dict)
+    report: Report = field(default_factory=Report)
     seconds: dict[str, float] = field(default_factory=lambda: {"prune": 0.0, "evaluate": 0.0})
     error: StadeError | None = None
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the cell's method wants gathered."""
-        return methods.METHODS[self.cell.method].needs
 
     @property
     def leaves_attention(self) -> bool:
@@ -57,13 +54,14 @@ def traverse(
     *,
     batch_size: int,
     room: Room,
-    step: Callable[[Cell, int], None] = lambda cell, block: None,
+    observe: Callable[[Cell, Block, Results], None] = lambda cell, block, results: None,
 ) -> list[dict | StadeError]:
-    """Section 2's loop for `cells` at once: of each what `cells.compute` returns, or its error.
+    """Section 2's loop for `cells` at once: of each what `prepare.measured` returns, or its error.
 
     The model, wherever it lies, is left as it was; besides what is around its blocks, one block at
     a time is on the device of `room`. Time spent for several cells is counted for the first one.
-    calibration_ids: by seed. step: called with the number of the block that a cell has left.
+    calibration_ids: by seed. observe: called when a cell has left a block, with what it has made of
+    the layers there, or with nothing where it failed.
     """
     stack, names = architectures.blocks(model), architectures.block_names(model)
     with architectures.evaluating(model), surroundings_on(model, room.device):
@@ -83,14 +81,16 @@ def traverse(
             block = Block(module, name, index, last=index + 1 == len(names))
             shared: dict[Stream, Gathered] = {}
             for one in carried:
+                results: Results = {}
                 if one.error is None:
                     try:
-                        advance(one, carried, block, shared, room, score)
+                        results = advance(one, carried, block, shared, room, score)
                     except StadeError as error:
                         one.error = StadeError(f"cell '{one.cell}': {error}")
                         one.calibration = one.evaluation = None
-                step(one.cell, index)
-    return [one.error or prepare.measured(one.losses, one.reports, one.seconds) for one in carried]
+                observe(one.cell, block, results)
+                del results  # not to be held beside the next block
+    return [one.error or measured(one.losses, one.report, one.seconds) for one in carried]
 
 
 def enter(
@@ -106,14 +106,14 @@ def enter(
     def stream(ids: Tensor, users: int) -> Stream:
         return Stream(*pruning.enter_all(model, ids, batch_size, room.keep), users)
 
-    start = time.perf_counter()
+    start, block = time.perf_counter(), architectures.blocks(model)[0]
     seeds = [cell.seed for cell in cells if cell.needs_calibration]
     calibration = {seed: stream(calibration_ids[seed], seeds.count(seed)) for seed in set(seeds)}
     evaluation = stream(evaluation_ids, len(cells))
     carried = [
         Carried(
             cell,
-            sweep_plan.types_of(model, cell),
+            cell.types_in(block),
             calibration[cell.seed] if cell.needs_calibration else None,
             evaluation,
         )
@@ -130,15 +130,16 @@ def advance(
     shared: dict[Stream, Gathered],
     room: Room,
     score: Callable[..., Tensor],
-) -> None:
+) -> Results:
     """Prune the block as one cell says and push its windows through; the block is dense again then.
 
     carried, shared: see `statistics_for`. score: the losses of a stream before the last block.
+    Returns what pruning has made of the layers.
     """
     reuse = one.leaves_attention
     with timed(one, "prune", room.device):
         results = pruned(one, block, statistics_for(one, carried, block, shared, room))
-    with wearing(results):
+    with pruning.wearing(results):
         with timed(one, "prune", room.device):
             if one.calibration is not None:
                 one.calibration = (
@@ -154,6 +155,7 @@ def advance(
                 one.losses, one.evaluation = score(one.evaluation, block, **attention), None
             else:
                 one.evaluation = one.evaluation.after(block, room, **attention)
+    return results
 
 
 def statistics_for(
@@ -172,26 +174,69 @@ def statistics_for(
         return {}
     found = shared.get(one.calibration)
     if found is None:
-        wanted: dict[frozenset[str], list[str]] = {}
+        wanted: dict[Needs, list[str]] = {}
         together = [other for other in carried if other.calibration is one.calibration]
         for other in together:
-            wanted.setdefault(other.needs, []).extend(other.types)
+            wanted.setdefault(other.cell.method.needs, []).extend(other.types)
         # Behind the last block's layers nothing is calibrated.
         keep = not block.last and any(other.leaves_attention for other in together)
         found = statistics(block, one.calibration, wanted, room, keep)
         if one.calibration.users > 1:
             shared[one.calibration] = found
-    return found[one.needs]
+    return found[one.cell.method.needs]
 
 
-def pruned(one: Carried, block: Block, known: dict[str, Moments]) -> dict[nn.Linear, LayerResult]:
+def statistics(
+    block: Block,
+    stream: Stream,
+    wanted: dict[Needs, list[str]],
+    room: Room,
+    keep: bool = False,
+) -> dict[Needs, dict[str, Moments]]:
+    """Section 2, step 2: `pruning.gathering` for several needs in one pass of `stream`.
+
+    wanted: the layer types by what their methods need. Each of the needs is served by itself, so
+    that moments have the same bits whoever else is served. A batch's pass ends with the last input
+    that anybody wants. keep: keep the attention's outputs, see `Stream.show`.
+    """
+    with ExitStack() as hooks:
+        found = {
+            needs: hooks.enter_context(pruning.gathering(block.module, types, block.name, needs))
+            for needs, types in wanted.items()
+        }
+        inputs = {layer_type for moments in found.values() for layer_type in moments}
+        hooks.enter_context(_ending_after(block.module, inputs))
+        stream.show(block, room, keep)
+    return found
+
+
+@contextmanager
+def _ending_after(block: nn.Module, types: set[str]) -> Iterator[None]:
+    """`Enough` is raised as soon as the layers of all `types` have got their inputs."""
+    seen: set[str] = set()
+
+    def watcher(layer_type: str):
+        def watch(*_) -> None:
+            seen.add(layer_type)
+            if seen == types:
+                seen.clear()
+                raise Enough
+
+        return watch
+
+    hooks = [block.get_submodule(each).register_forward_pre_hook(watcher(each)) for each in types]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def pruned(one: Carried, block: Block, known: dict[str, Moments]) -> Results:
     """What pruning makes of the block's layers in one cell; their reports are noted."""
-    cell, results = one.cell, {}
-    how = cell.method, cell.pattern, cell.scope, cell.seed
-    for layer, full, result in pruning.block_results(
-        block.module, one.types, block.name, known, *how
-    ):
-        one.reports[full] = pruning.report_of(layer, result)
+    results: Results = {}
+    for layer, full, result in pruning.block_results(block.module, block.name, known, one.cell):
+        one.report[full] = pruning.report_of(layer, result)
         results[layer] = result
     return results
 

@@ -26,7 +26,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
-SOURCES := $(shell find stade_nb -name "*.py") $(wildcard data/corpus.json data/models/*/* data/paper/*)
+SOURCES := $(shell find stade_nb -name "*.py") $(wildcard data/*.json data/models/*/* data/paper/*)
 PAGES := _config.yml benchmarks/README.md $(wildcard book/*.* book/_static/* book/images/*)
 
 # $(call timed,what,command): say what begins, run it, say how long it took.
@@ -52,9 +52,11 @@ test: lint book ## check the style, build the book, run every test and every not
 	@HF_HUB_OFFLINE=1 STADE_NB_BOOK=required $(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope \
 		--nbval-lax --nbval-current-env tests notebooks
 
-lint: $(INSTALLED) ## check the style of code and notebooks
+lint: $(INSTALLED) ## check the style of code and notebooks, the rooms' imports, the sizes
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . || \
 		{ echo "make format mends what can be mended"; exit 1; }
+	@said=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$said"; exit 1; }
+	@$(BIN)/python -m workflow.counts --report
 
 format: $(INSTALLED) ## mend the style of code and notebooks
 	$(BIN)/ruff check --fix .
@@ -66,10 +68,17 @@ checks: book ## take over what the notebooks' check cells show now, after a chan
 models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes where it stopped)
 	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training --all
 
-lock: ## pin the newest versions that pyproject.toml allows
-	$(PYTHON) -m venv --clear build/lock
-	build/lock/bin/python -m pip install --quiet '.[zero-shot,book,test]'
-	build/lock/bin/python -m workflow.lock
+# A plain list of pins: no hashes, no build's suffix and none of the CUDA packages of one build, so
+# that pip takes the build of torch that is offered on the machine at hand. With UPGRADE= what is
+# pinned already stays. uv follows its own settings (UV_DEFAULT_INDEX), not pip's.
+UPGRADE ?= --upgrade
+lock: ## pin the newest versions that pyproject.toml allows (UPGRADE=: only what is not pinned)
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet uv
+	cp requirements.lock build/lock/pins
+	build/lock/bin/uv pip compile --quiet pyproject.toml --all-extras --python-version 3.11 $(UPGRADE) \
+		--no-annotate --custom-compile-command "make lock" --output-file build/lock/pins
+	sed -E '/^(nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//' build/lock/pins >requirements.lock
 
 clean: ## remove the book, the executed notebooks and everything else under build/
 	rm -rf build book/_build book/notebooks
@@ -79,7 +88,7 @@ distclean: clean ## clean, and remove the environment
 
 # The environment --------------------------------------------------------------------------------
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed, and $(PYTHON) is not: say make PYTHON=/path/to/python3.11"; \
 		exit 1; }

@@ -1,5 +1,54 @@
-"""Where the checkout is."""
+"""The one file that knows folders: where data is read, and where anything may be written.
 
+The package is either part of a checkout or installed. An installed package carries `data/` as
+`_data` and writes nothing beside itself: what it makes goes to the user's cache folder or, where
+the environment variable STADE_NB_HOME names one, to that folder.
+"""
+
+import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from platformdirs import user_cache_path
+
+from stade_nb.errors import StadeError
+
+PACKAGE = Path(__file__).resolve().parent
+_CARRIED = PACKAGE / "_data"  # only a wheel has it
+CHECKOUT = None if _CARRIED.is_dir() else PACKAGE.parent
+# Models, printed tables and manifests. Read only, but for `maintained`.
+DATA = CHECKOUT / "data" if CHECKOUT else _CARRIED
+
+
+def _named(variable: str) -> Path | None:
+    """The folder that an environment variable names; None where it is unset or empty."""
+    return Path(os.environ[variable]).expanduser() if os.environ.get(variable) else None
+
+
+_GIVEN = _named("STADE_NB_HOME")
+# What the package makes and can make again.
+HOME = _GIVEN or (CHECKOUT / "build" if CHECKOUT else user_cache_path("stade-nb"))
+# The built texts of the embedded corpus.
+CORPUS = _named("STADE_CORPUS") or (
+    CHECKOUT / "data" / "corpus" if CHECKOUT and not _GIVEN else HOME / "corpus"
+)
+
+
+def results(folder: str | Path) -> Path:
+    """The folder of a page's records: a relative one begins at the checkout, if there is one.
+
+    Installed, it begins at the folder that the process runs in.
+    """
+    return (CHECKOUT or Path.cwd()) / folder
+
+
+def maintained(path: Path) -> Path:
+    """`path`, a file or folder of `data/` about to be written by a maintainer's step.
+
+    StadeError in an installed package, whose data are not to be changed.
+    """
+    if CHECKOUT is None and path.is_relative_to(DATA):
+        raise StadeError(
+            f"{path.name!r} of an installed package is not to be written: run this step in a "
+            "checkout of the project"
+        )
+    return path

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from stade_nb.claims import paper
 from stade_nb.models import loading
 from stade_nb.numerics.moments import Moments
+from workflow import ROOT
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 GOLDEN = Path(__file__).resolve().parent / "golden"
@@ -32,6 +33,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside the checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def pins() -> dict[str, str]:
+    """The packages of requirements.lock and the versions that it pins."""
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
 @pytest.fixture(scope="session")

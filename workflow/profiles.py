@@ -13,7 +13,6 @@ What a profile does not name keeps the default of the notebook's own ``parameter
 when its file is newer.
 """
 
-import ast
 import json
 import sys
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 import yaml
 
 from stade_nb.errors import StadeError, unknown
-from stade_nb.paths import ROOT
+from workflow import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "parameters"
@@ -31,22 +30,16 @@ SECTIONS = ("offline", "common", "notebooks")
 def declared(notebook: Path) -> list[str]:
     """The names that the cell tagged ``parameters`` of `notebook` assigns, in order.
 
-    StadeError unless there is just one such cell.
+    StadeError where there is no such cell, or nothing in it.
     """
-    cells = json.loads(notebook.read_text("utf-8"))["cells"]
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    if len(tagged) != 1:
+    from papermill import inspect_notebook  # takes seconds
+
+    names = list(inspect_notebook(notebook))
+    if not names:
         raise StadeError(
-            f"{notebook.name} has {len(tagged)} cells tagged `parameters`, expected one: "
-            "tag the cell that gives the defaults"
+            f"{notebook.name} has no parameters: tag the cell that gives the defaults `parameters`"
         )
-    targets = []
-    for statement in ast.parse("".join(tagged[0]["source"])).body:
-        if isinstance(statement, ast.Assign):
-            targets += statement.targets
-        elif isinstance(statement, ast.AnnAssign):
-            targets.append(statement.target)
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+    return names
 
 
 def load(profile: str) -> dict[str, dict]:
@@ -63,7 +56,9 @@ def load(profile: str) -> dict[str, dict]:
             raise unknown(f"section of profile {profile}", section, SECTIONS)
     common, own = content.get("common") or {}, content.get("notebooks") or {}
 
-    names = {path.stem: declared(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    notebooks = sorted(NOTEBOOKS.glob("*.ipynb"))
+    # A profile that gives nothing need not know what there is to give.
+    names = {path.stem: declared(path) if common or own else [] for path in notebooks}
     for notebook, parameters in own.items():
         if notebook not in names:
             raise unknown(f"notebook in profile {profile}", notebook, names)

@@ -8,7 +8,7 @@ import sys
 
 from stade_nb.cli.command_line import parser
 from stade_nb.errors import StadeError
-from stade_nb.paths import ROOT
+from workflow import ROOT
 
 PAGE = ROOT / "book" / "command_line.md"
 BLOCK = re.compile(r"^```\{code-block\} text\n:name: help-(\w+)\n\n(.*?)^```$", re.M | re.S)

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import pandas
 
+from stade_nb import paths
 from stade_nb.errors import unknown
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
-from stade_nb.paths import ROOT
 
 VERSION = "arXiv 2503.22451, version 1"
 DENSE = "dense"
-FOLDER = ROOT / "data" / "paper"
+FOLDER = paths.DATA / "paper"
 _NAMES = {"Dense": DENSE, **{method.title: name for name, method in METHODS.items()}}
 
 

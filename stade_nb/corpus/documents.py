@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import platform
 import sysconfig
 from collections.abc import Iterator
@@ -18,13 +17,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from stade_nb import paths
 from stade_nb.corpus.prose import prose_of_file, template_key
 from stade_nb.errors import StadeError, unknown
 from stade_nb.files import write_at_once
-from stade_nb.paths import ROOT
 
-CACHE = Path(os.environ.get("STADE_CORPUS", ROOT / "data" / "corpus"))
-RECORDED = ROOT / "data" / "corpus.json"
+CACHE = paths.CORPUS
+RECORDED = paths.DATA / "corpus.json"
 SEPARATOR = "<|endoftext|>"
 VALIDATION_SHARE = 40  # one file in 40 of the training packages is held out
 
@@ -175,5 +174,4 @@ def difference(name: str) -> str | None:
 def record() -> None:
     """Write ``data/corpus.json`` anew (a maintainer's step, before training)."""
     text = json.dumps({name: describe(name) for name in PARTS}, indent=1, sort_keys=True)
-    RECORDED.parent.mkdir(parents=True, exist_ok=True)
-    RECORDED.write_text(text + "\n", encoding="utf-8")
+    paths.maintained(RECORDED).write_text(text + "\n", encoding="utf-8")

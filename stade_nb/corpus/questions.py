@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from stade_nb import paths
 from stade_nb.corpus import documents, endings, pairs, sentences
 from stade_nb.errors import unknown
 from stade_nb.files import write_at_once
@@ -212,10 +213,10 @@ def record() -> None:
     }
     leaked = sentences.trained_on(texts, documents.part("train"))
     content = {"leaked": sorted(map(sentences.digest, leaked))}
-    _replace(sentences.RECORDED, json.dumps(content, indent=1) + "\n")
+    _replace(paths.maintained(sentences.RECORDED), json.dumps(content, indent=1) + "\n")
     sentences.evaluation.cache_clear()
     built.cache_clear()
     content["tasks"] = {
         task: {"questions": len(questions(task)), "sha256": sha256(task)} for task in TASKS
     }
-    _replace(sentences.RECORDED, json.dumps(content, indent=1) + "\n")
+    _replace(paths.maintained(sentences.RECORDED), json.dumps(content, indent=1) + "\n")

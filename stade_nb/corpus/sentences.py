@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from stade_nb import paths
 from stade_nb.corpus import documents
 
-RECORDED = documents.ROOT / "data" / "tasks.json"
+RECORDED = paths.DATA / "tasks.json"
 SEED = 0
 RUN = 8  # words; a sentence that shares a run this long with the training text is left out
 WORDS = range(6, 21)  # words in a sentence: a prompt stays below a hundred tokens

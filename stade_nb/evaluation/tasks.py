@@ -21,10 +21,9 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 from transformers.utils import logging as transformers_logging
 
-from stade_nb import files
+from stade_nb import files, paths
 from stade_nb.corpus import questions
 from stade_nb.errors import StadeError, unknown
-from stade_nb.paths import ROOT
 
 DEFINITIONS = Path(lm_eval.__file__).parent / "tasks"
 
@@ -99,7 +98,7 @@ def load(
 def _embedded(names: Sequence[str]) -> dict[str, ConfigurableTask]:
     if not names:
         return {}
-    folder = questions.write(ROOT / "build" / "tasks")
+    folder = questions.write(paths.HOME / "tasks")
     return TaskManager(include_path=[folder], include_defaults=False).load(list(names))["tasks"]
 
 

@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import architectures
 from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
-from stade_nb.paths import ROOT
 
 __all__ = [
     "architecture",
@@ -29,7 +29,7 @@ __all__ = [
     "save",
 ]
 
-EMBEDDED = ROOT / "data" / "models"
+EMBEDDED = paths.DATA / "models"
 # Entries of a configuration that change no logits, or (biases, dtype) only what the weights show.
 # Whatever is not named here counts: better a result computed twice than two that are mixed up.
 _NOT_COMPUTED_WITH = {

@@ -9,17 +9,20 @@ import pandas
 import torch
 from IPython.display import HTML
 
+from stade_nb import __version__
 from stade_nb.pages import html
-from stade_nb.paths import ROOT
+from stade_nb.paths import CHECKOUT
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "matplotlib")
 
 
 def commit() -> str:
     """The project's git commit, with a note where files differ from it; "not recorded" without."""
+    if CHECKOUT is None:
+        return f"not recorded (stade-nb {__version__}, installed as a package)"
 
     def git(*words: str) -> str:
-        run = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
+        run = subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True)
         return run.stdout.strip() if run.returncode == 0 else ""
 
     try:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 
+from stade_nb import paths
 from stade_nb.corpus import documents
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
@@ -185,7 +186,7 @@ def text(name: str) -> str:
 
 def write(name: str) -> Path:
     """Write README.md and the loss curve of an embedded model."""
-    path = loading.EMBEDDED / name / "README.md"
+    path = paths.maintained(loading.EMBEDDED / name / "README.md")
     use_style()
     baseline = record(name)["ngram_perplexity"]
     figure = loss_curves(curves([name]), baseline)

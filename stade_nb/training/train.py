@@ -20,6 +20,7 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from stade_nb import paths
 from stade_nb.corpus import documents
 from stade_nb.evaluation.perplexity import perplexity, window_losses
 from stade_nb.files import write_at_once
@@ -28,7 +29,7 @@ from stade_nb.training import cards, recipes
 from stade_nb.training.ngram import Trigram
 from stade_nb.training.recipes import RECIPES, Recipe, configuration, recipe
 
-STATE = documents.ROOT / "build" / "training"
+STATE = paths.HOME / "training"
 POINTS = 60  # points of a loss curve
 CHECKPOINT_SECONDS = 120
 VALIDATION_WINDOWS = 192
@@ -185,6 +186,7 @@ def train(name: str, device: str = "cpu") -> Path:
     Returns the folder. Resumable; minutes on a GPU, up to an hour on a CPU core.
     """
     chosen, place = recipe(name), check_device(device)
+    folder = paths.maintained(EMBEDDED / name)
     tokens = recipes.train(documents.part("train"))
     ids = stream("train", tokens)
     validation = cut(stream("validation", tokens), chosen.window, VALIDATION_WINDOWS)
@@ -221,7 +223,6 @@ def train(name: str, device: str = "cpu") -> Path:
         "corpus_sha256": documents.sha256(documents.part("train")),
         "recipe": chosen.as_dict(),
     }
-    folder = EMBEDDED / name
     folder.mkdir(parents=True, exist_ok=True)
     model.cpu().save_pretrained(folder)
     tokens.model_max_length = chosen.window

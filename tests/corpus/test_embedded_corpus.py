@@ -8,7 +8,6 @@ from packaging.utils import canonicalize_name
 from stade_nb.corpus import documents
 from stade_nb.corpus.prose import template_key
 from stade_nb.errors import StadeError
-from workflow.lock import pinned
 
 
 @pytest.mark.parametrize("name", ["evaluation", "calibration"])
@@ -82,8 +81,7 @@ def test_a_changed_text_is_said_plainly(monkeypatch):
     assert "scipy 0.1 -> " in documents.difference("evaluation")
 
 
-def test_every_package_of_the_recorded_texts_is_pinned_at_its_version():
-    pins = dict(entry.split("==") for entry in pinned())
+def test_every_package_of_the_recorded_texts_is_pinned_at_its_version(pins):
     distributions = importlib.metadata.packages_distributions()
     for group in documents.recorded().values():
         for package, version in group["packages"].items():

@@ -7,12 +7,18 @@ from stade_nb.errors import StadeError
 from workflow import profiles
 
 
+def write(path, cells):
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, path)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Two notebooks and room for profiles."""
     for name, source in {"one": "windows = 3\nseed: int = 0", "two": "seed = 1"}.items():
         cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
+        write(tmp_path / f"{name}.ipynb", [cell])
     monkeypatch.setattr(profiles, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(profiles, "PROFILES", tmp_path)
     return tmp_path
@@ -56,8 +62,8 @@ def test_names_the_profiles_there_are(folder):
 
 
 def test_a_notebook_without_parameters_is_refused(folder):
-    nbformat.write(nbformat.v4.new_notebook(), folder / "three.ipynb")
-    with pytest.raises(StadeError, match=r"three\.ipynb has 0 cells tagged `parameters`"):
+    write(folder / "three.ipynb", [])
+    with pytest.raises(StadeError, match=r"three\.ipynb has no parameters: tag the cell"):
         profiles.declared(folder / "three.ipynb")
 
 

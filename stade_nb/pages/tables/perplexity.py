@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas
 from IPython.display import HTML
 
-from stade_nb import claims
+from stade_nb import claims, paths
 from stade_nb.claims import paper
 from stade_nb.claims.paper import sparsity
 from stade_nb.engine import cell as engine_cells
@@ -19,7 +19,6 @@ from stade_nb.models import loading
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
 from stade_nb.pages import html
-from stade_nb.paths import ROOT
 from stade_nb.training import cards
 
 
@@ -73,7 +72,7 @@ def setting(p: SimpleNamespace, **more: object) -> Setting:
     return Setting(
         Windows(p.calibration, p.windows, p.window_length),
         Windows(p.evaluation, p.evaluation_windows, p.window_length),
-        ROOT / p.results_dir,
+        paths.results(p.results_dir),
         device=p.device,
         dtype=p.dtype,
         batch_size=p.batch_size,

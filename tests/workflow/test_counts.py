@@ -1,0 +1,66 @@
+"""The counts see what is too long, too short or too wide."""
+
+import pytest
+
+from workflow.counts import MAY_BE_SHORT, PACKAGE, counts, main
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package of one module of 50 lines and one door."""
+    (tmp_path / "numerics").mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "errors.py").write_text("X = 1\n")
+    (tmp_path / "numerics" / "masks.py").write_text("X = 1\n" * 50)
+    return tmp_path
+
+
+def found(package):
+    return {count.what: count for count in counts(package)}
+
+
+def test_a_small_package_breaks_nothing(package):
+    assert all(count.holds for count in counts(package))
+    assert found(package)["files, __init__.py apart"].number == 2
+    assert found(package)["lines"].number == 51
+    assert found(package)["lines of numerics/"].number == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what", "named"),
+    [
+        ("long.py", "X = 1\n" * 301, "files of more than 300 lines", "long.py 301"),
+        ("short.py", "X = 1\n" * 39, "files of fewer than 40 lines, doors apart", "short.py 39"),
+        ("numerics/more.py", "X = 1\n" * 801, "lines of numerics/", None),
+        (
+            "wide.py",
+            "def seven(a, b, c, d, e, f, g): ...\n"
+            "class Wide:\n"
+            "    def seven(self, a, b, c, d, e, f, g): ...\n"
+            "    def eight(self, a, b, /, c, d, *e, f, g, **h): ...\n",
+            "functions of more than 7 parameters",
+            "wide.py Wide.eight 8",
+        ),
+    ],
+)
+def test_what_is_over_a_limit_is_named(package, name, text, what, named):
+    (package / name).write_text(text)
+    count = found(package)[what]
+    assert not count.holds and "BROKEN" in str(count)
+    assert count.broken == ((named,) if named else ())
+
+
+def test_too_many_files_and_lines_break_their_limits(package):
+    for number in range(84):
+        (package / f"module{number}.py").write_text("X = 1\n" * 130)
+    assert not found(package)["files, __init__.py apart"].holds
+    assert not found(package)["lines"].holds
+
+
+def test_doors_that_may_be_short_exist():
+    assert all((PACKAGE / name).is_file() for name in MAY_BE_SHORT)
+
+
+def test_the_report_refuses_nothing(capsys):
+    assert main(["--report"]) == 0
+    assert "names at the front door" in capsys.readouterr().out

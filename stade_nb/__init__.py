@@ -1,3 +1,47 @@
-"""Numerics and experiments of the executable companion to the STADE paper (arXiv 2503.22451)."""
+"""Prune language models as the STADE paper does (arXiv 2503.22451), and measure what is left.
+
+The names below are the library; the rest of the package is the companion to the paper. Importing
+it is quick: a name is looked up when it is first asked for, and torch or transformers with it.
+
+>>> import stade_nb as snb
+>>> model, tokenizer = snb.load("llama-230k")
+>>> calibration = snb.calibration_windows("embedded", tokenizer, windows=4, length=64, seed=0)
+>>> text = snb.evaluation_windows("embedded", tokenizer, windows=4, length=64)
+>>> dense = snb.perplexity(model, text)
+>>> report = snb.prune_model(model, calibration, snb.METHODS["stade"], "2:4")
+>>> snb.perplexity(model, text) > dense
+True
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+# Where each name lives.
+_ROOMS = {
+    "errors": ["StadeError"],
+    "numerics.masks": ["Pattern", "parse_pattern", "select"],
+    "numerics.methods": ["METHODS", "Method", "prune_layer"],
+    "numerics.moments": ["Moments"],
+    "models.loading": ["embedded_models", "load"],
+    "models.saving": ["save"],
+    "models.windows": ["calibration_windows", "evaluation_windows"],
+    "evaluation.perplexity": ["perplexity", "window_losses"],
+    "evaluation.harness": ["zero_shot"],
+    "engine.cell": ["Cell", "Setting", "Windows", "cells"],
+    "engine.pruning": ["prune_model"],
+    "engine.sweep": ["sweep"],
+}
+_HOME = {name: f"stade_nb.{room}" for room, names in _ROOMS.items() for name in names}
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> object:
+    """A public name, from the room where it lives (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'stade_nb' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

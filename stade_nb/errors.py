@@ -5,7 +5,15 @@ from difflib import get_close_matches
 
 
 class StadeError(ValueError):
-    """Bad input. The message says what was given, what was expected and what to do."""
+    """Bad input. The message says what was given, what was expected and what to do.
+
+    >>> from stade_nb.numerics.masks import parse_pattern
+    >>> try:
+    ...     parse_pattern("2of4")
+    ... except StadeError as error:
+    ...     print(error)
+    pattern '2of4': expected a share such as '0.5' or '50%', or N:M: '2:4'
+    """
 
 
 def unknown(kind: str, value: object, options: Iterable[str]) -> StadeError:

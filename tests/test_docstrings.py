@@ -18,8 +18,9 @@ WITH_EXAMPLES = [name for name, path in FILES.items() if ">>> " in path.read_tex
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_examples(name):
-    result = doctest.testmod(importlib.import_module(name))
+def test_examples(name, request):
+    more = {"getfixture": request.getfixturevalue}  # as pytest's own doctests have it
+    result = doctest.testmod(importlib.import_module(name), extraglobs=more)
     assert result.attempted and not result.failed
 
 

@@ -28,6 +28,9 @@ class Cell:
     cells are equal; a share of whole layers is parse_pattern("0.5", "layer"). layers: "all", a
     layer type or several. seed: of the calibration windows, and of "random". StadeError for a
     method or a pattern that nobody knows, and a dense cell with another pattern.
+
+    >>> Cell("stade", "50%") == Cell("stadew", 0.5)
+    True
     """
 
     method: Method
@@ -126,6 +129,9 @@ class Windows:
 
     source: a text or a file, such as "embedded". count: None takes all (evaluation only). length:
     None is the model's own, see `architectures.window_length`.
+
+    >>> Windows("embedded", 64, 256).as_record()
+    {'source': 'embedded', 'windows': 64, 'length': 256}
     """
 
     source: str
@@ -147,6 +153,9 @@ class Setting:
     states of a group of cells may take, on device and host together; a single cell takes what it
     needs. device_memory: bytes of them that stay on the device, the others are spilled to the host.
     None: by what is free. StadeError for a batch of no windows, and for a limit that is none.
+
+    >>> Setting(Windows("c4", 128), Windows("wikitext2", None), "results", device="auto").dtype
+    'float32'
     """
 
     calibration: Windows

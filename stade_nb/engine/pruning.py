@@ -39,6 +39,13 @@ def prune_model(
     layers. batch_size: windows at once.
     Returns a report for each pruned layer by its full name, in module order. StadeError, and
     nothing pruned, where method, pattern, layers and windows do not fit the model.
+
+    >>> import stade_nb as snb
+    >>> model, tokenizer = snb.load("llama-230k")
+    >>> ids = snb.calibration_windows("embedded", tokenizer, windows=4, length=64, seed=0)
+    >>> report = snb.prune_model(model, ids, "stade", "2:4")
+    >>> report["model.layers.0.mlp.down_proj"]
+    LayerReport(zeros=5632, size=11264, added_bias=64)
     """
     cell = cell_of(cell, pattern)
     check(model, calibration_ids, cell)

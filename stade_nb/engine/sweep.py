@@ -29,6 +29,13 @@ def sweep(
 
     StadeError, before anything is computed, where one of the cells does not fit the model. A cell
     that fails on its way does not stop the others of its group.
+
+    >>> import stade_nb as snb
+    >>> few = snb.Windows("embedded", 4, 64)
+    >>> setting = snb.Setting(few, few, results_dir=getfixture("tmp_path"))
+    >>> dense, stade = snb.sweep("llama-230k", snb.cells(["dense", "stade"], ["2:4"]), setting)
+    >>> dense["perplexity"] < stade["perplexity"]
+    True
     """
     place = loading.check_device(setting.device)
     prepared = prepare(model, cells, setting, home="cpu")

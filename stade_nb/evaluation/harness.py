@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from lm_eval.evaluator import evaluate as lm_evaluate
@@ -15,7 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from stade_nb.errors import StadeError
-from stade_nb.evaluation.tasks import Questions, quiet
+from stade_nb.evaluation.tasks import Questions, load, quiet
 from stade_nb.models import architectures
 
 HARNESS = f"lm-eval {version('lm-eval')}"
@@ -134,6 +135,27 @@ def evaluate(
     harness = Harness(model, tokenizer, batch_size)
     bar = tqdm(tasks, desc="zero-shot", disable=not progress)
     return {questions.name: harness.evaluate(questions, progress) for questions in bar}
+
+
+def zero_shot(
+    model: nn.Module,
+    tokenizer: object,
+    names: str | Sequence[str] = "official",
+    tasks_dir: str | Path | None = None,
+    limit: int | None = None,
+    progress: bool = False,
+) -> dict[str, float]:
+    """Section 4's zero-shot accuracies of a model in memory: by task, 0 to 1, not normalised.
+
+    names: "official" (the seven of Table 4), "embedded" (this project's own, which need no hub) or
+    tasks by name. tasks_dir, limit: see `tasks.load`. StadeError as it has it.
+
+    >>> import stade_nb as snb
+    >>> snb.zero_shot(*snb.load("llama-230k"), ["embedded_boolq"], limit=4).keys()
+    dict_keys(['embedded_boolq'])
+    """
+    results = evaluate(model, tokenizer, load(names, tasks_dir, limit), progress=progress)
+    return {name: result["accuracy"] for name, result in results.items()}
 
 
 def mean(results: Iterable[dict]) -> tuple[float, float]:

@@ -13,7 +13,13 @@ from stade_nb.models import architectures
 def perplexity(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False) -> float:
     """Section 4: perplexity of a model on `ids`, (windows, tokens), see `perplexity_of`.
 
-    StadeError where a loss is not finite.
+    batch_size: windows at once. StadeError where a loss is not finite.
+
+    >>> import stade_nb as snb
+    >>> model, tokenizer = snb.load("llama-230k")
+    >>> text = snb.evaluation_windows("embedded", tokenizer, windows=4, length=64)
+    >>> 10 < snb.perplexity(model, text) < 100
+    True
     """
     return perplexity_of(window_losses(model, ids, batch_size, progress))
 
@@ -25,6 +31,12 @@ def window_losses(
 
     ids: (windows, tokens). Returns (windows,) float64 on the CPU; the loss of a token is computed
     in float32. StadeError where a loss is not finite.
+
+    >>> import stade_nb as snb
+    >>> model, tokenizer = snb.load("llama-230k")
+    >>> text = snb.evaluation_windows("embedded", tokenizer, windows=4, length=64)
+    >>> snb.window_losses(model, text).shape
+    torch.Size([4])
     """
     architectures.check_windows(model, ids)
     losses = []

@@ -44,7 +44,11 @@ DTYPES = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat1
 
 
 def embedded_models() -> list[str]:
-    """Names of the models that come with the project, sorted."""
+    """Names of the models that come with the project, sorted.
+
+    >>> embedded_models()
+    ['llama-230k', 'llama-390k', 'opt-340k', 'opt-450k']
+    """
     return sorted(config.parent.name for config in EMBEDDED.glob("*/config.json"))
 
 
@@ -155,6 +159,10 @@ def load(
     name: an embedded or a packaged model, a local folder, a GGUF file or a hub id.
     StadeError where nothing of that name exists, the hub cannot be reached, the device or dtype is
     not available, or the architecture is not supported.
+
+    >>> model, tokenizer = load("llama-230k")
+    >>> type(model).__name__
+    'LlamaForCausalLM'
     """
     device, dtype, where = check_device(device), check_dtype(dtype), locate(name)
     options = {"cache_dir": cache_dir}

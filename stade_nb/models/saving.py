@@ -54,6 +54,12 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     A layer with a corrected bias (Eq. 7) needs a configuration that announces biases, and then its
     neighbours have one too: theirs are written as zeros. The model itself is left as it is.
     StadeError where the architecture has no way to announce a bias; ask `can_store_biases` first.
+
+    >>> from stade_nb.models.loading import load
+    >>> folder = getfixture("tmp_path") / "pruned"
+    >>> save(*load("llama-230k"), folder)
+    >>> (folder / "config.json").is_file()
+    True
     """
     if Path(folder).is_file():
         raise StadeError(f"{str(folder)!r} is a file: expected a folder, new or old")

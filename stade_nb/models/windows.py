@@ -31,6 +31,11 @@ def calibration_windows(
     source: "embedded", "c4", a text file (see `documents_of`), a folder laid out as the hub's
     (with C4's first training file), or a .npy file of windows already tokenized.
     StadeError where the text does not suffice.
+
+    >>> from stade_nb.models.loading import load
+    >>> _, tokenizer = load("llama-230k")
+    >>> calibration_windows("embedded", tokenizer, windows=8, length=32, seed=0).shape
+    torch.Size([8, 32])
     """
     _check_sizes(windows, length)
     if _is_stored(source):
@@ -83,8 +88,8 @@ def _continued(documents, tokens, tokenizer, length, source) -> Callable[[int], 
 def evaluation_windows(
     source: str | Path,
     tokenizer: Callable,
-    windows: int | None,
-    length: int,
+    windows: int | None = None,
+    length: int = 2048,
     cache_dir: str | None = None,
 ) -> Tensor:
     """Section 4's evaluation set: a text cut into consecutive windows, (windows, length).
@@ -95,6 +100,11 @@ def evaluation_windows(
     source: "embedded", "wikitext2", a text file (see `text_of`), a folder laid out as the hub's
     (with WikiText-2's raw test file), or a .npy file of windows already tokenized.
     StadeError, with the number of windows there are, where the text does not suffice.
+
+    >>> from stade_nb.models.loading import load
+    >>> _, tokenizer = load("llama-230k")
+    >>> evaluation_windows("embedded", tokenizer, windows=4, length=32).shape
+    torch.Size([4, 32])
     """
     _check_sizes(1 if windows is None else windows, length)
     if _is_stored(source):

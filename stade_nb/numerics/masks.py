@@ -25,7 +25,11 @@ class Pattern:
     """How much goes: a share of the weights, or `n` of every `m` consecutive input columns.
 
     N:M follows the paper's wording: N are set to zero, M - N stay. scope: who competes for a share,
-    the weights of each "row" (an output's) or of the whole "layer".
+    the weights of each "row" (an output's) or of the whole "layer". StadeError for a share that is
+    none, an N above its M, and an unknown scope.
+
+    >>> str(Pattern(0.5)), str(Pattern(2 / 4, 2, 4))
+    ('0.5', '2:4')
     """
 
     sparsity: float
@@ -82,6 +86,9 @@ def select(score: Tensor, pattern: str | float | Pattern, extra: int = 0) -> Ten
 
     extra: this many more weights for each row, see `check_extra`. StadeError where scores are NaN
     or the pattern does not fit their number of columns.
+
+    >>> select(torch.tensor([[4.0, 1, 3, 2]]), "2:4")
+    tensor([[False,  True, False,  True]])
     """
     pattern = parse_pattern(pattern)
     if extra:

@@ -30,6 +30,9 @@ class Method:
     title: the paper's name. equal_parameters: where Eq. 7 adds a bias to a layer that had none, one
     more weight goes for each of its values, so that the layer has as many parameters as without
     them (Sec. 3.4); for a share only, see `masks.check_extra`.
+
+    >>> METHODS["stade"].treatment(centred=False).corrects
+    True
     """
 
     name: str
@@ -153,6 +156,11 @@ def prune_layer(
 
     StadeError where the method or the pattern is not known or does not fit, or the method lacks the
     statistics or the generator that it needs.
+
+    >>> weight, x = torch.tensor([[3.0, 1]]), torch.tensor([[1.0, 2], [1, 4]])
+    >>> pruned = prune_layer(weight, None, Moments.of(x), "std", 0.5, centred=False)
+    >>> pruned.weight, pruned.bias  # the first input is constant: the bias takes its place
+    (tensor([[0., 1.]]), tensor([3.]))
     """
     chosen, pattern = _method(method), masks.parse_pattern(pattern)
     if chosen.needs and moments is None:

@@ -22,6 +22,10 @@ class Moments:
 
     Batches are reduced about their own mean and merged by the rule of Chan, Golub and LeVeque,
     so the result depends neither on how the tokens were batched nor on the size of their mean.
+
+    >>> moments = Moments.of(torch.tensor([[1.0, 2], [3, 2]]))
+    >>> moments.count, moments.mean.tolist(), moments.variance.tolist()
+    (2, [2.0, 2.0], [2.0, 0.0])
     """
 
     count: int

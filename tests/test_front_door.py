@@ -1,0 +1,31 @@
+"""The names that `import stade_nb` gives: explained with examples, and looked up late."""
+
+import doctest
+import subprocess
+import sys
+
+import pytest
+
+import stade_nb
+
+NAMES = [name for name in stade_nb.__all__ if name not in ("METHODS", "__version__")]
+
+
+def test_importing_the_package_loads_neither_torch_nor_transformers():
+    ask = "import sys, stade_nb; dir(stade_nb); print({'torch', 'transformers'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_explained_with_an_example(name):
+    """The examples themselves run in test_docstrings."""
+    explained = getattr(stade_nb, name).__doc__
+    assert doctest.DocTestParser().get_examples(explained)
+    assert getattr(stade_nb, name).__module__.startswith("stade_nb.")
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="no attribute 'prune'"):
+        stade_nb.prune  # noqa: B018
+    assert set(stade_nb.__all__) <= set(dir(stade_nb))

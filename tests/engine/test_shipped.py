@@ -1,0 +1,101 @@
+"""Records computed earlier: taken over whole, found, computed again, and refused when stale."""
+
+import json
+
+import pytest
+
+from stade_nb.engine import records, shipped
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
+from stade_nb.engine.sweep import sweep
+from stade_nb.errors import StadeError
+from stade_nb.numerics import methods
+from workflow import ship
+
+FEW = Windows("embedded", 4, 32)
+CELLS = [DENSE, Cell("wanda", "2:4"), Cell("magnitude", "0.5")]
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("computed")
+    sweep("llama-230k", CELLS, Setting(FEW, FEW, folder))
+    return folder
+
+
+@pytest.fixture
+def folder(computed, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped.ship, "__defaults__", (tmp_path / "shipped",))
+    assert ship.main([str(computed), "--threads", "1"]) == 0
+    return tmp_path / "shipped"
+
+
+def test_records_are_taken_over_with_a_note_and_found_by_model(folder):
+    found = shipped.rows("llama-230k", folder)
+    assert {(row["method"], row["computed"]["threads"]) for row in found} == {
+        ("dense", 1), ("wanda", 1), ("magnitude", 1),
+    }  # fmt: skip
+    assert {shipped.cell_of(row) for row in found} == set(CELLS)
+    assert shipped.models(folder) == ["llama-230k"] and not shipped.rows("llama-390k", folder)
+
+
+def test_a_shipped_record_has_the_key_that_the_engine_looks_for(folder, computed):
+    for path in computed.glob("*.json"):
+        fields = records.checked(path)["fields"]
+        assert records.read(folder, fields)["losses"] == records.read(computed, fields)["losses"]
+
+
+def test_what_is_computed_again_is_what_was_recorded(folder, tmp_path):
+    for row in shipped.rows("llama-230k", folder):
+        assert shipped.check(row, tmp_path / "again") == 0
+
+
+def changed(path, **result):
+    content = json.loads(path.read_text())
+    content["result"] |= result
+    content["digest"] = records.digest([content["fields"], content["result"]])
+    path.write_text(json.dumps(content))
+
+
+def test_a_changed_record_is_stale(folder, tmp_path):
+    row = next(r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
+    changed(folder / row["record"], perplexity=row["perplexity"] * 1.01)
+    (row,) = (r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
+    with pytest.raises(StadeError, match=r"stale: its perplexity .* differs by -0\.99%"):
+        shipped.check(row, tmp_path / "again")
+
+
+def test_a_changed_metric_makes_a_record_stale(folder, tmp_path, monkeypatch):
+    row = next(r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
+    other = methods.METHODS["std_without_correction"]
+    monkeypatch.setitem(
+        methods.METHODS,
+        "wanda",
+        methods.Method("wanda", "Wanda", other.centred, other.uncentred),
+    )
+    with pytest.raises(StadeError, match="is stale"):
+        shipped.check(row, tmp_path / "again")
+
+
+def test_a_damaged_record_is_named(folder):
+    path = next(folder.glob("*.json"))
+    path.write_text(path.read_text().replace('"model":"llama-230k"', '"model":"other"'))
+    with pytest.raises(StadeError, match=path.name):
+        shipped.rows("llama-230k", folder)
+
+
+def test_another_result_under_a_known_key_is_refused(folder, computed, capsys):
+    path = next(folder.glob("*.json"))
+    losses = json.loads(path.read_text())["result"]["losses"]
+    changed(path, losses=[loss + 1 for loss in losses])
+    assert ship.main([str(computed), "--threads", "1"]) == 2
+    assert "with another result" in capsys.readouterr().err
+
+
+def test_the_commit_draws_what_is_computed_again(folder):
+    drawn = {
+        shipped.one("llama-230k", "embedded", f"{number:08x}", folder)["method"]
+        for number in range(3)
+    }
+    assert drawn == {"dense", "wanda", "magnitude"}
+    with pytest.raises(StadeError, match="llama-239k"):
+        shipped.one("llama-239k", "embedded", "0", folder)

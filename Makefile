@@ -136,10 +136,11 @@ book/notebooks/table6_weight_update.ipynb: | book/notebooks/table5_without_bias.
 
 # The book ---------------------------------------------------------------------------------------
 
-# Always all pages: a page shows numbers from notebooks that are other pages.
+# Always all pages: a page shows numbers from notebooks that are other pages. One shows what the
+# program of this environment prints, as wide as its help ever is.
 build/book.stamp: $(EXECUTED) $(PAGES)
 	@$(BIN)/python -m workflow.execute --timings
 	@rm -rf book/_build
 	$(call timed,building the pages (log: build/book.log),\
-		$(call logged,$(BIN)/jupyter-book build book --path-output book --config _config.yml -W -n --keep-going,build/book.log))
+		$(call logged,PATH="$(abspath $(BIN)):$$PATH" COLUMNS=98 $(BIN)/jupyter-book build book --path-output book --config _config.yml -W -n --keep-going,build/book.log))
 	@touch $@

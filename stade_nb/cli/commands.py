@@ -1,122 +1,93 @@
-"""What the commands of the command line do with their options."""
+"""What the commands of the command line do with their options, and what they print and keep."""
 
-import importlib
-from argparse import Namespace
+import json
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pandas
-import torch
-import transformers
-from torch import Tensor, nn
+from torch import Tensor
 
-from stade_nb.cli import command_inputs as inputs
-from stade_nb.engine import cell as engine_cells
-from stade_nb.engine import pruning
-from stade_nb.engine import report as report
-from stade_nb.engine.cell import Cell, Setting, Windows
-from stade_nb.engine.sweep import sweep as run_sweep
+from stade_nb.cli import settings
+from stade_nb.engine import pruning, report
+from stade_nb.engine.cell import DENSE, Cell, cells
+from stade_nb.engine.prepare import Prepared, prepare
+from stade_nb.engine.sweep import sweep as engine_sweep
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
-from stade_nb.files import digest_of_ids
-from stade_nb.models import architectures, loading, saving, windows
-from stade_nb.numerics.masks import parse_pattern
-from stade_nb.numerics.methods import Method
+from stade_nb.files import write_at_once
+from stade_nb.models import loading, saving
+from stade_nb.numerics.methods import Method, method
 
 REPORT = "pruning.json"
 
 
-def prune(options: Namespace) -> None:
+def prune(options: SimpleNamespace) -> None:
     """Prune a model, report its zeros, save it and measure its perplexity, in this order.
 
     What can be wrong is found before the work starts, and what is done is kept at once.
     """
     layers = "all" if options.layers == ["all"] else tuple(options.layers)
-    pattern = parse_pattern(inputs.pattern_of(options), options.scope)
-    cell = Cell(options.prune_method, pattern, layers, options.seed)
-    model, tokenizer = _load(options)
+    chosen = method(options.prune_method)
+    cell = Cell(chosen, settings.pattern_of(options), layers, options.seed)
+    calibration = settings.calibration_of(options) if cell.needs_calibration else None
+    evaluation = settings.evaluation_of(options) if options.evaluation else None
+    setting = settings.setting_of(options, calibration, evaluation)
+    prepared = prepare(options.model, [cell], setting)
+    model, ids = prepared.model, prepared.calibration_ids.get(cell.seed)
     saved, kept = options.save_model or options.save, options.save or options.save_model
     if saved:
         saving.check_biases(model, cell.method, cell.layers)
-    result = _about(model, options) | {
+    questions = _questions(options)
+    pruning.check(model, ids, cell)
+    folders = {name: empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
+    path = folders[kept] / REPORT if kept else None
+
+    print(f"{describe(cell.method)}; pattern {cell.pattern}")
+    if ids is not None:
+        print(f"calibration: {_windows(ids, calibration.source)}, seed {cell.seed}")
+    reports = pruning.prune_model(
+        model, ids, cell, batch_size=options.batch_size, progress=not options.quiet
+    )
+    print(report.text(report.table(reports, options.each_layer)))
+    result = _about(prepared, ids) | {
         "method": cell.method.name,
         "pattern": cell.pattern_name,
         "layers": cell.layers,
         "scope": cell.pattern.scope,
         "seed": cell.seed,
-    }
-    calibration = evaluation = None
-    if cell.needs_calibration:
-        corpus = inputs.calibration_corpus(options)
-        length = architectures.window_length(model, corpus.length)
-        calibration = windows.calibration_windows(
-            corpus.source, tokenizer, corpus.count, length, cell.seed, options.cache_dir
-        )
-        result |= _about_windows("calibration", corpus, calibration)
-    if options.evaluation:
-        evaluation, about = _evaluation(model, tokenizer, options)
-        result |= about
-    zero_shot, questions = _zero_shot(options)
-    pruning.check(model, calibration, cell)
-    folders = {name: inputs.empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
-    path = folders[kept] / REPORT if kept else None
-
-    print(f"{describe(cell.method)}; pattern {cell.pattern}")
-    if calibration is not None:
-        print(f"calibration: {_windows(calibration, corpus.source)}, seed {cell.seed}")
-    reports = pruning.prune_model(
-        model, calibration, cell, batch_size=options.batch_size, progress=not options.quiet
-    )
-    print(report.text(report.table(reports, options.each_layer)))
-    result |= {
         "sparsity": report.sparsity(reports.values()),
         "sparsity_with_biases": report.sparsity(reports.values(), count_biases=True),
         **reports.columns(),
     }
     if saved:
-        loading.save(model, tokenizer, folders[saved])
+        loading.save(model, prepared.tokenizer, folders[saved])
         _keep(result, path)
         print(f"saved: {saved}" + ("" if kept == saved else f", report: {kept}"))
-    if evaluation is not None:
-        result |= _evaluated(model, evaluation, options, result["evaluation_corpus"]["source"])
-        _keep(result, path)
-    if zero_shot:
-        _keep(result | zero_shot.answered(model, tokenizer, questions, options), path)
+    _measure(prepared, questions, options, result, path)
 
 
-def evaluate(options: Namespace) -> None:
+def evaluate(options: SimpleNamespace) -> None:
     """Measure the perplexity of a model, and the accuracy of its answers."""
-    inputs.check_out(options.out)
-    model, tokenizer = _load(options)
-    ids, about = _evaluation(model, tokenizer, options)
-    zero_shot, questions = _zero_shot(options)
-    result = _about(model, options) | about
-    result |= _evaluated(model, ids, options, about["evaluation_corpus"]["source"])
-    path = Path(options.out) if options.out else None
-    _keep(result, path)
-    if zero_shot:
-        _keep(result | zero_shot.answered(model, tokenizer, questions, options), path)
+    path = _out(options)
+    setting = settings.setting_of(options, None, settings.evaluation_of(options))
+    prepared = prepare(options.model, [DENSE], setting)
+    _measure(prepared, _questions(options), options, _about(prepared), path)
 
 
-def sweep(options: Namespace) -> None:
+def sweep(options: SimpleNamespace) -> None:
     """Measure every method with every pattern, layer and seed; finished cells are not redone."""
-    inputs.check_out(options.out)
-    cells = engine_cells.cells(
-        options.methods, options.patterns, options.layers, options.seeds, options.scope
-    )
-    setting = Setting(
-        inputs.calibration_corpus(options),
-        inputs.evaluation_corpus(options),
+    path = _out(options)
+    asked = cells(options.methods, options.patterns, options.layers, options.seeds, options.scope)
+    setting = settings.setting_of(
+        options,
+        settings.calibration_of(options),
+        settings.evaluation_of(options),
         options.results_dir,
-        device=inputs.device_of(options),
-        dtype=options.dtype,
-        batch_size=options.batch_size,
-        cache_dir=options.cache_dir,
         memory=options.memory,
         device_memory=options.device_memory,
     )
-    results = run_sweep(options.model, cells, setting, progress=not options.quiet)
-    _keep(results, Path(options.out) if options.out else None)
+    results = engine_sweep(options.model, asked, setting, progress=not options.quiet)
+    _keep(results, path)
     print(report.text(cell_table(results)))
 
 
@@ -138,7 +109,7 @@ def cell_table(results: list[dict]) -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
-def describe(method: Method) -> str:
+def describe(chosen: Method) -> str:
     """What a method does to which layers, in a line.
 
     >>> from stade_nb.numerics.methods import METHODS
@@ -147,70 +118,105 @@ def describe(method: Method) -> str:
     """
     behind, elsewhere = (
         treatment.metric.name + (" with bias correction" if treatment.corrects else "")
-        for treatment in (method.centred, method.uncentred)
+        for treatment in (chosen.centred, chosen.uncentred)
     )
     where = behind if behind == elsewhere else f"{behind} behind a norm, {elsewhere} elsewhere"
-    return f"{method.title} ({method.name}): {where}"
+    return f"{chosen.title} ({chosen.name}): {where}"
 
 
-def _load(options: Namespace) -> tuple[nn.Module, object]:
-    device = inputs.device_of(options)
-    return loading.load(options.model, device, options.dtype, options.cache_dir)
+def empty_folder(name: str) -> Path:
+    """The folder `name`, made where it is not there; StadeError where something is in it."""
+    folder = Path(name)
+    if folder.exists() and not folder.is_dir():
+        raise StadeError(f"{name!r} is a file: expected a new or an empty folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise StadeError(
+            f"folder {name!r} is not empty: expected a new or an empty one, so that nothing is "
+            "overwritten"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
-def _about(model: nn.Module, options: Namespace) -> dict:
-    """What was there before the work: the fingerprint is that of the model before it is pruned."""
-    return {
-        "model": options.model,
-        "fingerprint": loading.fingerprint(model),
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "device": model.device.type,
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-    }
-
-
-def _evaluation(model: nn.Module, tokenizer: object, options: Namespace) -> tuple[Tensor, dict]:
-    corpus = inputs.evaluation_corpus(options)
-    length = architectures.window_length(model, corpus.length)
-    ids = windows.evaluation_windows(
-        corpus.source, tokenizer, corpus.count, length, options.cache_dir
-    )
-    architectures.check_windows(model, ids)
-    return ids, _about_windows("evaluation", corpus, ids)
+def _out(options: SimpleNamespace) -> Path | None:
+    """The file of --out, if there is to be one."""
+    if options.out is None:
+        return None
+    path = Path(options.out)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise StadeError(f"--out {options.out!r}: expected a file in a folder that exists")
+    return path
 
 
 def _keep(result: object, path: Path | None) -> None:
     if path is not None:
-        inputs.write_json(path, result)
+        write_at_once(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
 
 
-def _zero_shot(options: Namespace) -> tuple[ModuleType | None, list]:
-    """The module that asks the zero-shot tasks, where they are wanted, and the tasks."""
+def _about(prepared: Prepared, calibration_ids: Tensor | None = None) -> dict:
+    """What there was before the work: the model as it was loaded, and the windows as drawn."""
+    (key,) = prepared.keys.values()
+    about = prepared.facts | {name: key[name] for name in ("fingerprint", "dtype", "device")}
+    for use, ids in {"calibration": calibration_ids, "evaluation": prepared.evaluation_ids}.items():
+        if ids is not None:
+            drawn = dict(zip(("windows", "length"), ids.shape, strict=True))
+            about |= {use: key[use], f"{use}_corpus": about[f"{use}_corpus"] | drawn}
+    return about
+
+
+def _windows(ids: Tensor, source: str) -> str:
+    return f"{ids.shape[0]} windows of {ids.shape[1]} tokens of {source}"
+
+
+def _questions(options: SimpleNamespace) -> list:
+    """The zero-shot tasks that the options ask for, loaded; none where they are not wanted."""
     if not options.eval_zero_shot:
-        return None, []
+        return []
     try:
-        # lm-eval is an extra of the package.
-        zero_shot = importlib.import_module("stade_nb.cli.zero_shot_command")
+        from stade_nb.evaluation import tasks  # lm-eval is an extra of the package
     except ModuleNotFoundError as error:
         raise StadeError(
             f"--eval_zero_shot needs {error.name}, which is not installed: pip install "
             "'.[zero-shot]' in the project's folder installs it"
         ) from error
-    return zero_shot, zero_shot.questions(options)
+    return tasks.load(options.tasks or list(tasks.OFFICIAL), options.tasks_dir, options.limit)
 
 
-def _about_windows(use: str, corpus: Windows, ids: Tensor) -> dict:
-    count, length = ids.shape
-    described = {"source": corpus.source, "windows": count, "length": length}
-    return {f"{use}_corpus": described, use: digest_of_ids(ids)}
+def _measure(
+    prepared: Prepared,
+    questions: list,
+    options: SimpleNamespace,
+    result: dict,
+    path: Path | None,
+) -> None:
+    """Perplexity and accuracies of the model as it is now, printed; kept with `result`, in turn."""
+    if prepared.evaluation_ids is not None:
+        ids, progress = prepared.evaluation_ids, not options.quiet
+        losses = window_losses(prepared.model, ids, options.batch_size, progress=progress)
+        result = result | {"perplexity": perplexity_of(losses), "losses": losses.tolist()}
+        windows = _windows(ids, result["evaluation_corpus"]["source"])
+        print(f"perplexity: {result['perplexity']:.4f} on {windows}")
+        _keep(result, path)
+    if questions:
+        found = _answered(prepared, questions, not options.quiet)
+        _keep(result | {"zero_shot": found}, path)
 
 
-def _evaluated(model: nn.Module, ids: Tensor, options: Namespace, source: str) -> dict:
-    losses = window_losses(model, ids, options.batch_size, progress=not options.quiet)
-    found = perplexity_of(losses)
-    print(f"perplexity: {found:.4f} on {_windows(ids, source)}")
-    return {"perplexity": found, "losses": losses.tolist()}
+def _answered(prepared: Prepared, questions: list, progress: bool) -> dict:
+    """Accuracies of the model, printed."""
+    from stade_nb.evaluation import harness
 
-
-def _windows(ids: Tensor, source: str) -> str:
-    return f"{ids.shape[0]} windows of {ids.shape[1]} tokens of {source}"
+    found = harness.evaluate(prepared.model, prepared.tokenizer, questions, progress=progress)
+    mean, error = harness.mean(found.values())
+    width = max(map(len, [*found, "mean"]))
+    for name, result in found.items():
+        points, spread = 100 * result["accuracy"], 100 * result["standard_error"]
+        count, chance = result["count"], 100 * result["guessing"]
+        print(
+            f"{name:{width}}  {points:5.2f} ± {spread:.2f} % of {count:,} questions "
+            f"(guessing: {chance:.2f} %)"
+        )
+    print(f"{'mean':{width}}  {100 * mean:5.2f} ± {100 * error:.2f} %, {harness.HARNESS}")
+    about = {"mean": mean, "standard_error": error, "harness": harness.HARNESS}
+    by_task = {one.name: {"questions": one.digest} | found[one.name] for one in questions}
+    return about | {"tasks": by_task}

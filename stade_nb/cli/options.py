@@ -1,263 +1,207 @@
-"""The options of the command line: those of the authors' README, and more."""
+"""The options of the command line: those of the authors' README, and more.
 
-import argparse
+Each constant is a section of a command's help: a heading and the options under it.
+"""
+
 import re
+
+import click
 
 from stade_nb.numerics.methods import ALIASES, METHODS
 
-DTYPES = ("float32", "float16", "bfloat16")
+Section = tuple[str, list[click.Option]]
+
+
+class Listed(click.ParamType):
+    """Items with commas between them, each of the type `item`."""
+
+    name = "list"
+
+    def __init__(self, item: click.ParamType = click.STRING) -> None:
+        self.item = item
+
+    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> list:
+        """The items; a usage error where one is empty or not of the type."""
+        items = [item.strip() for item in value.split(",")]
+        if not all(items):
+            self.fail(f"{value!r} names nothing between two commas.", param, ctx)
+        return [self.item.convert(item, param, ctx) for item in items]
+
+
+class Size(click.ParamType):
+    """Bytes: a number alone, or with MiB or GiB behind it."""
+
+    name = "size"
+
+    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> int:
+        """The number of bytes; a usage error for what is no size."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) *(MiB|GiB)?", value)
+        if not match:
+            self.fail(f"{value!r} is no size such as 20GiB, 500MiB or 1000000.", param, ctx)
+        return int(float(match[1]) * {None: 1, "MiB": 2**20, "GiB": 2**30}[match[2]])
+
+
+COUNT, NATURAL = click.IntRange(min=1), click.IntRange(min=0)
+
+
+def option(spelling: str, text: str, **how) -> click.Option:
+    """An option by what its help says: `text` behind a `spelling` such as "--windows, --n N".
+
+    how: what `click.Option` takes besides. An option without a value is a flag.
+    """
+    *names, last = spelling.replace(",", "").split()
+    if last.startswith("--"):
+        return click.Option([*names, last], help=text, is_flag=True, **how)
+    return click.Option(names, metavar=last, help=text, **how)
+
+
+def section(title: str, *options: click.Option) -> Section:
+    """Options and the heading above them."""
+    return title, list(options)
+
+
+_ALIASES = ", ".join(f"{alias} ({name})" for alias, name in ALIASES.items())
 _TEXTS = "a .txt or .raw file, a folder laid out as the hub's, or a .npy array of token ids"
 _PLACE = "embedded for an embedded model or a folder"
+_SCOPE = option(
+    "--scope SCOPE",
+    "which weights compete for a share: those of a row (default), or of a whole layer",
+    default="row",
+)
 
-
-def listed(text: str) -> list[str]:
-    """The items of a list with commas."""
-    items = [item.strip() for item in text.split(",")]
-    if not all(items):
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing between two commas")
-    return items
-
-
-def positive(text: str) -> int:
-    """A whole number, 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
-
-
-def natural(text: str) -> int:
-    """A whole number, 0 or more."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
-    return int(text)
-
-
-def naturals(text: str) -> list[int]:
-    """Whole numbers, 0 or more, with commas."""
-    return [natural(item) for item in listed(text)]
-
-
-def size(text: str) -> int:
-    """Bytes: a number alone, or with MiB or GiB behind it."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(MiB|GiB)?", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 20GiB, 500MiB or 1000000")
-    return int(float(match[1]) * {None: 1, "MiB": 2**20, "GiB": 2**30}[match[2]])
-
-
-def _model(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("model and machine")
-    group.add_argument(
-        "--model",
+PRUNING = section(
+    "pruning",
+    option(
+        "--prune-method, --method METHOD",
+        f"{', '.join(METHODS)}; names of the authors' code: {_ALIASES}. What the second "
+        "version of that code calls stade is meant as std here, but as published its "
+        "correction is zero, as in std_without_correction; stade is the paper's STADE",
         required=True,
-        metavar="MODEL",
-        help="name of an embedded model, a folder that transformers can load, or an id of the hub",
-    )
-    group.add_argument(
-        "--cache-dir", metavar="DIR", help="for files from the hub; default: the hub's own cache"
-    )
-    group.add_argument(
-        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, or auto (default): CUDA if there"
-    )
-    group.add_argument(
-        "--cuda-device", type=natural, metavar="NUMBER", help="the same as --device cuda:NUMBER"
-    )
-    group.add_argument(
-        "--dtype", default="float32", metavar="DTYPE", help=f"{', '.join(DTYPES)}; default: float32"
-    )
-    group.add_argument(
-        "--batch-size", type=positive, default=8, metavar="N", help="windows at a time; default: 8"
-    )
-    group.add_argument("--quiet", action="store_true", help="show no progress bars")
-
-
-def _calibration(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("calibration")
-    group.add_argument(
-        "--calibration",
-        metavar="TEXT",
-        help=f"embedded, c4, {_TEXTS}; default: {_PLACE}, c4 for an id of the hub",
-    )
-    group.add_argument(
-        "--nsamples",
-        "--windows",
-        type=positive,
-        metavar="N",
-        help="calibration windows; default: 128, or all of a .npy array",
-    )
-
-
-def _evaluation(command: argparse.ArgumentParser, optional: bool = False) -> None:
-    group = command.add_argument_group("evaluation")
-    default = "without it nothing is evaluated" if optional else f"default: {_PLACE}"
-    group.add_argument(
-        "--evaluation",
-        metavar="TEXT",
-        help=f"embedded, wikitext2, {_TEXTS}; {default}"
-        + ("" if optional else ", wikitext2 for an id of the hub"),
-    )
-    group.add_argument(
-        "--evaluation-windows", type=positive, metavar="N", help="default: all that the text has"
-    )
-    group.add_argument(
-        "--window-length",
-        "--seqlen",
-        type=positive,
-        metavar="TOKENS",
-        help="of every window; default: the model's positions, at most 2048, or a .npy array's own",
-    )
-
-
-def _zero_shot(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("zero-shot tasks")
-    group.add_argument(
-        "--eval-zero-shot",
-        action="store_true",
-        help="accuracies by lm-evaluation-harness, which the package's extra zero-shot installs",
-    )
-    group.add_argument(
-        "--tasks",
-        type=listed,
-        metavar="LIST",
-        help="with commas; default: the seven of the paper's Table 4",
-    )
-    group.add_argument(
-        "--tasks-dir",
-        metavar="DIR",
-        help="folder with TASK/SPLIT.jsonl for each task; default: from the hub",
-    )
-    group.add_argument(
-        "--limit", type=positive, metavar="N", help="the first N questions of each task only"
-    )
-
-
-def _scope(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--scope",
-        default="row",
-        metavar="SCOPE",
-        help="which weights compete for a share: those of a row (default), or of a whole layer",
-    )
-
-
-def prune(command: argparse.ArgumentParser) -> None:
-    """The options of `prune`."""
-    aliases = ", ".join(f"{alias} ({name})" for alias, name in ALIASES.items())
-    group = command.add_argument_group("pruning")
-    group.add_argument(
-        "--prune-method",
-        "--method",
-        required=True,
-        metavar="METHOD",
-        help=f"{', '.join(METHODS)}; names of the authors' code: {aliases}. What the second "
-        "version of that code calls stade is meant as std here, but as published its correction "
-        "is zero, as in std_without_correction; stade is the paper's STADE",
-    )
-    group.add_argument(
-        "--sparsity-ratio", metavar="SHARE", help="of the weights that go, such as 0.5 or 50%%"
-    )
-    group.add_argument(
-        "--sparsity-type",
+    ),
+    option("--sparsity-ratio SHARE", "of the weights that go, such as 0.5 or 50%"),
+    option(
+        "--sparsity-type TYPE",
+        "unstructured (default), or N:M such as 2:4: N of every M consecutive inputs go",
         default="unstructured",
-        metavar="TYPE",
-        help="unstructured (default), or N:M such as 2:4: N of every M consecutive inputs go",
-    )
-    group.add_argument(
-        "--layers",
-        default=["all"],
-        type=listed,
-        metavar="TYPES",
-        help="all (default), or layer types with commas, such as q_proj,mlp.up_proj",
-    )
-    _scope(group)
-    group.add_argument(
-        "--seed",
-        type=natural,
-        default=0,
-        metavar="N",
-        help="of the calibration windows and of random; default: 0",
-    )
-    _model(command)
-    _calibration(command)
-    _evaluation(command, optional=True)
-    _zero_shot(command)
-    group = command.add_argument_group("results")
-    group.add_argument(
-        "--save",
-        metavar="DIR",
-        help="new or empty folder for the pruned model and for the report, pruning.json",
-    )
-    group.add_argument(
-        "--save-model",
-        metavar="DIR",
-        help="folder for the model, if it is to be another one than that for the report",
-    )
-    group.add_argument(
-        "--each-layer", action="store_true", help="report each layer, not only each layer type"
-    )
-
-
-def evaluate(command: argparse.ArgumentParser) -> None:
-    """The options of `evaluate`."""
-    _model(command)
-    _evaluation(command)
-    _zero_shot(command)
-    group = command.add_argument_group("results")
-    group.add_argument("--out", metavar="FILE", help="JSON file for what was measured")
-
-
-def sweep(command: argparse.ArgumentParser) -> None:
-    """The options of `sweep`."""
-    group = command.add_argument_group("cells: every method with every pattern, layer and seed")
-    group.add_argument(
-        "--methods",
+    ),
+    option(
+        "--layers TYPES",
+        "all (default), or layer types with commas, such as q_proj,mlp.up_proj",
+        default="all",
+        type=Listed(),
+    ),
+    _SCOPE,
+    option(
+        "--seed N", "of the calibration windows and of random; default: 0", default=0, type=NATURAL
+    ),
+)
+CELLS = section(
+    "cells: every method with every pattern, layer and seed",
+    option(
+        "--methods LIST",
+        "methods as of prune, with commas; dense is the unpruned model",
         required=True,
-        type=listed,
-        metavar="LIST",
-        help="methods as of prune, with commas; dense is the unpruned model",
-    )
-    group.add_argument(
-        "--patterns",
+        type=Listed(),
+    ),
+    option(
+        "--patterns LIST",
+        "shares and N:M patterns with commas, such as 0.5,2:4",
         required=True,
-        type=listed,
-        metavar="LIST",
-        help="shares and N:M patterns with commas, such as 0.5,2:4",
+        type=Listed(),
+    ),
+    option(
+        "--layers LIST",
+        "all (default), or layer types with commas, each pruned by itself as in Table 2",
+        default="all",
+        type=Listed(),
+    ),
+    option(
+        "--seeds, --seed LIST",
+        "of the calibration windows and of random; default: 0",
+        default="0",
+        type=Listed(NATURAL),
+    ),
+    _SCOPE,
+)
+MODEL = section(
+    "model and machine",
+    option(
+        "--model MODEL",
+        "name of an embedded model, a folder that transformers can load, or an id of the hub",
+        required=True,
+    ),
+    option("--cache-dir DIR", "for files from the hub; default: the hub's own cache"),
+    option("--device DEVICE", "cpu, cuda, cuda:1, or auto (default): CUDA if there"),
+    option("--cuda-device NUMBER", "the same as --device cuda:NUMBER", type=NATURAL),
+    option("--dtype DTYPE", "float32, float16, bfloat16; default: float32", default="float32"),
+    option("--batch-size N", "windows at a time; default: 8", default=8, type=COUNT),
+    option("--quiet", "show no progress bars"),
+)
+MEMORY = section(
+    "memory",
+    option(
+        "--memory SIZE", "for hidden states, such as 20GiB; default: by what is free", type=Size()
+    ),
+    option("--device-memory SIZE", "the part of it that is on the device", type=Size()),
+)
+CALIBRATION = section(
+    "calibration",
+    option(
+        "--calibration TEXT", f"embedded, c4, {_TEXTS}; default: {_PLACE}, c4 for an id of the hub"
+    ),
+    option(
+        "--nsamples, --windows N",
+        "calibration windows; default: 128, or all of a .npy array",
+        type=COUNT,
+    ),
+)
+
+
+def evaluation(otherwise: str) -> Section:
+    """The options of the evaluation's text. otherwise: what happens where none is named."""
+    return section(
+        "evaluation",
+        option("--evaluation TEXT", f"embedded, wikitext2, {_TEXTS}; {otherwise}"),
+        option("--evaluation-windows N", "default: all that the text has", type=COUNT),
+        option(
+            "--window-length, --seqlen TOKENS",
+            "of every window; default: the model's positions, at most 2048, or a .npy array's own",
+            type=COUNT,
+        ),
     )
-    group.add_argument(
-        "--layers",
-        default=["all"],
-        type=listed,
-        metavar="LIST",
-        help="all (default), or layer types with commas, each pruned by itself as in Table 2",
-    )
-    group.add_argument(
-        "--seeds",
-        "--seed",
-        type=naturals,
-        default=[0],
-        metavar="LIST",
-        help="of the calibration windows and of random; default: 0",
-    )
-    _scope(group)
-    _model(command)
-    group = command.add_argument_group("memory")
-    group.add_argument(
-        "--memory",
-        type=size,
-        metavar="SIZE",
-        help="for hidden states, such as 20GiB; default: by what is free",
-    )
-    group.add_argument(
-        "--device-memory", type=size, metavar="SIZE", help="the part of it that is on the device"
-    )
-    _calibration(command)
-    _evaluation(command)
-    group = command.add_argument_group("results")
-    group.add_argument("--out", metavar="FILE", help="JSON file for the cells, one object each")
-    group.add_argument(
-        "--results-dir",
-        default="build/results",
-        metavar="DIR",
-        help="finished cells are kept and found here, so that a run that was interrupted goes on; "
+
+
+EVALUATION = evaluation(f"default: {_PLACE}, wikitext2 for an id of the hub")
+EVALUATION_IF_ASKED = evaluation("without it nothing is evaluated")
+ZERO_SHOT = section(
+    "zero-shot tasks",
+    option(
+        "--eval-zero-shot",
+        "accuracies by lm-evaluation-harness, which the package's extra zero-shot installs",
+    ),
+    option("--tasks LIST", "with commas; default: the seven of the paper's Table 4", type=Listed()),
+    option("--tasks-dir DIR", "folder with TASK/SPLIT.jsonl for each task; default: from the hub"),
+    option("--limit N", "the first N questions of each task only", type=COUNT),
+)
+PRUNED = section(
+    "results",
+    option(
+        "--save DIR", "new or empty folder for the pruned model and for the report, pruning.json"
+    ),
+    option(
+        "--save-model DIR",
+        "folder for the model, if it is to be another one than that for the report",
+    ),
+    option("--each-layer", "report each layer, not only each layer type"),
+)
+MEASURED = section("results", option("--out FILE", "JSON file for what was measured"))
+SWEPT = section(
+    "results",
+    option("--out FILE", "JSON file for the cells, one object each"),
+    option(
+        "--results-dir DIR",
+        "finished cells are kept and found here, so that a run that was interrupted goes on; "
         "default: build/results",
-    )
+        default="build/results",
+    ),
+)

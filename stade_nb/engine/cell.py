@@ -147,20 +147,22 @@ class Windows:
 class Setting:
     """What all cells of a run share, whatever the model.
 
-    results_dir: where finished cells are kept and found. device: "cpu", "cuda:1" or "auto". dtype:
-    of the model. batch_size: windows at once; requests_at_once: of zero-shot tasks, see
-    `evaluation.harness.Harness`. cache_dir: of files from the hub. memory: bytes that the hidden
-    states of a group of cells may take, on device and host together; a single cell takes what it
-    needs. device_memory: bytes of them that stay on the device, the others are spilled to the host.
+    calibration: None where no cell reads data. evaluation: None where nothing is evaluated.
+    results_dir: where finished cells are kept and found, None where none are. device: "cpu",
+    "cuda:1" or "auto". dtype: of the model. batch_size: windows at once; requests_at_once: of
+    zero-shot tasks, see `evaluation.harness.Harness`. cache_dir: of files from the hub. memory:
+    bytes that the hidden states of a group of cells may take, on device and host together; a single
+    cell takes what it needs. device_memory: bytes of them that stay on the device, the others are
+    spilled to the host.
     None: by what is free. StadeError for a batch of no windows, and for a limit that is none.
 
     >>> Setting(Windows("c4", 128), Windows("wikitext2", None), "results", device="auto").dtype
     'float32'
     """
 
-    calibration: Windows
-    evaluation: Windows
-    results_dir: str | Path
+    calibration: Windows | None
+    evaluation: Windows | None
+    results_dir: str | Path | None
     device: str = "cpu"
     dtype: str = "float32"
     batch_size: int = 8

@@ -20,13 +20,14 @@ from stade_nb.models import architectures, loading, windows
 class Prepared:
     """A model with its tokenizer and token windows, and for each cell the fields of its record.
 
-    calibration_ids: (windows, tokens) by seed. facts: what every record says besides.
+    calibration_ids: (windows, tokens) by seed. evaluation_ids: None where nothing is evaluated.
+    facts: what every record says besides.
     """
 
     model: nn.Module
     tokenizer: object
     calibration_ids: dict[int, Tensor]
-    evaluation_ids: Tensor
+    evaluation_ids: Tensor | None
     keys: dict[Cell, dict]
     facts: dict
 
@@ -48,30 +49,31 @@ def prepare(
     """
     device = loading.check_device(setting.device)
     loaded, tokenizer = loading.load(model, home or device, setting.dtype, setting.cache_dir)
-    asked = setting.evaluation
-    length = architectures.window_length(loaded, asked.length)
-    evaluation_ids = windows.evaluation_windows(
-        asked.source, tokenizer, asked.count, length, setting.cache_dir
-    )
-    architectures.check_windows(loaded, evaluation_ids)
-    asked = setting.calibration
-    length = architectures.window_length(loaded, asked.length)
-    calibration_ids = {
-        seed: windows.calibration_windows(
-            asked.source, tokenizer, asked.count, length, seed, setting.cache_dir
+    evaluation_ids, calibration_ids = None, {}
+    if (asked := setting.evaluation) is not None:
+        length = architectures.window_length(loaded, asked.length)
+        evaluation_ids = windows.evaluation_windows(
+            asked.source, tokenizer, asked.count, length, setting.cache_dir
         )
-        for seed in dict.fromkeys(cell.seed for cell in cells if cell.needs_calibration)
-    }
+        architectures.check_windows(loaded, evaluation_ids)
+    if (asked := setting.calibration) is not None:
+        length = architectures.window_length(loaded, asked.length)
+        calibration_ids = {
+            seed: windows.calibration_windows(
+                asked.source, tokenizer, asked.count, length, seed, setting.cache_dir
+            )
+            for seed in dict.fromkeys(cell.seed for cell in cells if cell.needs_calibration)
+        }
     constants = {
         "fingerprint": loading.fingerprint(loaded),
-        "evaluation": digest_of_ids(evaluation_ids),
+        "evaluation": None if evaluation_ids is None else digest_of_ids(evaluation_ids),
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "device": device.type,
     }
+    used = {"calibration_corpus": setting.calibration, "evaluation_corpus": setting.evaluation}
     facts = {
         "model": model,
-        "calibration_corpus": setting.calibration.as_record(),
-        "evaluation_corpus": setting.evaluation.as_record(),
+        **{name: asked.as_record() for name, asked in used.items() if asked is not None},
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     keys = {cell: key_fields(cell, loaded, calibration_ids, constants) for cell in cells}

@@ -131,7 +131,7 @@ def evaluate(
     batch_size: int | str = "auto",
     progress: bool = False,
 ) -> dict[str, dict]:
-    """Accuracies of a model in memory, by task: see `Harness` and `zero_shot_tasks.load`."""
+    """Accuracies of a model in memory, by task: see `Harness` and `tasks.load`."""
     harness = Harness(model, tokenizer, batch_size)
     bar = tqdm(tasks, desc="zero-shot", disable=not progress)
     return {questions.name: harness.evaluate(questions, progress) for questions in bar}

@@ -1,8 +1,10 @@
 """The command line: options and their errors, and what prune, evaluate and sweep do and keep."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,9 +14,9 @@ from plain import run_cells
 from tiny_models import build, windows
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from stade_nb.__main__ import main
-from stade_nb.cli import command_inputs, commands
-from stade_nb.cli.command_line import COMMANDS, parse
+from stade_nb import evaluation
+from stade_nb.cli import commands, settings
+from stade_nb.cli.program import COMMANDS, main, program
 from stade_nb.engine import sweep
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
@@ -51,6 +53,12 @@ def pruned(method="stade", pattern="0.5", layers="all"):
     return model, prune_model(model, windows(6, seed=1), Cell(method, pattern, layers))
 
 
+def parse(words):
+    """The options of a command, as its work gets them."""
+    command = program.commands[words[0]]
+    return SimpleNamespace(**command.make_context(words[0], words[1:]).params)
+
+
 def test_the_program_itself(tmp_path):
     def run(*words):
         command = [sys.executable, "-m", "stade_nb", *words]
@@ -58,37 +66,67 @@ def test_the_program_itself(tmp_path):
 
     shown = run("--help")
     assert shown.returncode == 0 and not shown.stderr
-    assert all(
-        f"{name} " in shown.stdout and what in shown.stdout for name, what in COMMANDS.items()
-    )
+    said = " ".join(shown.stdout.split())
+    assert all(f"{command.name} {command.help}" in said for command in COMMANDS)
     wrong = run("prun")
     assert wrong.returncode == 2 and not wrong.stdout
     assert wrong.stderr == (
-        "stade_nb: unknown command 'prun': did you mean 'prune'? known: prune, evaluate, sweep\n"
+        "stade_nb: no such command 'prun'. Did you mean 'prune'? See python -m stade_nb --help\n"
     )
+
+
+def test_help_and_misspelt_options_wait_for_no_transformers(tmp_path):
+    script = (
+        "import sys; from stade_nb.cli.program import main; "
+        "assert main(['sweep', '--help']) == 0 and main(['prune', '--modle', 'x']) == 2; "
+        "assert not {'transformers', 'datasets', 'pandas', 'lm_eval'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", program.commands)
+def test_help_has_every_option_under_a_heading(capsys, name):
+    assert main([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    for one in program.commands[name].params:
+        assert f"  {', '.join(one.opts)}" in said
+        assert " ".join(one.help.split()) in " ".join(said.split())
+    assert said.startswith(f"Usage: python -m stade_nb {name} --")
+    assert "\nmodel and machine:\n" in said and "\nresults:\n" in said
+
+
+def test_the_book_runs_the_help_of_every_command():
+    page = (Path(__file__).parents[2] / "book" / "command_line.md").read_text("utf-8")
+    shown = re.findall(r"^```\{program-output\} python -m stade_nb (\w+) --help$", page, re.M)
+    assert sorted(shown) == sorted(program.commands)
+
+
+def test_no_words_at_all_give_the_help(capsys):
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith("Usage: python -m stade_nb COMMAND [options]\n")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("prune --modle x", "unknown option '--modle': did you mean '--model'?"),
         (
-            "prune --spasity_ratio=1",
-            "unknown option '--spasity_ratio=1': did you mean '--sparsity-r",
+            "prune --modle x",
+            "no such option '--modle'. (Did you mean one of: '--method', '--model'",
         ),
-        ("prune --meta-llama/Llama-3.2-1B", "did you mean '--model meta-llama/Llama-3.2-1B'?"),
-        ("prune --xyzzy", "unknown option '--xyzzy': see python -m stade_nb prune --help"),
-        (
-            "prune --model x",
-            "required: --prune-method/--method; see python -m stade_nb prune --help",
-        ),
-        ("prune --model x --method wanda --nsamples 0", "'0' is no whole number from 1"),
-        ("prune --model x --method wanda --seed -1", "--seed: '-1' is no whole number from 0"),
+        ("prune --spasity_ratio=1", "'--spasity-ratio'. (Did you mean one of: "),
+        ("prune --spasity_ratio=1", "'--sparsity-ratio'"),
+        ("prune --meta-llama/Llama-3.2-1B", "The name of a model goes behind --model"),
+        ("prune --xyzzy", "no such option '--xyzzy'. See python -m stade_nb prune --help"),
+        ("prune --model x", "'--prune-method' / '--method'. See python -m stade_nb prune --help"),
+        ("prune --model", "option '--model' requires an argument. See python -m stade_nb"),
+        ("prune --model x --method wanda --nsamples 0", "'--windows': 0 is not in the range x>=1"),
+        ("prune --model x --method wanda --seed -1", "'--seed': -1 is not in the range x>=0"),
         ("sweep --model x --methods wanda,,std --patterns 0.5", "nothing between two commas"),
-        ("sweep --model x --methods std --patterns 0.5 --seeds a", "'a' is no whole number from 0"),
+        ("sweep --model x --methods std --patterns 0.5 --seeds 0,a", "'a' is not a valid integer"),
         ("sweep --model x --methods std --patterns 0.5 --memory 2GB", "no size such as 20GiB"),
-        ("evaluate --model x --sparsity_ratio 0.5", "unknown option '--sparsity_ratio'"),
-        ("--model x --prune_method wanda", "no command before '--model': expected prune, evaluate"),
+        ("evaluate --model x --sparsity_ratio 0.5", "no such option '--sparsity-ratio'"),
+        ("evaluate --model x y", "unexpected extra argument (y)"),
+        ("--model x --prune_method wanda", "A command comes first: prune, evaluate, sweep; the"),
     ],
 )
 def test_options_that_cannot_be_read(capsys, words, message):
@@ -100,20 +138,27 @@ def test_both_spellings_and_the_authors_command():
         "prune --model m --prune_method stadew --sparsity_ratio 0.5 --sparsity_type 2:4 --save o"
     )
     options = parse(words.split())
-    assert vars(options) == vars(parse(words.replace("_", "-").split()))
-    assert options.prune_method == "stadew" and command_inputs.pattern_of(options) == "2:4"
+    assert options == parse(words.replace("_", "-").split())
+    assert options.prune_method == "stadew" and str(settings.pattern_of(options)) == "2:4"
     assert options.save == "o"
-    assert parse(["sweep", "--model=m", "--methods=a_b,c", "--patterns=2:4"]).methods == [
-        "a_b",
-        "c",
-    ]
-    assert parse(["evaluate", "--model", "m", "--cuda_device", "1"]).cuda_device == 1
+    assert parse(["evaluate", "--model", "m_m", "--cuda_device", "1"]).cuda_device == 1
+    assert parse(["evaluate", "--model", "m_m", "--cuda_device", "1"]).model == "m_m"
+
+
+def test_lists_and_sizes():
+    words = ["sweep", "--model=m", "--methods=a_b, c", "--patterns=2:4", "--seed", "0,3"]
+    options = parse([*words, "--memory", "1.5 GiB", "--device_memory", "1000"])
+    assert options.methods == ["a_b", "c"] and options.patterns == ["2:4"]
+    assert options.seeds == [0, 3] and options.layers == ["all"]
+    assert options.memory == 3 * 2**29 and options.device_memory == 1000
+    assert parse(words[:4]).seeds == [0] and parse(words[:4]).memory is None
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ("--prune_method wnda --sparsity_ratio 0.5", "unknown method 'wnda': did you mean 'wanda'"),
+        ("--prune_method dense --sparsity_ratio 0", "unknown method 'dense'"),
         ("--prune_method stade_plus --sparsity_ratio 0.5", "no published code has it"),
         ("--prune_method stade", "--sparsity_ratio None: expected a share"),
         ("--sparsity_ratio 2:4", "an N:M pattern is a --sparsity_type"),
@@ -272,10 +317,11 @@ def test_zero_shot_tasks(capsys, tmp_path):
 
 
 def test_zero_shot_tasks_without_the_harness(capsys, prune, monkeypatch):
-    def fail(_):
-        raise ModuleNotFoundError("No module named 'lm_eval'", name="lm_eval")
-
-    monkeypatch.setattr(commands, "importlib", SimpleNamespace(import_module=fail))
+    for name in [name for name in sys.modules if name.startswith("lm_eval.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    monkeypatch.delitem(sys.modules, tasks.__name__)
+    monkeypatch.delattr(evaluation, "tasks")
     said = refused(capsys, *prune, "--sparsity_ratio", "0.5", "--eval_zero_shot")
     assert "--eval_zero_shot needs lm_eval, which is not installed" in said
 
@@ -340,20 +386,20 @@ def test_sweep_refuses_before_the_work(capsys, workplace, tmp_path):
 def test_texts_by_default(workplace):
     words = ["sweep", "--methods", "wanda", "--patterns", "0.5", "--model"]
     here, hub = parse([*words, str(workplace / "model")]), parse([*words, "facebook/opt-125m"])
-    assert command_inputs.calibration_corpus(here) == Windows("embedded", 128)
-    assert command_inputs.evaluation_corpus(here) == Windows("embedded", None)
-    assert command_inputs.calibration_corpus(hub) == Windows("c4", 128)
-    assert command_inputs.evaluation_corpus(hub) == Windows("wikitext2", None)
+    assert settings.calibration_of(here) == Windows("embedded", 128)
+    assert settings.evaluation_of(here) == Windows("embedded", None)
+    assert settings.calibration_of(hub) == Windows("c4", 128)
+    assert settings.evaluation_of(hub) == Windows("wikitext2", None)
 
 
 def test_devices():
     words = ["evaluate", "--model", "m"]
-    assert command_inputs.device_of(parse(words)) == "auto"
-    assert command_inputs.device_of(parse([*words, "--cuda_device", "1"])) == "cuda:1"
+    assert settings.device_of(parse(words)) == "auto"
+    assert settings.device_of(parse([*words, "--cuda_device", "1"])) == "cuda:1"
     both = [*words, "--cuda_device", "1", "--device"]
-    assert command_inputs.device_of(parse([*both, "cuda:1"])) == "cuda:1"
+    assert settings.device_of(parse([*both, "cuda:1"])) == "cuda:1"
     with pytest.raises(StadeError, match="expected one of the two"):
-        command_inputs.device_of(parse([*both, "cpu"]))
+        settings.device_of(parse([*both, "cpu"]))
 
 
 def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
@@ -368,4 +414,6 @@ def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
     assert "CUDA out of memory. Tried; take a smaller --batch-size" in capsys.readouterr().err
     stop(KeyboardInterrupt())
     assert main([*prune, "--sparsity_ratio", "0.5"]) == 130
-    assert "interrupted" in capsys.readouterr().err
+    assert capsys.readouterr().err.strip() == (
+        "stade_nb: interrupted; the same command goes on with a sweep"
+    )

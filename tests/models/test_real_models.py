@@ -8,8 +8,8 @@ from conftest import needs_shared
 from plain import run_cells
 from transformers import AutoModelForCausalLM
 
-from stade_nb.__main__ import main
 from stade_nb.cli import commands
+from stade_nb.cli.program import main
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.evaluation.perplexity import perplexity

@@ -16,6 +16,8 @@ import yaml
 from browser import BROWSER, OPTIONS, needs_browser, opened
 from bs4 import BeautifulSoup
 
+from stade_nb.cli.program import main, program
+
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "book" / "_build" / "html"
 # Attributes whose address a browser fetches by itself; a plain link <a href> waits for a click.
@@ -149,6 +151,14 @@ def test_every_figure_says_what_it_shows(pages):
         if not tag.get("alt") or Path(tag["alt"]).suffix in {".png", ".svg", ".jpg"}
     }
     assert not silent
+
+
+@pytest.mark.parametrize("name", program.commands)
+def test_the_page_has_the_help_that_the_program_prints(pages, capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "98")
+    assert main([name, "--help"]) == 0
+    shown = pages[HTML / "command_line.html"].find(id=f"help-{name}")
+    assert shown.get_text().strip() == capsys.readouterr().out.strip()
 
 
 def test_the_build_gave_no_warning(pages):

@@ -1,20 +1,18 @@
-"""What the commands read and write: token windows, the device, patterns, folders, JSON files."""
+"""What the options ask for: the device, the pattern, the texts; together, the engine's setting."""
 
-import json
-from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
-from stade_nb.engine.cell import Windows
+from stade_nb.engine.cell import Setting, Windows
 from stade_nb.errors import StadeError, unknown
-from stade_nb.files import write_at_once
 from stade_nb.models import loading
 from stade_nb.models.windows import stored_shape
-from stade_nb.numerics.masks import parse_pattern
+from stade_nb.numerics.masks import Pattern, parse_pattern
 
 CALIBRATION_WINDOWS = 128
 
 
-def device_of(options: Namespace) -> str:
+def device_of(options: SimpleNamespace) -> str:
     """The device that --device or --cuda_device asks for, by default "auto".
 
     StadeError where they name different ones.
@@ -30,10 +28,10 @@ def device_of(options: Namespace) -> str:
     return numbered
 
 
-def pattern_of(options: Namespace) -> str:
-    """The pattern that --sparsity_type and --sparsity_ratio ask for together.
+def pattern_of(options: SimpleNamespace) -> Pattern:
+    """The pattern that --sparsity_type, --sparsity_ratio and --scope ask for together.
 
-    StadeError where the two contradict each other or are not known.
+    StadeError where they contradict each other or are not known.
     """
     kind, share = options.sparsity_type, options.sparsity_ratio
     if kind == "unstructured":
@@ -42,28 +40,28 @@ def pattern_of(options: Namespace) -> str:
                 f"--sparsity_type unstructured with --sparsity_ratio {share}: expected a share "
                 "such as 0.5; an N:M pattern is a --sparsity_type"
             )
-        return share
+        return parse_pattern(share, options.scope)
     if ":" not in kind:
         raise unknown("sparsity type", kind, ["unstructured", "2:4", "4:8"])
-    pattern = parse_pattern(kind)
+    pattern = parse_pattern(kind, options.scope)
     if share is not None and parse_pattern(share).sparsity != pattern.sparsity:
         raise StadeError(
             f"--sparsity_ratio {share} with --sparsity_type {kind}, of which "
             f"{pattern.sparsity:g} goes: leave the ratio out"
         )
-    return kind
+    return pattern
 
 
-def calibration_corpus(options: Namespace) -> Windows:
+def calibration_of(options: SimpleNamespace) -> Windows:
     """The calibration windows that the options ask for."""
     source = options.calibration or _usual(options.model, "c4")
-    return _corpus(source, options.nsamples, options.window_length, CALIBRATION_WINDOWS)
+    return _windows(source, options.nsamples, options.window_length, CALIBRATION_WINDOWS)
 
 
-def evaluation_corpus(options: Namespace) -> Windows:
+def evaluation_of(options: SimpleNamespace) -> Windows:
     """The evaluation windows that the options ask for."""
     source = options.evaluation or _usual(options.model, "wikitext2")
-    return _corpus(source, options.evaluation_windows, options.window_length, None)
+    return _windows(source, options.evaluation_windows, options.window_length, None)
 
 
 def _usual(model: str, papers: str) -> str:
@@ -71,7 +69,7 @@ def _usual(model: str, papers: str) -> str:
     return "embedded" if Path(loading.locate(model)).is_dir() else papers
 
 
-def _corpus(source: str, windows: int | None, length: int | None, usual: int | None) -> Windows:
+def _windows(source: str, windows: int | None, length: int | None, usual: int | None) -> Windows:
     """A .npy array has its own number and length of windows, where the options name no others."""
     if Path(source).suffix == ".npy":
         stored = stored_shape(source)
@@ -79,26 +77,21 @@ def _corpus(source: str, windows: int | None, length: int | None, usual: int | N
     return Windows(source, windows or usual, length)
 
 
-def empty_folder(name: str) -> Path:
-    """The folder `name`, made where it is not there; StadeError where something is in it."""
-    folder = Path(name)
-    if folder.exists() and not folder.is_dir():
-        raise StadeError(f"{name!r} is a file: expected a new or an empty folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise StadeError(
-            f"folder {name!r} is not empty: expected a new or an empty one, so that nothing is "
-            "overwritten"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def check_out(name: str | None) -> None:
-    """StadeError where no file `name` could be written."""
-    if name is not None and (Path(name).is_dir() or not Path(name).absolute().parent.is_dir()):
-        raise StadeError(f"--out {name!r}: expected a file in a folder that exists")
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write the whole file or nothing."""
-    write_at_once(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+def setting_of(
+    options: SimpleNamespace,
+    calibration: Windows | None,
+    evaluation: Windows | None,
+    results_dir: str | None = None,
+    **limits: int | None,
+) -> Setting:
+    """The engine's setting. limits: memory and device_memory, of a sweep."""
+    return Setting(
+        calibration,
+        evaluation,
+        results_dir,
+        device=device_of(options),
+        dtype=options.dtype,
+        batch_size=options.batch_size,
+        cache_dir=options.cache_dir,
+        **limits,
+    )

@@ -1,0 +1,135 @@
+"""The program `python -m stade_nb`: its commands with their options, and how it ends.
+
+click reads the words: underscores may stand for dashes, and the answer to a name that it does not
+know has the nearest one.
+"""
+
+import sys
+from types import SimpleNamespace
+
+import click
+import torch
+
+from stade_nb.cli import options
+from stade_nb.errors import StadeError
+
+PROGRAM = "python -m stade_nb"
+SETTINGS = {
+    "token_normalize_func": lambda name: name.replace("_", "-"),
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 98,
+}
+
+
+class Command(click.Command):
+    """A command whose help has its options under headings, and the required ones in its usage."""
+
+    def __init__(self, name: str, what: str, *sections: options.Section) -> None:
+        """what: the command does, in a sentence."""
+        self.sections = sections
+        super().__init__(
+            name,
+            SETTINGS,
+            params=[one for _, listed in sections for one in listed],
+            help=what,
+            short_help=what,
+            epilog="Underscores may stand for dashes: --prune_method is --prune-method.",
+        )
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Do the command's work, loaded only now.
+
+        transformers takes seconds, which --help and misspelt options need not wait for.
+        """
+        from stade_nb.cli import commands
+
+        getattr(commands, self.name)(SimpleNamespace(**ctx.params))
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The words behind the command in the first line of its help."""
+        required = [f"{one.opts[0]} {one.metavar}" for one in self.params if one.required]
+        return [*required, "[options]"]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each heading and the options under it, with one column for all."""
+        for title, listed in [*self.sections, ("help", [self.get_help_option(ctx)])]:
+            records = [one.get_help_record(ctx) for one in listed]
+            with formatter.section(title):
+                formatter.write_dl([(names.ljust(28), text) for names, text in records], 28)
+
+
+COMMANDS = [
+    Command(
+        "prune",
+        "Prune a model, report its zeros, save it, measure its perplexity.",
+        options.PRUNING,
+        options.MODEL,
+        options.CALIBRATION,
+        options.EVALUATION_IF_ASKED,
+        options.ZERO_SHOT,
+        options.PRUNED,
+    ),
+    Command(
+        "evaluate",
+        "Measure the perplexity of a model.",
+        options.MODEL,
+        options.EVALUATION,
+        options.ZERO_SHOT,
+        options.MEASURED,
+    ),
+    Command(
+        "sweep",
+        "Measure many methods, patterns and layers on one model, in one traversal of it.",
+        options.CELLS,
+        options.MODEL,
+        options.MEMORY,
+        options.CALIBRATION,
+        options.EVALUATION,
+        options.SWEPT,
+    ),
+]
+program = click.Group(
+    "stade_nb",
+    COMMANDS,
+    context_settings=SETTINGS,
+    options_metavar=None,
+    subcommand_metavar="COMMAND [options]",
+    help="Prune causal language models as the STADE paper (arXiv 2503.22451) does.",
+    epilog=f"{PROGRAM} COMMAND --help lists the options of a command. "
+    "Bad input gives one line that says what to do, and exit status 2.",
+)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Do what `words` (default: the process's arguments) ask for; returns the exit status."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        return program.main(words or ["--help"], PROGRAM, standalone_mode=False) or 0
+    except click.UsageError as error:
+        said = error.format_message()
+        return complain(f"{said[0].lower()}{said[1:]} {remedy(error)}")
+    except torch.OutOfMemoryError as error:
+        return complain(f"{error}; take a smaller --batch-size or shorter windows")
+    except (StadeError, OSError) as error:
+        return complain(str(error))
+    except click.Abort:
+        return complain("interrupted; the same command goes on with a sweep", 130)
+
+
+def remedy(error: click.UsageError) -> str:
+    """What to do about words that cannot be read."""
+    if isinstance(error, click.NoSuchOption):
+        # An example in the authors' README has the model's name in place of an option.
+        if "/" in error.option_name:
+            return "The name of a model goes behind --model"
+        if error.ctx.command is program:
+            names = ", ".join(program.commands)
+            return f"A command comes first: {names}; the authors' main.py is the command prune"
+    return f"See {error.ctx.command_path if error.ctx else f'{PROGRAM} COMMAND'} --help"
+
+
+def complain(message: str, status: int = 2) -> int:
+    """Say what is wrong in one line on stderr; returns the exit status."""
+    lines = (line.strip().removesuffix(".") for line in message.splitlines())
+    print(f"stade_nb: {'. '.join(filter(None, lines))}", file=sys.stderr)
+    return status

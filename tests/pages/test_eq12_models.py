@@ -1,6 +1,7 @@
 """Eq. 12 on layers of models: its two forms, layer by layer, and the table beside it."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 import tiny_models
@@ -8,7 +9,6 @@ import torch
 
 from stade_nb.pages import audit, plots
 from stade_nb.pages import models as page_models
-from stade_nb.pages.parameters import SCHEMAS
 from stade_nb.theory import misprints
 
 
@@ -56,7 +56,7 @@ def test_gathered_are_the_uncentred_layers_of_each_model(tmp_path):
     text.write_text("The quick brown fox jumps over the lazy dog. " * 400, "utf-8")
     given = {"models": ["opt-340k", "llama-230k"], "calibration": str(text), "windows": 2}
     given |= {"window_length": 16, "seed": 0, "device": "cpu", "dtype": "float32", "batch_size": 2}
-    p = type("Parameters", (), {k: SCHEMAS["stade"][k].accept(v) for k, v in given.items()})
+    p = SimpleNamespace(**given)
     found = audit.layers.gathered(p)
     assert list(found) == given["models"]
     assert {layer.short for layer in found["opt-340k"]} == {"out_proj", "fc2"}

@@ -1,6 +1,5 @@
 """What `training.json` and `corpus.json` record of the embedded models and of their text."""
 
-import itertools
 import json
 from pathlib import Path
 
@@ -8,10 +7,11 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 
+from stade_nb import style
 from stade_nb.corpus import documents
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
-from stade_nb.style import BLACK, SERIES, _axes, use_style
+from stade_nb.style import BLACK, use_style
 
 
 def names(given: list[str]) -> list[str]:
@@ -152,9 +152,9 @@ def loss_curves(curves: pandas.DataFrame, baseline: float) -> Figure:
 
     curves: columns model, tokens, training, validation (nats per token).
     """
-    figure, axes = _axes(3.8)
+    figure, axes = style.axes(3.8)
     for (name, rows), (colour, marker) in zip(
-        curves.groupby("model", sort=False), itertools.cycle(SERIES), strict=False
+        curves.groupby("model", sort=False), style.series(), strict=False
     ):
         every = max(1, len(rows) // 8)
         look = {"color": colour, "marker": marker, "markevery": every, "label": name}

@@ -254,7 +254,7 @@ def test_every_plot_draws_without_a_warning(model, layers):
         plots.audit.growth(claims.printed.growth(), ["llama-3-8b", "llama-3.1-8b"], ["wanda"]),
         plots.audit.off_centre(audit.layers.off_centre({"one": layers, "two": layers})),
         plots.audit.sparsity_curves(v_proj.printed(), v_proj.METHODS),
-        plots.scorecard.scorecard(claims.scorecard.table(torch.Generator().manual_seed(0))),
+        plots.verdicts.scorecard(claims.scorecard.table(torch.Generator().manual_seed(0))),
         plots.audit.likeness(loop.statistics),
         plots.audit.ratios(
             audit.layers.additivity(layers, 0.5), {"kept": "bias kept"}, "exact / single"

@@ -25,7 +25,7 @@ def test_a_models_types_are_known_without_its_weights(name, tmp_path):
     CONFIGS[name].save_pretrained(tmp_path)
     types = tables.layers.types_of(str(tmp_path))
     assert set(types) == set(architectures.layer_types(build(name)))
-    assert types == sorted(types, key=claims.layers.ORDER.index)
+    assert types == sorted(types, key=architectures.ORDER.index)
     assert not any(
         layer.startswith("self_attn") for layer in tables.layers.mlp_types(str(tmp_path))
     )

@@ -131,10 +131,10 @@ def test_figures_draw_without_a_warning(ran):
         {"model": "one", "tokens": [1e5, 2e5], "training": [3.0, 2.0], "validation": [3.1, 2.2]}
     )
     for figure in (
-        plots.perplexity.relative_perplexity(
+        plots.tables.relative_perplexity(
             ran, tables.perplexity.printed(3, METHODS, list(patterns)), patterns
         ),
-        plots.perplexity.differences(judged, patterns, "Wanda to STADE", band=0.01),
+        plots.verdicts.differences(judged, patterns, "Wanda to STADE", band=0.01),
         cards.loss_curves(curves, 12.0),
     ):
         figure.canvas.draw()
@@ -143,10 +143,8 @@ def test_figures_draw_without_a_warning(ran):
 def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
     judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
     patterns = {pattern: tables.perplexity.sparsity(pattern) for pattern in ("0.5", "2:4")}
-    figure = plots.perplexity.differences(judged, patterns, "Wanda to STADE")
-    image = BeautifulSoup(plots.perplexity.inline(figure, 'from "a" to <b>').data, "lxml").find(
-        "img"
-    )
+    figure = plots.verdicts.differences(judged, patterns, "Wanda to STADE")
+    image = BeautifulSoup(plots.tables.inline(figure, 'from "a" to <b>').data, "lxml").find("img")
     kind, _, data = image["src"].partition(",")
     assert kind == "data:image/svg+xml;base64" and image["alt"] == 'from "a" to <b>'
     assert b"<svg" in base64.b64decode(data)

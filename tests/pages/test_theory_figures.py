@@ -23,7 +23,7 @@ def test_every_plot_draws_without_a_warning():
     for figure in (
         plots.theory.valley(synthetic.loss),
         plots.theory.which_goes(),
-        plots.theory.running_variance(errors),
+        plots.audit.running_variance(errors),
         plots.theory.estimators(estimates),
     ):
         assert drawn(figure)

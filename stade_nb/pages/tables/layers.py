@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas
 
 from stade_nb.claims import paper
-from stade_nb.claims.layers import METRICS, ORDER, is_mlp, predicted
+from stade_nb.claims.layers import METRICS, predicted
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import unknown
 from stade_nb.models import architectures, loading
@@ -22,12 +22,12 @@ def types_of(name: str) -> list[str]:
     kind = loading.architecture(name)
     if kind not in architectures.SUPPORTED:
         raise unknown(f"architecture of {name!r}", kind, architectures.SUPPORTED)
-    return sorted(architectures.SUPPORTED[kind], key=ORDER.index)
+    return sorted(architectures.SUPPORTED[kind], key=architectures.place)
 
 
 def mlp_types(name: str) -> list[str]:
     """Fig. 1's panels for the model called `name`: the layer types of its MLP, in order."""
-    return [layer for layer in types_of(name) if is_mlp(layer)]
+    return [layer for layer in types_of(name) if architectures.is_mlp(layer)]
 
 
 def cells(types: Sequence[str], sparsities: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
@@ -87,5 +87,5 @@ def layout(frame: pandas.DataFrame, model: str) -> pandas.DataFrame:
         }
         row = rows.setdefault((layer, metric), head)
         row[perplexity.sparsity(str(sparsity))] = perplexity.over_seeds(numbers)
-    order = sorted(rows, key=lambda key: (ORDER.index(key[0]), METRICS.index(key[1])))
+    order = sorted(rows, key=lambda key: (architectures.place(key[0]), METRICS.index(key[1])))
     return pandas.DataFrame([rows[key] for key in order])

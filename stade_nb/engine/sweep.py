@@ -87,7 +87,7 @@ def run_sweep(
             for outcome in outcomes:
                 if isinstance(outcome, StadeError):
                     raise outcome
-    return [key | records.read(results_dir, key) for key in inputs.keys]
+    return [records.found(results_dir, key) for key in inputs.keys]
 
 
 def unfinished(cells: list[Cell], keys: dict[Cell, dict], results_dir: str | Path) -> list[Cell]:

@@ -99,8 +99,7 @@ def run(
             plain.restore(model, dense)
 
     def found(cell: Cell, biases: str, task: Questions | None) -> dict:
-        key = fields(cell, biases, task)
-        return key | records.read(results_dir, key)
+        return records.found(results_dir, fields(cell, biases, task))
 
     return [
         found(cell, biases, None)

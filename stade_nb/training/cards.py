@@ -14,19 +14,6 @@ from stade_nb.models import loading
 from stade_nb.style import BLACK, use_style
 
 
-def names(given: list[str]) -> list[str]:
-    """Model names with "embedded" replaced by the embedded models; StadeError if there are none."""
-    found = []
-    for name in given:
-        found += loading.embedded_models() if name == "embedded" else [name]
-    if not found:
-        raise StadeError(
-            "'embedded' stands for the embedded models, and data/models holds none: "
-            "get them with the project's files, or train them with `make models`"
-        )
-    return list(dict.fromkeys(found))
-
-
 def record(name: str) -> dict:
     """How an embedded model was trained, as written by `stade_nb.training`.
 

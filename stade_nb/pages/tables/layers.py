@@ -1,7 +1,6 @@
 """Table 2 and Fig. 1: one layer type pruned at a time, by Wanda's and by the STD metric."""
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 
 import pandas
 
@@ -10,8 +9,8 @@ from stade_nb.claims.layers import METRICS, predicted
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import unknown
 from stade_nb.models import architectures, loading
+from stade_nb.pages.parameters import LayerTypes
 from stade_nb.pages.tables import perplexity
-from stade_nb.training import cards
 
 
 def types_of(name: str) -> list[str]:
@@ -44,19 +43,14 @@ def cells(types: Sequence[str], sparsities: Sequence[str], seeds: Sequence[int])
     ]
 
 
-def run(p: SimpleNamespace, types: Callable[[str], list[str]] = types_of) -> pandas.DataFrame:
+def run(p: LayerTypes, types: Callable[[str], list[str]] = types_of) -> pandas.DataFrame:
     """The cells of all models, computed or read: a row for each model, cell and seed.
 
     p: the notebook's checked parameters. types: which layer types of a model, by its name.
     Returns what `tables.run` does, and besides metric, layer and sparsity (a number); of the
     unpruned model, metric and layer are "dense".
     """
-    found = []
-    for name, label in perplexity.labels(cards.names(p.models)).items():
-        one = SimpleNamespace(**vars(p) | {"models": [name]})
-        asked = cells(types(name), p.sparsities, p.seeds)
-        found.append(perplexity.run(one, asked).assign(model=label))
-    ran = pandas.concat(found, ignore_index=True)
+    ran = perplexity.run(p, lambda name: cells(types(name), p.sparsities, p.seeds))
     return ran.assign(
         metric=ran["method"],
         layer=[paper.DENSE if each == "all" else each[0] for each in ran["layers"]],

@@ -192,3 +192,5 @@ def test_run(tmp_path):
     assert facts["requests at once"] == "8 to 8"
     assert facts["put before a question"] == "llama-230k: nothing"
     assert len(claims.accuracy.dropped(ran)) == 2
+    keys = facts["records"][["perplexity", "arc_easy"]].to_numpy().ravel()
+    assert all((tmp_path / f"{key}.json").is_file() for key in keys)

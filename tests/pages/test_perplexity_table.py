@@ -15,7 +15,7 @@ from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.models import loading
-from stade_nb.pages import html, plots, tables
+from stade_nb.pages import html, models, plots, tables
 from stade_nb.training import cards
 
 METHODS = ["magnitude", "wanda", "stade"]
@@ -51,7 +51,7 @@ def test_several_seeds_are_shown_as_mean_and_standard_deviation(ran):
 
 
 def test_labels_are_short_where_they_stay_apart():
-    assert tables.perplexity.labels(["a/opt", "/x/llama/", "b/opt", "tiny"]) == {
+    assert models.labels(["a/opt", "/x/llama/", "b/opt", "tiny"]) == {
         "a/opt": "a/opt",
         "/x/llama/": "llama",
         "b/opt": "b/opt",
@@ -100,6 +100,8 @@ def test_run_gives_a_row_for_each_seed_and_says_what_the_model_is(workplace, tmp
     assert set(ran["paper_model"].dropna()) == {"opt-125m"}
     two = ran.query("method == 'wanda' and model == 'model'")
     assert two["perplexity"].nunique() == two["calibration"].nunique() == 2
+    stems = {path.stem for path in (tmp_path / "results").glob("*.json")}
+    assert set(ran["record"]) == stems and ran["record"].is_unique
     # Other cells by the same parameters; what they share is found.
     again = tables.perplexity.run(p, tables.perplexity.cells(["wanda"], ["2:4"], "layer", [5]))
     assert again["perplexity"].tolist()[:2] == ran["perplexity"].tolist()[:4:3]
@@ -115,6 +117,7 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
     p = SimpleNamespace(
         calibration="c4", evaluation="wikitext2", windows=128, evaluation_windows=None,
         window_length=None, seeds=[0, 1], dtype="float32", device="cpu",
+        results_dir="build/results",
     )  # fmt: skip
     facts = tables.perplexity.facts(p, ran)
     assert facts["models"] == f"one {'f' * 12}, two {'f' * 12}"
@@ -122,6 +125,14 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
     assert facts["calibration tokens"] == f"one {both}, two {both}"
     assert facts["calibration"].endswith("seeds 0, 1")
     assert facts["seconds of computing"] == "33"
+
+
+def test_each_row_names_the_record_it_was_read_from(ran):
+    records = tables.perplexity.records(ran)
+    assert list(records["record"]) == list(ran["record"]) and "layers" not in records
+    assert tuple(records.iloc[2])[:4] == ("one", "Wanda", "50 %", 0)
+    some = tables.perplexity.records(ran.assign(layers=[["fc1", "fc2"]] * len(ran)))
+    assert set(some["layers"]) == {"fc1, fc2"}
 
 
 def test_figures_draw_without_a_warning(ran):

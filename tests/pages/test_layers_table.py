@@ -139,13 +139,13 @@ def test_run_asks_each_model_for_its_own_types(monkeypatch):
     asked = {}
 
     def run(p, cells):
-        asked[p.models[0]] = {cell.layers for cell in cells}
+        asked.update((name, {cell.layers for cell in cells(name)}) for name in p.models)
         rows = [
-            (cell.method, paper.DENSE if cell == DENSE else cell.pattern,
+            (name, cell.method, paper.DENSE if cell == DENSE else cell.pattern,
              "all" if cell == DENSE else [cell.layers])
-            for cell in cells
+            for name in p.models for cell in cells(name)
         ]  # fmt: skip
-        return pandas.DataFrame(rows, columns=["method", "pattern", "layers"])
+        return pandas.DataFrame(rows, columns=["model", "method", "pattern", "layers"])
 
     monkeypatch.setattr(tables.perplexity, "run", run)
     p = SimpleNamespace(models=["opt-340k", "llama-390k"], sparsities=["0.5"], seeds=[0, 1])

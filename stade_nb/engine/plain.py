@@ -62,7 +62,7 @@ def run_cells(
             results[index] = inputs.about | compute(cells[index], model, *ids, batch_size)
             restore(model, dense)
             records.write(results_dir, keys[index], results[index])
-    return [key | result for key, result in zip(keys, results, strict=True)]
+    return [records.found(results_dir, key) for key in keys]
 
 
 def compute(

@@ -8,6 +8,7 @@ import layer_frames
 import pandas
 import pytest
 import tiny_models
+from figures import legend
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -70,10 +71,6 @@ def folder(tmp_path):
     return save
 
 
-def legend(figure) -> list[str]:
-    return [text.get_text() for drawn in figure.legends for text in drawn.get_texts()]
-
-
 def test_a_new_method_prunes_by_its_metric(largest):
     model = tiny_models.build("llama")
     weight = model.model.layers[0].mlp.up_proj.weight
@@ -119,12 +116,11 @@ def test_every_method_is_in_every_plot_of_methods(largest):
     with_dense = pandas.concat([dense, shares])
     wide = pandas.DataFrame({name: {("one", n): 2.0 for n in ("0.5", "2:4", "4:8")}
                              for name in names})  # fmt: skip
-    growth = plots.audit.growth(wide, ["one"], names).axes[0].get_legend().get_texts()
     assert set(legend(plots.tables.relative_perplexity(with_dense, shares, headings))) == titles
     accuracies = legend(plots.tables.accuracies(with_dense, 0.5, headings))
     assert set(accuracies) == titles | {"Dense", "guessing"}
     assert set(legend(plots.audit.sparsity_curves(shares, names))) == titles
-    assert {text.get_text() for text in growth} == titles
+    assert set(legend(plots.audit.growth(wide, ["one"], names))) == titles
     excess = pandas.DataFrame(
         [("0.5", refit, 0.0, name, 0.1) for refit in (True, False) for name in names],
         columns=["pattern", "refit", "correlation", "choice", "excess"],

@@ -1,13 +1,12 @@
 """Eq. 12 on layers of models: its two forms, layer by layer, and the table beside it."""
 
-import io
 from types import SimpleNamespace
 
 import pytest
 import tiny_models
 import torch
 
-from stade_nb.pages import audit, plots
+from stade_nb.pages import audit
 from stade_nb.pages import models as page_models
 from stade_nb.theory import misprints
 
@@ -46,9 +45,6 @@ def test_forms_lie_on_their_axes_where_means_matter(found):
     printed, consistent = table.loc["Eq. 12, printed"], table.loc["Eq. 9, consistent"]
     assert printed["STD, Eq. 11"].max() < 1e-3 and consistent["Wanda, Eq. 10"].max() < 1e-3
     assert printed["Wanda, Eq. 10"].min() > 0.05 and consistent["STD, Eq. 11"].min() > 0.05
-    file = io.BytesIO()
-    plots.theory.eq12(audit.layers.eq12(found, [0.5, "2:4"])).savefig(file, format="svg")
-    assert file.getvalue()
 
 
 def test_it_is_asked_of_the_uncentred_layers_of_each_model(tmp_path):

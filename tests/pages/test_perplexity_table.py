@@ -1,22 +1,17 @@
 """What a table of perplexities takes and how it is laid out; its figures draw without a warning."""
 
-import base64
 from types import SimpleNamespace
 
-import pandas
-from bs4 import BeautifulSoup
 from tiny_models import build
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
-from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.models import loading
-from stade_nb.pages import html, models, plots, tables
-from stade_nb.training import cards
+from stade_nb.pages import html, models, tables
 
 METHODS = ["magnitude", "wanda", "stade"]
 
@@ -133,29 +128,3 @@ def test_each_row_names_the_record_it_was_read_from(ran):
     assert tuple(records.iloc[2])[:4] == ("one", "Wanda", "50 %", 0)
     some = tables.perplexity.records(ran.assign(layers=[["fc1", "fc2"]] * len(ran)))
     assert set(some["layers"]) == {"fc1, fc2"}
-
-
-def test_figures_draw_without_a_warning(ran):
-    patterns = {pattern: tables.perplexity.sparsity(pattern) for pattern in ("0.5", "2:4")}
-    judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
-    curves = pandas.DataFrame(
-        {"model": "one", "tokens": [1e5, 2e5], "training": [3.0, 2.0], "validation": [3.1, 2.2]}
-    )
-    for figure in (
-        plots.tables.relative_perplexity(
-            ran, tables.perplexity.printed(3, METHODS, list(patterns)), patterns
-        ),
-        plots.verdicts.differences(judged, patterns, "Wanda to STADE", band=0.01),
-        cards.loss_curves(curves, 12.0),
-    ):
-        figure.canvas.draw()
-
-
-def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
-    judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
-    patterns = {pattern: tables.perplexity.sparsity(pattern) for pattern in ("0.5", "2:4")}
-    figure = plots.verdicts.differences(judged, patterns, "Wanda to STADE")
-    image = BeautifulSoup(plots.tables.inline(figure, 'from "a" to <b>').data, "lxml").find("img")
-    kind, _, data = image["src"].partition(",")
-    assert kind == "data:image/svg+xml;base64" and image["alt"] == 'from "a" to <b>'
-    assert b"<svg" in base64.b64decode(data)

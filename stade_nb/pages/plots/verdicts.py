@@ -23,12 +23,13 @@ def differences(
     """
     figure, axes = style.axes(0.9 + 0.27 * len(judged))
     _intervals(axes, judged, patterns)
+    _explain(axes)
     if band:
         axes.axvspan(
             -100 * band, 100 * band, color=BLACK, alpha=0.08, linewidth=0, label="comparable"
         )
     axes.set(ylim=(len(judged) - 0.4, -0.6), xlabel=f"change of perplexity, {label}, %")
-    _explained(figure, axes)
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
@@ -47,7 +48,8 @@ def accuracies(judged: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
         _intervals(axes, rows, patterns)
         axes.set(ylim=(most - 0.4, -0.6), xlabel="difference of mean accuracy, points")
         axes.set_title(f"{paper.title(ours)} − {paper.title(other)}", fontsize=10)
-    _explained(figure, panels[0][0])
+    _explain(panels[0][0])
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -62,10 +64,10 @@ def _intervals(axes: Axes, rows: pandas.DataFrame, patterns: dict[str, str]) -> 
     axes.set_yticks(range(len(rows)), names)
 
 
-def _explained(figure: Figure, axes: Axes) -> None:
+def _explain(axes: Axes) -> None:
+    """The marks of the verdicts for the figure's legend."""
     for word, (colour, marker) in VERDICT_STYLE.items():
         axes.plot([], [], marker, color=colour, label=word)
-    figure.legend(loc="outside upper center", ncols=4)
 
 
 def scorecard(book: pandas.DataFrame) -> Figure:

@@ -50,7 +50,7 @@ def versions() -> str:
 def shown(records: pandas.DataFrame | None = None, folder: str = "", **facts) -> HTML:
     """The facts of a page, one a row, and then date, hardware, versions and commit.
 
-    records: a row for each cell that the page shows, and the key of its record, for a table that
+    records: a row for each cell that the page shows, and its record, for a table that
     opens when asked. folder: where the records' files are.
     """
     device = str(facts.pop("device", "cpu"))
@@ -66,7 +66,7 @@ def shown(records: pandas.DataFrame | None = None, folder: str = "", **facts) ->
 
 def folded(records: pandas.DataFrame, folder: str) -> str:
     """`records` behind a line to click: which file each number of the page was read from."""
-    caption = f"The record of each number is the file {folder}/<record>.json."
+    caption = f"Each number is read from the file {folder}/<record>*.json."
     heading = f"<summary>Records of {len(records)} cells</summary>"
     table = html.table(records, caption=caption).data
     return f'<details class="records">{heading}\n{table}</details>'

@@ -193,4 +193,4 @@ def test_run(tmp_path):
     assert facts["put before a question"] == "llama-230k: nothing"
     assert len(claims.accuracy.dropped(ran)) == 2
     keys = facts["records"][["perplexity", "arc_easy"]].to_numpy().ravel()
-    assert all((tmp_path / f"{key}.json").is_file() for key in keys)
+    assert all(len(list(tmp_path.glob(f"{key}*.json"))) == 1 for key in keys)

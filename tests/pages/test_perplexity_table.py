@@ -124,7 +124,9 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
 
 def test_each_row_names_the_record_it_was_read_from(ran):
     records = tables.perplexity.records(ran)
-    assert list(records["record"]) == list(ran["record"]) and "layers" not in records
+    assert (
+        list(records["record"]) == [key[:12] for key in ran["record"]] and "layers" not in records
+    )
     assert tuple(records.iloc[2])[:4] == ("one", "Wanda", "50 %", 0)
     some = tables.perplexity.records(ran.assign(layers=[["fc1", "fc2"]] * len(ran)))
     assert set(some["layers"]) == {"fc1, fc2"}

@@ -146,11 +146,11 @@ def facts(p: ZeroShot, ran: pandas.DataFrame) -> dict:
 
 
 def records(ran: pandas.DataFrame) -> pandas.DataFrame:
-    """`perplexity.records`, and the key of each task's record in a column with its name."""
+    """`perplexity.records`, and the record of each task in a column with the task's name."""
     cells = perplexity.records(ran).rename(columns={"record": "perplexity"})
     cells.insert(3, "biases", ran["biases"])
     for name in ran["tasks"].iloc[0]:
-        cells[short(name)] = [found[name]["record"] for found in ran["tasks"]]
+        cells[short(name)] = [found[name]["record"][: perplexity.DIGITS] for found in ran["tasks"]]
     return cells
 
 

@@ -20,6 +20,8 @@ from stade_nb.numerics.methods import METHODS
 from stade_nb.pages import html, models
 from stade_nb.pages.parameters import Measured
 
+DIGITS = 12  # of a record's key, as a page shows it
+
 
 class OverSeeds(NamedTuple):
     """Mean and standard deviation (n − 1) of a number over calibration seeds, two or more."""
@@ -145,13 +147,13 @@ def facts(p: Measured, ran: pandas.DataFrame) -> dict:
 
 
 def records(ran: pandas.DataFrame) -> pandas.DataFrame:
-    """Which record each row of `ran` was read from: its cell, and the record's key."""
+    """Which record each row of `ran` was read from: its cell, and how the record's name begins."""
     cells = {
         "model": ran["model"],
         "method": ran["method"].map(paper.title),
         "sparsity": ran["pattern"].map(sparsity),
         "seed": ran["seed"],
-        "record": ran["record"],
+        "record": ran["record"].str[:DIGITS],
     }
     layers = ran["layers"].map(lambda layers: layers if layers == "all" else ", ".join(layers))
     if set(layers) != {"all"}:

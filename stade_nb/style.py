@@ -1,4 +1,12 @@
-"""The look of every figure: Okabe-Ito colours, a marker for each method, axes of a page's width."""
+"""The look of every figure: Okabe–Ito colours, and a marker for each, axes of a page's width.
+
+Colour never carries a fact alone. Every figure has a white ground and black text: it reads the
+same on a light and a dark page. What has no look of its own gets one from `SPARE`: a method or a
+layer type that somebody adds is drawn before it has a line here.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -8,7 +16,9 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 
-METHOD_STYLE = {
+Look = tuple[str, str]  # colour and marker
+
+METHOD_STYLE: dict[str, Look] = {
     "magnitude": (VERMILION, "v"),
     "random": (YELLOW, "x"),
     "wanda": (BLUE, "o"),
@@ -21,12 +31,34 @@ METHOD_STYLE = {
     "wanda_with_bias": (SKY, "*"),
     "std_without_correction": (VERMILION, "<"),
     "std_without_bias": (YELLOW, ">"),
-    "stade_equal_parameters": (GREEN, "p"),
-    "std_equal_parameters": (PURPLE, "h"),
-    "wanda_with_bias_equal_parameters": (SKY, "H"),
+    "stade_equal_parameters": (GREEN, "d"),
+    "std_equal_parameters": (PURPLE, "d"),
+    "wanda_with_bias_equal_parameters": (SKY, "d"),
+}
+
+LAYER_STYLE: dict[str, Look] = {
+    "self_attn.q_proj": (BLUE, "o"),
+    "self_attn.k_proj": (SKY, "s"),
+    "self_attn.v_proj": (PURPLE, "D"),
+    "self_attn.o_proj": (BLACK, "X"),
+    "self_attn.out_proj": (BLACK, "X"),
+    "mlp.gate_proj": (VERMILION, "v"),
+    "mlp.up_proj": (ORANGE, "^"),
+    "mlp.down_proj": (GREEN, "P"),
+    "fc1": (VERMILION, "v"),
+    "fc2": (GREEN, "P"),
+}
+
+VERDICT_STYLE: dict[str, Look] = {
+    "holds": (GREEN, "o"),
+    "does not hold": (VERMILION, "X"),
+    "undecided": (BLACK, "d"),
 }
 
 SERIES = [(BLUE, "o"), (VERMILION, "v"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "D"), (BLACK, "X")]
+
+# No marker of these is in another list, and colours change faster than markers.
+SPARE = [(colour, marker) for marker in "hp8" for colour in (BLUE, VERMILION, GREEN, BLACK)]
 
 WIDTH = 7.4  # inches, the width of a page's text
 
@@ -52,14 +84,35 @@ def use_style() -> None:
     )
 
 
-def _axes(height: float, rows: int = 1, columns: int = 1, **options):
+def axes(height: float, rows: int = 1, columns: int = 1, **options):
+    """A figure `height` inches high, and its axes; options: of `Figure.subplots`."""
     # Not pyplot: a figure that pyplot knows is shown twice, by the cell's value and at its end.
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **options)
 
 
-VERDICT_STYLE = {
-    "holds": (GREEN, "o"),
-    "does not hold": (VERMILION, "X"),
-    "undecided": (BLACK, "d"),
-}
+def series() -> Iterator[Look]:
+    """Looks for lines in their order, as many as there are."""
+    return itertools.cycle(SERIES)
+
+
+def methods(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each method, those of `METHOD_STYLE` first and in its order.
+
+    >>> list(methods(["mine", "stade", "wanda"]))
+    ['wanda', 'stade', 'mine']
+    """
+    return _looks(names, METHOD_STYLE)
+
+
+def layers(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each layer type, those of `LAYER_STYLE` first and in its order."""
+    return _looks(names, LAYER_STYLE)
+
+
+def _looks(names: Iterable[str], known: Mapping[str, Look]) -> dict[str, Look]:
+    wanted = list(dict.fromkeys(names))
+    others = [name for name in wanted if name not in known]
+    return {name: look for name, look in known.items() if name in wanted} | dict(
+        zip(others, itertools.cycle(SPARE), strict=False)
+    )

@@ -98,5 +98,7 @@ def ran():
             family=["llama"] * len(frame),
             paper_model=[None] * len(frame),
             seconds=[{"prune": 1.0, "evaluate": 0.5}] * len(frame),
+            layers="all",
+            record=[f"{number:064x}" for number in range(len(frame))],
         )
     )

@@ -29,7 +29,7 @@ def run_cells(
             result = prepared.facts | compute(cell, prepared.model, *ids, setting.batch_size)
             restore(dense)
             records.write(folder, keys[cell], result)
-    return [keys[cell] | records.read(folder, keys[cell]) for cell in cells]
+    return [records.found(folder, keys[cell]) for cell in cells]
 
 
 def compute(

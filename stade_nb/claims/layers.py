@@ -9,22 +9,11 @@ import pandas
 from stade_nb.claims import paper, printed, verdicts
 from stade_nb.claims.verdicts import FAILS, HOLDS, UNDECIDED, Difference
 from stade_nb.models import architectures
-from stade_nb.models.architectures import is_centred
+from stade_nb.models.architectures import is_centred, is_mlp
 
 METRICS = ("wanda", "std")
 
-# The paper's order of rows; OPT's block keeps its own three in another one.
-ORDER = (
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "self_attn.out_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj", "fc1", "fc2",
-)  # fmt: skip
-
 PRINTED = "Llama-7B, printed"
-
-
-def is_mlp(layer: str) -> bool:
-    """Whether a layer type belongs to a block's MLP rather than to its attention."""
-    return not layer.startswith("self_attn.")
 
 
 def predicted(layer: str) -> str:

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pandas
 
 from stade_nb.claims import paper, printed
-from stade_nb.claims.layers import ORDER
 from stade_nb.models import protocol
+from stade_nb.models.architectures import ORDER
 
 MATCH, CLOSE, DIFFERS, APART = "match", "close", "differs", "not compared"
 DECIMALS = 2

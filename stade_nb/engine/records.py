@@ -52,6 +52,11 @@ def read(folder: Path | str, fields: dict) -> dict | None:
         return None
 
 
+def found(folder: Path | str, fields: dict) -> dict:
+    """What a table shows of a record that is there: fields, result, and its key as `record`."""
+    return fields | read(folder, fields) | {"record": path_of(folder, fields).stem}
+
+
 @functools.cache  # once a process: a missing record is looked for more than once
 def _say_stale(path: Path, older: int, version: int) -> None:
     warnings.warn(

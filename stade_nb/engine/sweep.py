@@ -73,7 +73,7 @@ def sweep(
             for outcome in outcomes:
                 if isinstance(outcome, StadeError):
                     raise outcome
-    return [keys[cell] | records.read(results_dir, keys[cell]) for cell in cells]
+    return [records.found(results_dir, keys[cell]) for cell in cells]
 
 
 def unfinished(

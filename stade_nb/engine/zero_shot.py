@@ -81,8 +81,7 @@ def run(
             restore(dense)
 
     def found(cell: Cell, biases: str, task: Questions | None) -> dict:
-        key = fields(cell, biases, task)
-        return key | records.read(results_dir, key)
+        return records.found(results_dir, fields(cell, biases, task))
 
     return [
         found(cell, biases, None)

@@ -32,6 +32,8 @@ _SAME_INPUT = {
     "self_attn.v_proj": "self_attn.q_proj",
     "mlp.up_proj": "mlp.gate_proj",
 }
+# The order of rows of the paper's Table 2; OPT's block keeps its own three in another one.
+ORDER = (*_QKV, "self_attn.o_proj", "self_attn.out_proj", *_GATED_MLP, "fc1", "fc2")
 
 
 def decoder(model: nn.Module) -> nn.Module:
@@ -139,9 +141,20 @@ def is_centred(layer_type: str) -> bool:
 
     StadeError for an unknown layer type.
     """
-    if layer_type not in GATED | OPT:
-        raise unknown("layer type", layer_type, sorted(GATED | OPT))
+    known = frozenset().union(*SUPPORTED.values())
+    if layer_type not in known:
+        raise unknown("layer type", layer_type, sorted(known))
     return layer_type not in NOT_CENTRED
+
+
+def is_mlp(layer_type: str) -> bool:
+    """Whether a layer type belongs to a block's MLP rather than to its attention."""
+    return not layer_type.startswith(f"{_ATTENTION}.")
+
+
+def place(layer_type: str) -> tuple[int, str]:
+    """A key to sort layer types by: those of Table 2 in its `ORDER`, then all others by name."""
+    return (ORDER.index(layer_type) if layer_type in ORDER else len(ORDER), layer_type)
 
 
 def input_of(layer_type: str) -> str:

@@ -52,6 +52,19 @@ def embedded_models() -> list[str]:
     return sorted(config.parent.name for config in EMBEDDED.glob("*/config.json"))
 
 
+def named(given: list[str]) -> list[str]:
+    """Model names with "embedded" replaced by the embedded models; StadeError if there are none."""
+    found = []
+    for name in given:
+        found += embedded_models() if name == "embedded" else [name]
+    if not found:
+        raise StadeError(
+            "'embedded' stands for the embedded models, and data/models holds none: "
+            "get them with the project's files, or train them with `make models`"
+        )
+    return list(dict.fromkeys(found))
+
+
 def check_device(device: str | torch.device) -> torch.device:
     """The device "cpu", "cuda", "cuda:1" or "auto" (CUDA where there is one).
 

@@ -1,6 +1,7 @@
 """Tables on a page: plain HTML that the book's style sheet knows, numbers written for readers."""
 
 from collections.abc import Callable, Mapping
+from html import escape
 
 import pandas
 from IPython.display import HTML
@@ -33,11 +34,12 @@ def table(
     frame: pandas.DataFrame,
     formats: Mapping[str, Format] | None = None,
     names: Mapping[str, str] | None = None,
+    caption: str = "",
 ) -> HTML:
     """`frame` as a table without its index; where a cell is narrow, lines break before a ±.
 
     formats: per column a format string or function; other values as `written` has them; `latex`
-    sets equations. names: headings to show instead of column names.
+    sets equations. names: headings to show instead of column names. caption: what the table is.
     """
     formats = formats or {}
     # The class by which the book's pages find text with equations outside their own.
@@ -52,4 +54,8 @@ def table(
         }
     )
     with pandas.option_context("display.max_colwidth", None):
-        return HTML(shown.to_html(index=False, border=0, justify="left", classes=classes))
+        text = shown.to_html(index=False, border=0, justify="left", classes=classes)
+    # A screen reader says a cell's heading with it, and what the table is before it.
+    text = text.replace("<th>", '<th scope="col">')
+    titled = f"<caption>{escape(caption)}</caption>\n  <thead>" if caption else "<thead>"
+    return HTML(text.replace("<thead>", titled, 1))

@@ -1,18 +1,19 @@
 """The models of a page's parameters with their text, for pages that look inside a model."""
 
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from stade_nb import paths
+from stade_nb.engine.cell import Setting, Windows
 from stade_nb.engine.pruning import enter_all, gathering
 from stade_nb.models import architectures, loading
 from stade_nb.models.architectures import window_length
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
-from stade_nb.pages.tables import perplexity
-from stade_nb.training import cards
+from stade_nb.pages.parameters import Audit, Calibrated, Measured
 
 
 class LayerInputs(NamedTuple):
@@ -43,30 +44,57 @@ class Example(NamedTuple):
     evaluation_ids: Tensor
 
 
-def load(p: SimpleNamespace, name: str | None = None) -> Example:
-    """`name`, or the model `p.example`, with the windows that a table's cells would have.
+def labels(names: Sequence[str]) -> dict[str, str]:
+    """Names for a page: the last part of a path or hub id, or all of it where that is taken."""
+    short = [name.rstrip("/").rpartition("/")[2] for name in names]
+    return {name: s if short.count(s) == 1 else name for name, s in zip(names, short, strict=True)}
 
-    p: a notebook's checked parameters; the first of its seeds draws the calibration windows.
+
+def labelled(given: Sequence[str]) -> dict[str, str]:
+    """The models that a notebook's `models` name ("embedded" names several), with their labels."""
+    return labels(loading.named(given))
+
+
+def setting(p: Measured, **more: object) -> Setting:
+    """With what the engine runs all cells of a page: here parameters become its arguments.
+
+    A relative `results_dir` begins at the project's root. more: other fields of `Setting`.
     """
-    model, tokenizer, calibration = _calibrated(p, name or p.example, p.seeds[0])
+    return Setting(
+        Windows(p.calibration, p.windows, p.window_length),
+        Windows(p.evaluation, p.evaluation_windows, p.window_length),
+        paths.results(p.results_dir),
+        device=p.device,
+        dtype=p.dtype,
+        batch_size=p.batch_size,
+        **more,
+    )
+
+
+def load(p: Audit) -> Example:
+    """The model `p.example` with the windows that a table's cells would have.
+
+    The first of the seeds draws the calibration windows.
+    """
+    model, tokenizer, calibration = _calibrated(p, p.example, p.seeds[0])
     length = window_length(model, p.window_length)
     evaluation = evaluation_windows(p.evaluation, tokenizer, p.evaluation_windows, length)
     return Example(model, tokenizer, calibration, evaluation.to(model.device))
 
 
-def inputs(p: SimpleNamespace, seed: int) -> dict[str, list[LayerInputs]]:
-    """What `layer_inputs.gather` finds of each of `p.models`, by their `tables.labels`.
+def inputs(p: Calibrated, seed: int) -> dict[str, list[LayerInputs]]:
+    """What `gather` finds of each of `p.models`, by their `labels`.
 
-    p: a notebook's checked parameters. seed: of the calibration windows that the models read.
+    seed: of the calibration windows that the models read.
     """
     found = {}
-    for name, label in perplexity.labels(cards.names(p.models)).items():
+    for name, label in labelled(p.models).items():
         model, _, ids = _calibrated(p, name, seed)
         found[label] = gather(model, ids, batch_size=p.batch_size)
     return found
 
 
-def _calibrated(p: SimpleNamespace, name: str, seed: int) -> tuple[nn.Module, object, Tensor]:
+def _calibrated(p: Calibrated, name: str, seed: int) -> tuple[nn.Module, object, Tensor]:
     model, tokenizer = loading.load(name, p.device, p.dtype)
     length = window_length(model, p.window_length)
     ids = calibration_windows(p.calibration, tokenizer, p.windows, length, seed)

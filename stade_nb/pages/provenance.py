@@ -50,8 +50,12 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def shown(**facts) -> HTML:
-    """The facts of a page, one a row, and then date, hardware, versions and commit."""
+def shown(records: pandas.DataFrame | None = None, folder: str = "", **facts) -> HTML:
+    """The facts of a page, one a row, and then date, hardware, versions and commit.
+
+    records: a row for each cell that the page shows, and its record, for a table that
+    opens when asked. folder: where the records' files are.
+    """
     device = str(facts.pop("device", "cpu"))
     rows = {name.replace("_", " "): str(value) for name, value in facts.items()} | {
         "device": processor(device),
@@ -59,4 +63,13 @@ def shown(**facts) -> HTML:
         "versions": versions(),
         "commit": commit(),
     }
-    return html.table(pandas.DataFrame(rows.items(), columns=["what", "value"]))
+    shown = html.table(pandas.DataFrame(rows.items(), columns=["what", "value"]))
+    return shown if records is None else HTML(shown.data + folded(records, folder))
+
+
+def folded(records: pandas.DataFrame, folder: str) -> str:
+    """`records` behind a line to click: which file each number of the page was read from."""
+    caption = f"Each number is read from the file {folder}/<record>*.json."
+    heading = f"<summary>Records of {len(records)} cells</summary>"
+    table = html.table(records, caption=caption).data
+    return f'<details class="records">{heading}\n{table}</details>'

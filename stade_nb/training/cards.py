@@ -1,6 +1,5 @@
 """What `training.json` and `corpus.json` record of the embedded models and of their text."""
 
-import itertools
 import json
 from pathlib import Path
 
@@ -8,24 +7,11 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 
-from stade_nb import paths
+from stade_nb import paths, style
 from stade_nb.corpus import documents
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
-from stade_nb.style import BLACK, SERIES, _axes, use_style
-
-
-def names(given: list[str]) -> list[str]:
-    """Model names with "embedded" replaced by the embedded models; StadeError if there are none."""
-    found = []
-    for name in given:
-        found += loading.embedded_models() if name == "embedded" else [name]
-    if not found:
-        raise StadeError(
-            "'embedded' stands for the embedded models, and data/models holds none: "
-            "get them with the project's files, or train them with `make models`"
-        )
-    return list(dict.fromkeys(found))
+from stade_nb.style import BLACK, use_style
 
 
 def record(name: str) -> dict:
@@ -153,9 +139,9 @@ def loss_curves(curves: pandas.DataFrame, baseline: float) -> Figure:
 
     curves: columns model, tokens, training, validation (nats per token).
     """
-    figure, axes = _axes(3.8)
+    figure, axes = style.axes(3.8)
     for (name, rows), (colour, marker) in zip(
-        curves.groupby("model", sort=False), itertools.cycle(SERIES), strict=False
+        curves.groupby("model", sort=False), style.series(), strict=False
     ):
         every = max(1, len(rows) // 8)
         look = {"color": colour, "marker": marker, "markevery": every, "label": name}

@@ -51,6 +51,18 @@ def test_resolves_and_shows_every_parameter():
     assert list(shown["value"])[3:6] == ["−2, 2", "0.1, 2", "10,000"]
 
 
+def test_shows_them_in_the_order_of_the_notebook():
+    turned = dict(reversed(TABLE.items()))
+    html = parameters.shown(parameters.checked(turned, "table3_perplexity")).data
+    assert list(pandas.read_html(io.StringIO(html))[0]["parameter"]) == list(turned)
+
+
+def test_what_was_checked_does_not_change():
+    p = parameters.checked(BIAS, "bias")
+    with pytest.raises(ValueError, match="frozen"):
+        p.seed = 1
+
+
 def test_ignores_what_is_no_plain_value():
     namespace = {
         **BIAS,
@@ -125,16 +137,17 @@ def test_a_list_may_be_one_value_or_a_string_with_commas(name, given, resolved):
     ("name", "value", "message"),
     [
         ("methods", ["wnda"], "did you mean 'wanda'"),
+        ("methods", [["wanda"]], r"unknown value \['wanda'\]"),
         ("methods", [], "the list is empty"),
         ("patterns", ["0.5", "50%"], "named twice"),
         ("patterns", yaml.safe_load("[2:4]"), "YAML reads an unquoted 2:4 as 124"),
         ("patterns", ["5:4"], "N at most M"),
-        ("dtype", "float31", "did you mean 'float32'"),
+        ("dtype", "float31", "one of float32, float16, bfloat16 .*did you mean 'float32'"),
         ("windows", 0, "whole number from 1"),
         ("seeds", [0, 0], "named twice"),
         ("seeds", [-1], "a list of: a whole number from 0 to"),
         ("seeds", "0,x", "a list of: a whole number from 0 to"),
-        ("evaluation_windows", 1, "whole number from 2"),
+        ("evaluation_windows", 1, "whole number from 2 .*, or None for all that the text has"),
     ],
 )
 def test_refuses_bad_lists_and_choices(name, value, message):
@@ -174,7 +187,7 @@ def defaults(path: Path) -> dict:
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_notebook_declares_its_schema_and_valid_defaults(path):
     declared = defaults(path)
-    assert set(declared) == set(parameters.SCHEMAS[path.stem])
+    assert set(declared) == set(parameters.NOTEBOOKS[path.stem].model_fields)
     parameters.checked(declared, path.stem)
 
 

@@ -1,11 +1,8 @@
-"""Sets of weights on many layers: pooled as by hand, orders that theory guarantees, figures."""
-
-import io
+"""Sets of weights on many layers: pooled as by hand, orders that theory guarantees."""
 
 import pytest
 import torch
 
-from stade_nb.pages import plots
 from stade_nb.theory import correlated_inputs, many_layers, many_weights, synthetic
 
 
@@ -13,12 +10,6 @@ from stade_nb.theory import correlated_inputs, many_layers, many_weights, synthe
 def layers():
     generator = torch.Generator().manual_seed(0)
     return synthetic.random_layers((4, 5, 8), (-2, 2), (0.3, 2), generator)
-
-
-def drawn(figure):
-    file = io.BytesIO()
-    figure.savefig(file, format="svg")
-    return file.getvalue()
 
 
 def test_layers_are_pooled_as_one_sum(layers):
@@ -104,12 +95,3 @@ def test_a_feature_that_hardly_ever_fires_has_a_variance():
     inputs = correlated_inputs.relu(mean, correlated_inputs.equicorrelated(std, 0.6))
     assert (inputs.variance >= 0).all() and (inputs.second_moment.diagonal() >= 0).all()
     assert inputs.mean[0] < 1e-80 and inputs.variance[0] < 1e-80
-
-
-def test_figures_draw_without_a_warning(layers):
-    pairs = {rho: many_layers.single_and_exact(layers, rho, 0.5) for rho in (0.0, 0.9)}
-    table = many_layers.over_correlations(layers, [0.0, 0.5], [0.5, "2:4"])
-    gains = many_layers.bias_gains(layers, [0.0, 0.5], [0.0, 1.0], "2:4")
-    assert drawn(plots.theory.single_against_exact(pairs))
-    assert drawn(plots.theory.bias_gains(gains))
-    assert drawn(plots.theory.excess(table))

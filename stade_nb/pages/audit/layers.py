@@ -1,10 +1,9 @@
 """Points of theory and code, looked at on the layers of a model: a row for each layer type.
 
-Each function takes layers from `layer_inputs.gather`, all of float64, and gives means over blocks.
+Each function takes layers from `models.gather`, all of float64, and gives means over blocks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from types import SimpleNamespace
 
 import pandas
 import torch
@@ -14,7 +13,6 @@ from stade_nb.claims.verdicts import FAILS, HOLDS
 from stade_nb.numerics import masks, metrics
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import prune_layer
-from stade_nb.pages import models as page_models
 from stade_nb.pages.models import LayerInputs
 from stade_nb.theory import many_weights, misprints, other_work
 
@@ -46,25 +44,6 @@ def correction_orders(
         }
 
     return by_type(layers, measure)
-
-
-def eq12(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
-    """5.4: share of mask entries in which Eq. 12 differs from STD and Wanda, uncentred layers.
-
-    Columns layer; printed_std, printed_wanda: Eq. 12 to the letter; consistent_std,
-    consistent_wanda: in the form that Eq. 9 needs. In float32, as pruning computes.
-    """
-
-    def measure(layer: LayerInputs) -> dict[str, float]:
-        found = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
-        forms, rivals = ("printed", "consistent"), ("std", "wanda")
-        return {
-            f"{form}_{rival}": found.iloc[i, j]
-            for i, form in enumerate(forms)
-            for j, rival in enumerate(rivals)
-        }
-
-    return by_type([layer for layer in layers if not layer.centred], measure)
 
 
 def additivity(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
@@ -194,29 +173,21 @@ def everywhere(patterns: Sequence[str]) -> tuple[Claim, Claim]:
     )
 
 
-def gathered(p: SimpleNamespace) -> dict[str, list[LayerInputs]]:
-    """The layers of `p.models` that Sec. 3.2 counts as not centred, by model label.
-
-    p: a notebook's checked parameters. The models are unpruned and read the calibration windows.
-    """
-    found = page_models.inputs(p, p.seed)
-    return {label: [one for one in layers if not one.centred] for label, layers in found.items()}
-
-
-def differences(
-    found: dict[str, list[LayerInputs]], patterns: Sequence[str | float | Pattern]
+def eq12(
+    inputs: Mapping[str, Sequence[LayerInputs]], patterns: Sequence[str | float | Pattern]
 ) -> pandas.DataFrame:
-    """Both forms of Eq. 12 against STD's and Wanda's masks: a row for each layer and form.
+    """5.4: both forms of Eq. 12 against STD's and Wanda's masks, in layers that are not centred.
 
-    Columns: model, block, layer, pattern, form; STD, Eq. 11 and Wanda, Eq. 10, the shares of mask
-    entries that differ (see `misprints.eq12_differences`). In float32, as pruning computes.
+    inputs: by model, see `models.inputs`. Columns: model, block, layer, pattern, form; STD, Eq. 11
+    and Wanda, Eq. 10, the shares of mask entries that differ (see `misprints.eq12_differences`). In
+    float32, as pruning computes.
     """
     parts = []
-    for label, layers in found.items():
+    for model, layers in inputs.items():
         for layer in layers:
-            for pattern in patterns:
+            for pattern in [] if layer.centred else patterns:
                 part = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
-                place = {"model": label, "block": layer.block, "layer": layer.short}
+                place = {"model": model, "block": layer.block, "layer": layer.short}
                 parts.append(part.rename_axis("form").reset_index().assign(
                     **place, pattern=str(pattern)
                 ))  # fmt: skip
@@ -225,7 +196,7 @@ def differences(
     return table[[*columns, *(name for name in table.columns if name not in columns)]]
 
 
-def by_layer(table: pandas.DataFrame) -> pandas.DataFrame:
-    """`differences` averaged over blocks: a row for each model, layer type, pattern and form."""
+def over_blocks(table: pandas.DataFrame) -> pandas.DataFrame:
+    """`eq12` averaged over blocks: a row for each model, layer type, pattern and form."""
     keys = ["model", "layer", "pattern", "form"]
     return table.drop(columns="block").groupby(keys, sort=False).mean().reset_index()

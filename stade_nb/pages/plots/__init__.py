@@ -1,5 +1,6 @@
 """The book's figures."""
 
-from stade_nb.pages.plots import accuracy, audit, layers, perplexity, scorecard, theory
+from stade_nb.pages.plots import audit, layers, tables, theory, verdicts
+from stade_nb.style import use_style
 
-__all__ = ["accuracy", "audit", "layers", "perplexity", "scorecard", "theory"]
+__all__ = ["audit", "layers", "tables", "theory", "use_style", "verdicts"]

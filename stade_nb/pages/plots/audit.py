@@ -1,4 +1,4 @@
-"""The plots of the audit, in the look of `figures`."""
+"""The plots of the audit."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,9 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 
-from stade_nb.numerics.methods import METHODS
-from stade_nb.pages.plots.perplexity import (
-    BLACK,
-    BLUE,
-    GREEN,
-    METHOD_STYLE,
-    ORANGE,
-    SERIES,
-    VERMILION,
-    _axes,
-)
-from stade_nb.pages.tables import perplexity
+from stade_nb import style
+from stade_nb.claims import paper
+from stade_nb.style import BLACK, BLUE, GREEN, ORANGE, SERIES, VERMILION
 
 STEEP = 20.0
 OUTCOMES = {"better": (GREEN, "o"), "equal": (BLACK, "d"), "worse": (VERMILION, "X")}
@@ -36,7 +27,7 @@ def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> 
     """
     patterns = list(dict.fromkeys(compared["pattern"]))
     models = list(dict.fromkeys(compared["model"]))
-    figure, panels = _axes(0.34 * len(models) + 1.2, columns=len(patterns), sharey=True)
+    figure, panels = style.axes(0.34 * len(models) + 1.2, columns=len(patterns), sharey=True)
     for axes, pattern in zip(panels, patterns, strict=True):
         for row in compared[compared["pattern"] == pattern].to_dict("records"):
             change = 100 * (row[method] / row[other] - 1)
@@ -45,7 +36,7 @@ def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> 
             axes.plot([0, change], [at, at], color=colour)
             axes.plot(change, at, marker, color=colour)
         axes.axvline(0, color=BLACK, linewidth=1)
-        axes.set(title=perplexity.sparsity(pattern), ylim=(len(models) - 0.4, -0.6))
+        axes.set(title=paper.sparsity(pattern), ylim=(len(models) - 0.4, -0.6))
         axes.margins(x=0.15)
     panels[0].set_yticks(range(len(models)), models)
     panels[len(panels) // 2].set_xlabel("change of perplexity, Wanda to STADE, %")
@@ -59,12 +50,12 @@ def accuracy_differences(compared: pandas.DataFrame, error: float) -> Figure:
     error: of the mean of seven tasks, in points; the band is one standard error of a difference.
     """
     gaps = compared.assign(gap=compared["stade"] - compared["wanda"]).sort_values("gap")
-    figure, axes = _axes(3.6)
+    figure, axes = style.axes(3.6)
     axes.axhspan(-error, error, color=BLACK, alpha=0.1, linewidth=0, label="±1 standard error")
     for place, row in enumerate(gaps.itertuples()):
         colour, marker = OUTCOMES[row.outcome]
         axes.plot(place, row.gap, marker, color=colour)
-    names = [f"{row.model}, {perplexity.sparsity(row.pattern)}" for row in gaps.itertuples()]
+    names = [f"{row.model}, {paper.sparsity(row.pattern)}" for row in gaps.itertuples()]
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.tick_params(axis="x", labelsize=7)
     axes.axhline(0, color=BLACK, linewidth=1)
@@ -79,7 +70,7 @@ def table2_outcomes(both: pandas.DataFrame) -> Figure:
     both: from `audit_tables.layers`.
     """
     layers = list(dict.fromkeys(both.sort_values("input", kind="stable")["layer"]))
-    figure, axes = _axes(0.33 * len(layers) + 1.1)
+    figure, axes = style.axes(0.33 * len(layers) + 1.1)
     for word, (colour, marker) in OUTCOMES.items():
         rows = both[both["outcome"] == word]
         heights = [layers.index(layer) for layer in rows["layer"]]
@@ -100,17 +91,18 @@ def growth(times: pandas.DataFrame, models: Sequence[str], methods: Sequence[str
     times: from `audit_tables.growth`.
     """
     patterns = ["0.5", "2:4", "4:8"]
-    figure, panels = _axes(2.8, columns=len(patterns), sharey=True)
+    looks = style.methods(methods)
+    figure, panels = style.axes(2.8, columns=len(patterns), sharey=True)
     for axes, pattern in zip(panels, patterns, strict=True):
         for method in methods:
-            colour, marker = METHOD_STYLE[method]
+            colour, marker = looks[method]
             values = [times.loc[(model, pattern), method] for model in models]
             axes.plot(range(len(models)), values, marker=marker, color=colour,
-                      label=METHODS[method].title)  # fmt: skip
+                      label=paper.title(method))  # fmt: skip
         axes.axhline(3, color=BLACK, linestyle=":")
         axes.axhline(1.5, color=BLACK, linestyle=":")
         axes.set_xticks(range(len(models)), models)
-        axes.set(title=perplexity.sparsity(pattern), xlim=(-0.4, len(models) - 0.6))
+        axes.set(title=paper.sparsity(pattern), xlim=(-0.4, len(models) - 0.6))
     panels[0].set(ylabel="perplexity / dense", ylim=(0.9, None))
     panels[0].legend()
     return figure
@@ -122,7 +114,7 @@ def off_centre(table: pandas.DataFrame) -> Figure:
     table: from `audit_inputs.off_centre`.
     """
     models = list(dict.fromkeys(table["model"]))
-    figure, panels = _axes(3.4, columns=len(models), sharex=True, squeeze=False)
+    figure, panels = style.axes(3.4, columns=len(models), sharex=True, squeeze=False)
     for axes, model in zip(panels[0], models, strict=True):
         own = table[(table["model"] == model) & (table["ratio"] > 0)]
         order = own.drop_duplicates("layer").sort_values("centred", ascending=False, kind="stable")
@@ -154,13 +146,14 @@ def sparsity_curves(frame: pandas.DataFrame, methods: Sequence[str]) -> Figure:
     frame: columns model, method, pattern (a share), relative.
     """
     models = list(dict.fromkeys(frame["model"]))
-    figure, panels = _axes(3.2, columns=len(models), squeeze=False)
+    looks = style.methods(methods)
+    figure, panels = style.axes(3.2, columns=len(models), squeeze=False)
     for axes, model in zip(panels[0], models, strict=True):
         for method in methods:
             rows = frame[(frame["model"] == model) & (frame["method"] == method)]
             if len(rows):
-                colour, marker = METHOD_STYLE[method]
-                label = METHODS[method].title if model == models[0] else None
+                colour, marker = looks[method]
+                label = paper.title(method) if model == models[0] else None
                 sparsity = 100 * rows["pattern"].astype(float)
                 axes.plot(sparsity, rows["relative"], marker=marker, color=colour, label=label)
         steep = frame[frame["model"] == model]["relative"].max() > STEEP
@@ -178,10 +171,10 @@ def likeness(statistics: pandas.DataFrame) -> Figure:
 
     statistics: from `audit_loop.compared`.
     """
-    figure, axes = _axes(3)
+    figure, axes = style.axes(3)
     inputs = statistics.drop_duplicates(["block", "ratio", "correlation"])
     for (layer, rows), (colour, marker) in zip(
-        inputs.groupby("layer", sort=False), SERIES, strict=False
+        inputs.groupby("layer", sort=False), style.series(), strict=False
     ):
         name = layer.rpartition(".")[2]
         axes.plot(rows["block"], rows["correlation"], marker=marker, color=colour, label=name)
@@ -197,11 +190,35 @@ def ratios(table: pandas.DataFrame, names: dict[str, str], label: str) -> Figure
 
     table: column layer and those of `names`, column -> legend. label: of the axis.
     """
-    figure, axes = _axes(0.3 * len(table) + 1.2)
-    for (column, name), (colour, marker) in zip(names.items(), SERIES, strict=False):
+    figure, axes = style.axes(0.3 * len(table) + 1.2)
+    for (column, name), (colour, marker) in zip(names.items(), style.series(), strict=False):
         axes.plot(table[column], range(len(table)), marker, color=colour, label=name)
     axes.axvline(1, color=BLACK, linewidth=1)
     axes.set_yticks(range(len(table)), table["layer"])
     axes.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
     figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def running_variance(table: pandas.DataFrame) -> Figure:
+    """Relative error of a running variance over mean/std, one panel for each dtype.
+
+    table: as `audit_code.variance_errors`. A rule that gives no finite number is marked at the top.
+    """
+    dtypes = list(dict.fromkeys(table["dtype"]))
+    figure, panels = style.axes(3.3, columns=len(dtypes), sharey=True, squeeze=False)
+    top = 1e5
+    for axes, dtype in zip(panels[0], dtypes, strict=True):
+        for (rule, rows), (colour, marker) in zip(
+            table[table["dtype"] == dtype].groupby("rule", sort=False),
+            (SERIES[1], SERIES[2]),
+            strict=False,
+        ):
+            axes.plot(rows["ratio"], rows["error"], marker=marker, color=colour, label=rule)
+            gone = rows[rows["not_finite"] == 1]
+            axes.plot(gone["ratio"], [top] * len(gone), "x", color=colour)
+        axes.set(title=dtype, xlabel="mean / std", xscale="log", yscale="log", ylim=(1e-8, 3 * top))
+    panels[0][0].set(ylabel="relative error of the variance")
+    panels[0][0].plot([], [], "x", color=BLACK, label="no finite number")
+    figure.legend(loc="outside upper center", ncols=3)
     return figure

@@ -1,4 +1,4 @@
-"""The plots of Table 2 and Fig. 1, in the look of `figures`."""
+"""The plots of Table 2 and Fig. 1."""
 
 import math
 
@@ -10,35 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from stade_nb import style
 from stade_nb.claims import paper
+from stade_nb.claims.layers import METRICS, predicted
 from stade_nb.claims.verdicts import UNDECIDED
-from stade_nb.models.architectures import is_centred
-from stade_nb.numerics.methods import METHODS
-from stade_nb.pages.plots.perplexity import (
-    BLACK,
-    BLUE,
-    GREEN,
-    METHOD_STYLE,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    WIDTH,
-)
-from stade_nb.pages.tables import perplexity
-from stade_nb.pages.tables.layers import METRICS, ORDER, is_mlp, predicted
+from stade_nb.models import architectures
+from stade_nb.style import BLACK, METHOD_STYLE
 
 LIMIT = 20  # per cent, where the colours of the heat map end
-LAYER_STYLE = dict(
-    zip(
-        ORDER,
-        [
-            (BLUE, "o"), (SKY, "s"), (PURPLE, "D"), (BLACK, "X"), (BLACK, "X"),
-            (VERMILION, "v"), (ORANGE, "^"), (GREEN, "P"), (VERMILION, "v"), (GREEN, "P"),
-        ],
-        strict=True,
-    )
-)  # fmt: skip
 
 
 def heat_map(rows: pandas.DataFrame) -> Figure:
@@ -49,13 +28,13 @@ def heat_map(rows: pandas.DataFrame) -> Figure:
     """
     models, sparsities = list(rows["model"].unique()), sorted(rows["sparsity"].unique())
     heights = [rows[rows["model"] == model]["layer"].nunique() for model in models]
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.29 * sum(heights) + 0.55 * len(models)),
-                    layout="constrained")  # fmt: skip
-    panels = figure.subplots(len(models), height_ratios=heights, squeeze=False)[:, 0]
+    tall = 0.9 + 0.29 * sum(heights) + 0.55 * len(models)
+    figure, panels = style.axes(tall, len(models), height_ratios=heights, squeeze=False)
+    panels = panels[:, 0]
     norm = TwoSlopeNorm(0, -LIMIT, LIMIT)
     for axes, model in zip(panels, models, strict=True):
         some = rows[rows["model"] == model]
-        layers = sorted(some["layer"].unique(), key=ORDER.index)
+        layers = sorted(some["layer"].unique(), key=architectures.place)
         values = np.full((len(layers), len(sparsities)), np.nan)
         for row in some.to_dict("records"):
             place = layers.index(row["layer"]), sparsities.index(row["sparsity"])
@@ -68,7 +47,7 @@ def heat_map(rows: pandas.DataFrame) -> Figure:
         axes.set_yticks(
             range(len(layers)), [f"{a}  {b}" for a, b in zip(layers, marks, strict=True)]
         )
-        axes.set_xticks(range(len(sparsities)), [perplexity.sparsity(str(s)) for s in sparsities])
+        axes.set_xticks(range(len(sparsities)), [paper.sparsity(str(s)) for s in sparsities])
         axes.tick_params(length=0, labelsize=8)
         axes.set_title(model, fontsize=10)
         axes.grid(False)
@@ -92,18 +71,17 @@ def by_layer(frame: pandas.DataFrame) -> Figure:
     frame: columns model, layer, metric, sparsity, relative; a row for each seed.
     """
     models = list(frame["model"].unique())
-    figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
-    panels = figure.subplots(1, len(models), sharex=True, squeeze=False)[0]
+    figure, (panels,) = style.axes(4.3, columns=len(models), sharex=True, squeeze=False)
     pruned = frame[frame["layer"] != paper.DENSE]
     marked = pruned[pruned["metric"] == pruned["layer"].map(predicted)]
-    drawn: dict[tuple, list] = {}
+    looks, drawn = style.layers(marked["layer"]), {}
     for axes, model in zip(panels, models, strict=True):
         some = marked[marked["model"] == model]
-        for layer in sorted(some["layer"].unique(), key=ORDER.index):
-            colour, marker = LAYER_STYLE[layer]
+        for layer in sorted(some["layer"].unique(), key=architectures.place):
+            colour, marker = looks[layer]
             own = some[some["layer"] == layer].groupby("sparsity")["relative"].mean()
-            style = "-" if is_mlp(layer) else "--"
-            look = {"linestyle": style, "color": colour, "marker": marker}
+            dashes = "-" if architectures.is_mlp(layer) else "--"
+            look = {"linestyle": dashes, "color": colour, "marker": marker}
             axes.plot(100 * own.index, own, **look)
             names = drawn.setdefault(tuple(look.values()), [])
             names += [layer] if layer not in names else []
@@ -112,8 +90,8 @@ def by_layer(frame: pandas.DataFrame) -> Figure:
         _logarithmic(axes)
     panels[0].set_ylabel("perplexity / dense")
     handles = [
-        Line2D([], [], linestyle=style, color=colour, marker=marker, label=", ".join(names))
-        for (style, colour, marker), names in drawn.items()
+        Line2D([], [], linestyle=dashes, color=colour, marker=marker, label=", ".join(names))
+        for (dashes, colour, marker), names in drawn.items()
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
@@ -134,7 +112,7 @@ def lines(frame: pandas.DataFrame) -> Figure:
             mean, spread = own.mean(), own.std().fillna(0)
             colour, marker = METHOD_STYLE[metric]
             axes.errorbar(100 * mean.index, mean, spread, color=colour, marker=marker, capsize=2,
-                          alpha=0.9, label=METHODS[metric].title)  # fmt: skip
+                          alpha=0.9, label=paper.title(metric))  # fmt: skip
         _logarithmic(axes)
     figure.supylabel("perplexity", fontsize=10)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -171,19 +149,20 @@ def ratios(rows: pandas.DataFrame) -> Figure:
 def _panels(rows: pandas.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """A figure with a panel for each (model, layer): a row for each model, the last layer right."""
     kinds = {
-        model: sorted(some["layer"].unique(), key=ORDER.index)
+        model: sorted(some["layer"].unique(), key=architectures.place)
         for model, some in rows.groupby("model", sort=False)
     }
     columns = max(map(len, kinds.values()))
-    figure = Figure(figsize=(WIDTH, 0.8 + 2.2 * len(kinds)), layout="constrained")
-    grid = figure.subplots(len(kinds), columns, sharex=True, sharey="row", squeeze=False)
+    figure, grid = style.axes(
+        0.8 + 2.2 * len(kinds), len(kinds), columns, sharex=True, sharey="row", squeeze=False
+    )
     panels = {}
     for across, (model, layers) in zip(grid, kinds.items(), strict=True):
         used = [*across[: len(layers) - 1], across[-1]]
         for axes in set(across) - set(used):
             axes.set_visible(False)
         for axes, layer in zip(used, layers, strict=True):
-            kind = "centred" if is_centred(layer) else "not centred"
+            kind = "centred" if architectures.is_centred(layer) else "not centred"
             axes.set_title(f"{layer}, input {kind}", fontsize=9)
             panels[model, layer] = axes
         used[0].set_ylabel(model)

@@ -1,4 +1,4 @@
-"""The plots of the theory pages and the audit, in the look of `figures`."""
+"""The plots of the theory pages."""
 
 import numpy as np
 import pandas
@@ -6,11 +6,49 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator
 
-from stade_nb.pages.plots.perplexity import BLACK, BLUE, METHOD_STYLE, ORANGE, SERIES, SKY, _axes
-from stade_nb.pages.tables.perplexity import sparsity
+from stade_nb import style
+from stade_nb.claims.paper import sparsity
+from stade_nb.style import BLACK, BLUE, METHOD_STYLE, ORANGE, SERIES, SKY
 from stade_nb.theory import many_layers
 
-CHOICE_STYLE = {**METHOD_STYLE, "stepwise": (BLACK, "X")}
+STEPWISE = (BLACK, "X")  # the look of the choice that is no method
+
+
+def parabolas(loss, means: list[float], std: float = 1.0, weight: float = 1.0) -> Figure:
+    """Eq. 3 over the new bias B* for several means: the minimum moves (7), its height stays (8).
+
+    loss: Eq. 3, (bias, new_bias, weight, mean, variance). B = 0.
+    """
+    figure, axes = style.axes(4.4)
+    floor, roots = std**2 * weight**2, [mean * weight for mean in means]
+    left, right = min(0.0, *roots) - 1.7, max(0.0, *roots) + 1.7
+    top = 1.15 * loss(0.0, 0.0, weight, max(means, key=abs), std**2)
+    new_bias = np.linspace(left, right, 400)
+    axes.axvline(0, color=BLACK, linewidth=1, linestyle=":")
+    for mean, root, (colour, marker) in zip(means, roots, style.series(), strict=False):
+        look = {"color": colour, "marker": marker, "markersize": 9, "linestyle": "none"}
+        axes.plot(new_bias, loss(0.0, new_bias, weight, mean, std**2), color=colour)
+        axes.plot(root, floor, **look, zorder=4)
+        axes.plot(
+            0, loss(0.0, 0.0, weight, mean, std**2), **look, zorder=5,
+            markerfacecolor="white", markeredgewidth=1.6,
+        )  # fmt: skip
+        axes.text(root, -0.05 * top, f"μ = {mean:g}", color=colour, ha="center", weight="bold")
+    mark = {"color": BLACK, "linestyle": "none", "marker": "o", "markersize": 9}
+    explained = [
+        axes.plot([], [], **mark, markerfacecolor="white", label="bias kept, Eq. 9: (σ² + μ²)W²"),
+        axes.plot([], [], **mark, label="best bias, Eq. 7: B + μW"),
+        [axes.axhline(floor, color=BLACK, linestyle="--", label="its loss, Eq. 8: σ²W²")],
+    ]
+    figure.legend(
+        handles=[line for (line,) in explained],
+        loc="outside upper center",
+        ncols=3,
+        handletextpad=0.3,
+    )
+    axes.set(xlabel="new bias B* (the old one is B = 0)", ylim=(-0.1 * top, top))
+    axes.set(ylabel="expected squared change of the output", xlim=(left, right))
+    return figure
 
 
 def valley(loss, std: float = 1.0, weight: float = 1.0) -> Figure:
@@ -18,7 +56,7 @@ def valley(loss, std: float = 1.0, weight: float = 1.0) -> Figure:
 
     loss: Eq. 3, (bias, new_bias, weight, mean, variance). B = 0.
     """
-    figure, axes = _axes(3.9)
+    figure, axes = style.axes(3.9)
     mean, new_bias = np.meshgrid(np.linspace(-3, 3, 200), np.linspace(-3, 3, 200))
     surface = loss(0.0, new_bias, weight, mean, std**2)
     levels = std**2 * weight**2 * np.array([1, 1.25, 2, 4, 7, 11, 16, 22, 29, 37])
@@ -42,7 +80,7 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     The first weight's input has `mean` and `std`. STD compares stds, Wanda the root of
     sigma² + mu²; where they disagree STD is right if the bias is refitted, Wanda if it is kept.
     """
-    figure, axes = _axes(4.2)
+    figure, axes = style.axes(4.2)
     m, s = np.meshgrid(np.linspace(-3, 3, 601), np.linspace(0, 3, 301))
     wanda, by_std = m**2 + s**2 < mean**2 + std**2, s < std
     region = np.select([wanda & by_std, ~wanda & ~by_std, by_std], [0, 1, 2], 3)
@@ -71,6 +109,38 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     return figure
 
 
+def convergence(table: pandas.DataFrame) -> Figure:
+    """Monte Carlo errors over the number of draws, beside 1/√draws."""
+    figure, axes = style.axes(3.4)
+    draws = np.array(sorted(table["draws"].unique()))
+    axes.loglog(draws, draws**-0.5, color=BLACK, linestyle="--", label="1 / √draws")
+    for (name, rows), (colour, marker) in zip(
+        table.groupby("equation", sort=False), style.series(), strict=False
+    ):
+        axes.loglog(rows["draws"], rows["error"], marker, color=colour, label=name, alpha=0.9)
+    axes.set(xlabel="draws", ylabel="error, in standard\ndeviations of one draw")
+    axes.legend()
+    return figure
+
+
+def choices(table: pandas.DataFrame) -> Figure:
+    """How often each metric chooses the cheapest weight, over the spread of the inputs' means.
+
+    table: columns spread, metric, refit, share, excess.
+    """
+    figure, panels = style.axes(3.3, columns=2, sharey=True)
+    for axes, refit, heading in zip(panels, (True, False), ("bias refitted (Eq. 8)",
+                                    "bias kept (Eq. 9)"), strict=True):  # fmt: skip
+        for metric, label in (("std", "STD, Eq. 11"), ("wanda", "Wanda, Eq. 10")):
+            rows = table[(table["metric"] == metric) & (table["refit"] == refit)]
+            colour, marker = METHOD_STYLE[metric]
+            axes.plot(rows["spread"], 100 * rows["share"], marker=marker, color=colour, label=label)
+        axes.set(title=heading, xlabel="means drawn from [−m, m]: m")
+    panels[0].set(ylabel="cheapest weight chosen, %", ylim=(0, 104))
+    panels[0].legend(loc="lower left")
+    return figure
+
+
 def excess(table: pandas.DataFrame) -> Figure:
     """How much dearer than the cheapest set each choice is, over the correlation of the inputs.
 
@@ -79,12 +149,13 @@ def excess(table: pandas.DataFrame) -> Figure:
     """
     patterns = list(dict.fromkeys(table["pattern"]))
     size = {"rows": len(patterns), "columns": 2, "squeeze": False}
-    figure, panels = _axes(0.6 + 2.4 * len(patterns), sharex=True, sharey=True, **size)
+    figure, panels = style.axes(0.6 + 2.4 * len(patterns), sharex=True, sharey=True, **size)
+    looks = style.methods(table["choice"]) | {"stepwise": STEPWISE}
     headings = ((True, "bias refitted"), (False, "bias kept"))
     for row, pattern in zip(panels, patterns, strict=True):
         for axes, (refit, heading) in zip(row, headings, strict=True):
             rows = table[(table["refit"] == refit) & (table["pattern"] == pattern)]
-            for choice, (colour, marker) in CHOICE_STYLE.items():
+            for choice, (colour, marker) in looks.items():
                 own = rows[rows["choice"] == choice]
                 if len(own):
                     axes.plot(own["correlation"], 1 + own["excess"], marker=marker, color=colour,
@@ -109,7 +180,7 @@ def eq12(table: pandas.DataFrame) -> Figure:
     on that metric's axis.
     """
     patterns = list(dict.fromkeys(table["pattern"]))
-    figure, panels = _axes(3.7, columns=len(patterns), sharex=True, sharey=True, squeeze=False)
+    figure, panels = style.axes(3.7, columns=len(patterns), sharex=True, sharey=True, squeeze=False)
     for axes, pattern in zip(panels[0], patterns, strict=True):
         of_pattern = table[table["pattern"] == pattern]
         for (form, rows), (colour, marker) in zip(
@@ -126,38 +197,14 @@ def eq12(table: pandas.DataFrame) -> Figure:
     return figure
 
 
-def running_variance(table: pandas.DataFrame) -> Figure:
-    """Relative error of a running variance over mean/std, one panel for each dtype.
-
-    table: as `audit_code.variance_errors`. A rule that gives no finite number is marked at the top.
-    """
-    dtypes = list(dict.fromkeys(table["dtype"]))
-    figure, panels = _axes(3.3, columns=len(dtypes), sharey=True, squeeze=False)
-    top = 1e5
-    for axes, dtype in zip(panels[0], dtypes, strict=True):
-        for (rule, rows), (colour, marker) in zip(
-            table[table["dtype"] == dtype].groupby("rule", sort=False),
-            (SERIES[1], SERIES[2]),
-            strict=False,
-        ):
-            axes.plot(rows["ratio"], rows["error"], marker=marker, color=colour, label=rule)
-            gone = rows[rows["not_finite"] == 1]
-            axes.plot(gone["ratio"], [top] * len(gone), "x", color=colour)
-        axes.set(title=dtype, xlabel="mean / std", xscale="log", yscale="log", ylim=(1e-8, 3 * top))
-    panels[0][0].set(ylabel="relative error of the variance")
-    panels[0][0].plot([], [], "x", color=BLACK, label="no finite number")
-    figure.legend(loc="outside upper center", ncols=3)
-    return figure
-
-
 def estimators(table: pandas.DataFrame) -> Figure:
     """Eq. 5: relative bias and spread of each variance estimate over the number of rows.
 
     table: as `variance_estimates.simulated`.
     """
-    figure, axes = _axes(3.2)
+    figure, axes = style.axes(3.2)
     for (name, rows), (colour, marker) in zip(
-        table.groupby("estimate", sort=False), SERIES, strict=False
+        table.groupby("estimate", sort=False), style.series(), strict=False
     ):
         middle, half = rows["mean"], rows["simulated_spread"]
         axes.fill_between(rows["N"], middle - half, middle + half, color=colour, alpha=0.15)
@@ -180,7 +227,7 @@ def single_against_exact(pairs: dict[float, many_layers.Pair]) -> Figure:
 
     pairs: by correlation, from `set_removal.single_and_exact`; a point is an output.
     """
-    figure, panels = _axes(2.9, columns=len(pairs), sharex=True, sharey=True, squeeze=False)
+    figure, panels = style.axes(2.9, columns=len(pairs), sharex=True, sharey=True, squeeze=False)
     values = np.concatenate([part.numpy(force=True) for pair in pairs.values() for part in pair])
     ends = np.array([values[values > 0].min() / 1.5, values.max() * 1.5])
     for axes, (correlation, pair) in zip(panels[0], pairs.items(), strict=True):
@@ -199,7 +246,7 @@ def bias_gains(table: pandas.DataFrame) -> Figure:
 
     table: from `set_removal.bias_gains`. Each cell has its number, so colour adds nothing new.
     """
-    figure, panels = _axes(3.1, columns=len(GAINS), sharex=True, sharey=True)
+    figure, panels = style.axes(3.1, columns=len(GAINS), sharex=True, sharey=True)
     for axes, (column, title) in zip(panels, GAINS.items(), strict=True):
         grid = table.pivot(index="spread", columns="correlation", values=column)
         image = axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")

@@ -1,7 +1,5 @@
 """The cells of the page on Table 4, and the tables of accuracies that it shows."""
 
-from types import SimpleNamespace
-
 import pandas
 from IPython.display import HTML
 
@@ -11,11 +9,12 @@ from stade_nb.claims.accuracy import kept, percent, short
 from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
 from stade_nb.numerics.bias import DROPPED, KEPT
+from stade_nb.pages import models
+from stade_nb.pages.parameters import ZeroShot
 from stade_nb.pages.tables import perplexity
-from stade_nb.training import cards
 
 
-def run(p: SimpleNamespace) -> pandas.DataFrame:
+def run(p: ZeroShot) -> pandas.DataFrame:
     """All cells of the table, computed or read from the records in `results_dir`.
 
     p: the notebook's checked parameters. Beside what the table shows, each method that corrects
@@ -29,8 +28,8 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
     corrected = [cell for cell in asked if cell.method.corrects]
     wanted = [(cell, KEPT) for cell in asked] + [(cell, DROPPED) for cell in corrected]
     rows = []
-    for name, label in perplexity.labels(cards.names(p.models)).items():
-        setting = perplexity.setting(p, requests_at_once=p.requests_at_once)
+    for name, label in models.labelled(p.models).items():
+        setting = models.setting(p, requests_at_once=p.requests_at_once)
         found = zero_shot.run(name, wanted, setting, questions, progress=True)
         about = {"model": label, "paper_model": paper.model_of(name)}
         rows += [cell | about for cell in found]
@@ -42,7 +41,7 @@ def run(p: SimpleNamespace) -> pandas.DataFrame:
     return ran
 
 
-def reproduced(p: SimpleNamespace, ran: pandas.DataFrame) -> HTML:
+def reproduced(p: ZeroShot, ran: pandas.DataFrame) -> HTML:
     """Our mean accuracies beside the printed ones, where a model is one of the paper's."""
     value = "mean_accuracy_percent"
     return perplexity.shown(4, kept(ran).assign(**{value: 100 * ran["accuracy"]}), p, value)
@@ -117,7 +116,7 @@ def guessed(ran: pandas.DataFrame) -> list[str]:
     ]
 
 
-def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
+def facts(p: ZeroShot, ran: pandas.DataFrame) -> dict:
     """What the page's provenance says of the table's run."""
     results = [task for tasks in ran["tasks"] for task in tasks.values()]
     sizes = sorted({task["batch_size"] for task in results})
@@ -125,6 +124,7 @@ def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
     first = ran["tasks"].iloc[0]
     cut = {row.model: sum(t["truncated"] for t in row.tasks.values()) for row in ran.itertuples()}
     return perplexity.facts(p, ran) | {
+        "records": records(ran),
         "harness": ", ".join(sorted({task["harness"] for task in results})) + ", 0-shot, acc",
         "tasks": ", ".join(f"{name} {task['questions'][:12]}" for name, task in first.items()),
         "put before a question": ", ".join(f"{m}: {b or 'nothing'}" for m, b in bos.items()),
@@ -132,6 +132,15 @@ def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
         "requests cut on the left": ", ".join(f"{m}: {n}" for m, n in cut.items()),
         "seconds of answering": f"{sum(task['seconds'] for task in results):.0f}",
     }
+
+
+def records(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """`perplexity.records`, and the record of each task in a column with the task's name."""
+    cells = perplexity.records(ran).rename(columns={"record": "perplexity"})
+    cells.insert(3, "biases", ran["biases"])
+    for name in ran["tasks"].iloc[0]:
+        cells[short(name)] = [found[name]["record"][: perplexity.DIGITS] for found in ran["tasks"]]
+    return cells
 
 
 def printed(methods: list[str], patterns: list[str]) -> pandas.DataFrame:

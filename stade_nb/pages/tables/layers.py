@@ -1,17 +1,16 @@
 """Table 2 and Fig. 1: one layer type pruned at a time, by Wanda's and by the STD metric."""
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 
 import pandas
 
 from stade_nb.claims import paper
-from stade_nb.claims.layers import METRICS, ORDER, is_mlp, predicted
+from stade_nb.claims.layers import METRICS, predicted
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import unknown
 from stade_nb.models import architectures, loading
+from stade_nb.pages.parameters import LayerTypes
 from stade_nb.pages.tables import perplexity
-from stade_nb.training import cards
 
 
 def types_of(name: str) -> list[str]:
@@ -22,12 +21,12 @@ def types_of(name: str) -> list[str]:
     kind = loading.architecture(name)
     if kind not in architectures.SUPPORTED:
         raise unknown(f"architecture of {name!r}", kind, architectures.SUPPORTED)
-    return sorted(architectures.SUPPORTED[kind], key=ORDER.index)
+    return sorted(architectures.SUPPORTED[kind], key=architectures.place)
 
 
 def mlp_types(name: str) -> list[str]:
     """Fig. 1's panels for the model called `name`: the layer types of its MLP, in order."""
-    return [layer for layer in types_of(name) if is_mlp(layer)]
+    return [layer for layer in types_of(name) if architectures.is_mlp(layer)]
 
 
 def cells(types: Sequence[str], sparsities: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
@@ -44,18 +43,14 @@ def cells(types: Sequence[str], sparsities: Sequence[str], seeds: Sequence[int])
     ]
 
 
-def run(p: SimpleNamespace, types: Callable[[str], list[str]] = types_of) -> pandas.DataFrame:
+def run(p: LayerTypes, types: Callable[[str], list[str]] = types_of) -> pandas.DataFrame:
     """The cells of all models, computed or read: a row for each model, cell and seed.
 
     p: the notebook's checked parameters. types: which layer types of a model, by its name.
     Returns what `tables.run` does, and besides metric, layer and sparsity (a number); of the
     unpruned model, metric and layer are "dense".
     """
-    found = []
-    for name, label in perplexity.labels(cards.names(p.models)).items():
-        asked = cells(types(name), p.sparsities, p.seeds)
-        found.append(perplexity.run(p, asked, [name]).assign(model=label))
-    ran = pandas.concat(found, ignore_index=True)
+    ran = perplexity.run(p, lambda name: cells(types(name), p.sparsities, p.seeds))
     return ran.assign(
         metric=ran["method"],
         layer=[paper.DENSE if each == "all" else each[0] for each in ran["layers"]],
@@ -86,5 +81,5 @@ def layout(frame: pandas.DataFrame, model: str) -> pandas.DataFrame:
         }
         row = rows.setdefault((layer, metric), head)
         row[perplexity.sparsity(str(sparsity))] = perplexity.over_seeds(numbers)
-    order = sorted(rows, key=lambda key: (ORDER.index(key[0]), METRICS.index(key[1])))
+    order = sorted(rows, key=lambda key: (architectures.place(key[0]), METRICS.index(key[1])))
     return pandas.DataFrame([rows[key] for key in order])

@@ -1,25 +1,26 @@
 """Tables of perplexities: the cells that one takes, and what is shown of them."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import pandas
 from IPython.display import HTML
 
-from stade_nb import claims, paths
+from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.claims.paper import sparsity
 from stade_nb.engine import cell as engine_cells
-from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
+from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.sweep import sweep
 from stade_nb.models import loading
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
-from stade_nb.pages import html
-from stade_nb.training import cards
+from stade_nb.pages import html, models
+from stade_nb.pages.parameters import Measured
+
+DIGITS = 12  # of a record's key, as a page shows it
 
 
 class OverSeeds(NamedTuple):
@@ -64,39 +65,27 @@ def cells(
     return list(dict.fromkeys([DENSE, *pruned]))
 
 
-def setting(p: SimpleNamespace, **more: object) -> Setting:
-    """What a notebook's checked parameters say of all cells of a page.
-
-    A relative `results_dir` begins at the project's root. more: other fields of `Setting`.
-    """
-    return Setting(
-        Windows(p.calibration, p.windows, p.window_length),
-        Windows(p.evaluation, p.evaluation_windows, p.window_length),
-        paths.results(p.results_dir),
-        device=p.device,
-        dtype=p.dtype,
-        batch_size=p.batch_size,
-        **more,
-    )
-
-
 def run(
-    p: SimpleNamespace, asked: Sequence[Cell] | None = None, models: list[str] | None = None
+    p: Measured,
+    asked: Sequence[Cell] | Callable[[str], Sequence[Cell]] | None = None,
+    names: Sequence[str] | None = None,
 ) -> pandas.DataFrame:
     """All cells of a table on all its models, computed or read from the records in `results_dir`.
 
-    p: the notebook's checked parameters. asked: the cells, `DENSE` among them; those of `cells` for
-    `p` if None. models: `p.models` if None.
+    p: the notebook's checked parameters. asked: the cells, `DENSE` among them, or a function that
+    gives them by the model's name; those of `cells` for `p` if None. names: of the models,
+    `p.models` if None.
     Returns a row for each cell, so one for each calibration seed: what `sweep` returns, with
-    method and pattern "dense" for the unpruned model, models by their `labels`, family (the
+    method and pattern "dense" for the unpruned model, models by their `models.labels`, family (the
     architecture, such as "opt"), paper_model (see `paper.model_of`), and the column of
     `paper.with_relative`.
     """
     if asked is None:
         asked = cells(p.methods, p.patterns, p.magnitude_scope, p.seeds)
     rows = []
-    for name, label in labels(cards.names(models or p.models)).items():
-        found = sweep(name, asked, setting(p), progress=True)
+    for name, label in models.labelled(names or p.models).items():
+        of_model = asked(name) if callable(asked) else asked
+        found = sweep(name, of_model, models.setting(p), progress=True)
         about = {
             "model": label,
             "family": loading.architecture(name),
@@ -106,12 +95,6 @@ def run(
     ran = pandas.DataFrame(rows)
     ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE
     return paper.with_relative(ran)
-
-
-def labels(names: list[str]) -> dict[str, str]:
-    """Names for a page: the last part of a path or hub id, or all of it where that is taken."""
-    short = [name.rstrip("/").rpartition("/")[2] for name in names]
-    return {name: s if short.count(s) == 1 else name for name, s in zip(names, short, strict=True)}
 
 
 def layout(
@@ -158,7 +141,7 @@ def printed(number: int, methods: list[str], patterns: list[str]) -> pandas.Data
     )
 
 
-def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
+def facts(p: Measured, ran: pandas.DataFrame) -> dict:
     """What the page's provenance says of a table's run."""
 
     def hashes(column: str) -> str:
@@ -176,12 +159,27 @@ def facts(p: SimpleNamespace, ran: pandas.DataFrame) -> dict:
         "dtype": p.dtype,
         "seconds of computing": f"{sum(sum(s.values()) for s in ran['seconds']):.0f}",
         "device": p.device,
+        "records": records(ran),
+        "folder": p.results_dir,
     }
 
 
-def shown(
-    number: int, ran: pandas.DataFrame, p: SimpleNamespace, value: str = "perplexity"
-) -> HTML:
+def records(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """Which record each row of `ran` was read from: its cell, and how the record's name begins."""
+    cells = {
+        "model": ran["model"],
+        "method": ran["method"].map(paper.title),
+        "sparsity": ran["pattern"].map(sparsity),
+        "seed": ran["seed"],
+        "record": ran["record"].str[:DIGITS],
+    }
+    layers = ran["layers"].map(lambda layers: layers if layers == "all" else ", ".join(layers))
+    if set(layers) != {"all"}:
+        cells["layers"] = layers
+    return pandas.DataFrame(cells)
+
+
+def shown(number: int, ran: pandas.DataFrame, p: Measured, value: str = "perplexity") -> HTML:
     """`beside` for a page, and a sentence where there is nothing to compare, or not all."""
     return page(number, claims.reproduction.beside(number, ran, p, value), ran, p, value)
 
@@ -190,7 +188,7 @@ def page(
     number: int,
     found: pandas.DataFrame,
     ran: pandas.DataFrame,
-    p: SimpleNamespace,
+    p: Measured,
     value: str = "perplexity",
 ) -> HTML:
     """`shown` for rows `found` that stand beside Table `number`; ran: from `tables.run`."""
@@ -210,6 +208,6 @@ def page(
     return HTML(text + (html.table(found, claims.reproduction.FORMATS).data if len(found) else ""))
 
 
-def table2(ran: pandas.DataFrame, p: SimpleNamespace) -> HTML:
+def table2(ran: pandas.DataFrame, p: Measured) -> HTML:
     """`beside` for a page, and a sentence where there is nothing to compare, or not all."""
     return page(2, claims.reproduction.beside_layers(ran, p), ran, p)

@@ -1,5 +1,7 @@
 """The figure with sliders, moved by a mouse in a browser."""
 
+import re
+
 import pytest
 from browser import needs_browser, opened
 from sliders import check, shown, slide
@@ -47,3 +49,11 @@ def test_the_check_sees_a_wrong_curve_or_number(page):
         check(values | {"std": values["std"] + 0.1}, curve, sentence)
     with pytest.raises(AssertionError):
         check(values, curve, sentence.replace("1.50", "1.60"))
+
+
+def test_sliders_load_nothing_and_have_their_own_id():
+    page = sliders.parabola("one").data
+    assert not re.search(r"https?:|src=|href=|@import|fetch\(", page)
+    assert page.count('id="one"') == 1 and "$" not in page.replace("${", "")
+    assert page.count('type="range"') == len(sliders.SLIDERS)
+    assert sliders.parabola("two").data != page

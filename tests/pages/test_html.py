@@ -28,6 +28,26 @@ def test_values_are_written_for_readers():
     assert list(shown["text"]) == ["a b", "<i>"]
 
 
+def test_a_table_has_a_caption_and_says_what_its_headings_head():
+    frame = pandas.DataFrame({"n": [1], "text": ["<i>"]})
+    shown = BeautifulSoup(html.table(frame, caption='of "a" & <b>').data, "lxml").find("table")
+    assert shown.find("caption").text == 'of "a" & <b>'
+    assert next(child.name for child in shown.children if child.name) == "caption"
+    assert [heading["scope"] for heading in shown.find_all("th")] == ["col", "col"]
+    assert BeautifulSoup(html.table(frame).data, "lxml").find("caption") is None
+
+
+def test_the_record_of_each_number_is_behind_a_line_to_click():
+    key = "0123456789ab"
+    cells = pandas.DataFrame({"model": ["<one>"], "method": ["Wanda"], "record": [key]})
+    page = provenance.shown(records=cells, folder="build/<r>", device="cpu").data
+    assert len(BeautifulSoup(page, "lxml").find("table").find_all("tr")) == 5
+    details = BeautifulSoup(page, "lxml").find("details")
+    assert details.find("summary").text == "Records of 1 cells" and not details.has_attr("open")
+    assert "build/<r>/<record>*.json" in details.find("caption").text
+    assert [cell.text for cell in details.find_all("td")] == ["<one>", "Wanda", key]
+
+
 def test_zero_is_just_zero():
     frame = pandas.DataFrame({"difference": [0.0, 1e-16]})
     assert list(read(html.table(frame, {"difference": "{:.0e}"}))["difference"]) == [
@@ -46,11 +66,11 @@ def test_provenance_has_the_facts_of_the_page_and_of_the_machine():
 
 def test_embedded_stands_for_all_embedded_models(monkeypatch):
     monkeypatch.setattr(loading, "embedded_models", lambda: ["a", "b"])
-    assert cards.names(["embedded"]) == ["a", "b"]
-    assert cards.names(["x/y", "embedded", "b"]) == ["x/y", "a", "b"]
+    assert loading.named(["embedded"]) == ["a", "b"]
+    assert loading.named(["x/y", "embedded", "b"]) == ["x/y", "a", "b"]
     monkeypatch.setattr(loading, "embedded_models", lambda: [])
     with pytest.raises(StadeError, match="make models"):
-        cards.names(["embedded"])
+        loading.named(["embedded"])
     with pytest.raises(StadeError, match=r"no training\.json"):
         cards.record("x/y")
 

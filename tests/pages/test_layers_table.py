@@ -1,12 +1,10 @@
 """Table 2: which cells it takes, and how it is laid out, counted and drawn."""
 
-import math
 from types import SimpleNamespace
 
 import pandas
 import pytest
 from layer_frames import SPARSITIES, frame
-from matplotlib.figure import Figure
 from tiny_models import CONFIGS, build
 
 from stade_nb import claims
@@ -15,7 +13,7 @@ from stade_nb.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
-from stade_nb.pages import html, plots, tables
+from stade_nb.pages import html, tables
 
 NINE = [f"0.{tenth}" for tenth in range(1, 10)]
 
@@ -25,7 +23,7 @@ def test_a_models_types_are_known_without_its_weights(name, tmp_path):
     CONFIGS[name].save_pretrained(tmp_path)
     types = tables.layers.types_of(str(tmp_path))
     assert set(types) == set(architectures.layer_types(build(name)))
-    assert types == sorted(types, key=claims.layers.ORDER.index)
+    assert types == sorted(types, key=architectures.ORDER.index)
     assert not any(
         layer.startswith("self_attn") for layer in tables.layers.mlp_types(str(tmp_path))
     )
@@ -138,14 +136,14 @@ def test_all_comparisons_share_the_confidence():
 def test_run_asks_each_model_for_its_own_types(monkeypatch):
     asked = {}
 
-    def run(p, cells, models):
-        asked[models[0]] = {cell.layers for cell in cells}
+    def run(p, cells):
+        asked.update((name, {cell.layers for cell in cells(name)}) for name in p.models)
         rows = [
-            (cell.method.name, paper.DENSE if cell == DENSE else cell.pattern_name,
+            (name, cell.method.name, paper.DENSE if cell == DENSE else cell.pattern_name,
              "all" if cell == DENSE else [cell.layers])
-            for cell in cells
+            for name in p.models for cell in cells(name)
         ]  # fmt: skip
-        return pandas.DataFrame(rows, columns=["method", "pattern", "layers"])
+        return pandas.DataFrame(rows, columns=["model", "method", "pattern", "layers"])
 
     monkeypatch.setattr(tables.perplexity, "run", run)
     p = SimpleNamespace(models=["opt-340k", "llama-390k"], sparsities=["0.5"], seeds=[0, 1])
@@ -156,38 +154,3 @@ def test_run_asks_each_model_for_its_own_types(monkeypatch):
     assert set(ran[ran["layer"] == paper.DENSE]["sparsity"]) == {0.0}
     tables.layers.run(p, tables.layers.mlp_types)
     assert asked["opt-340k"] == {"all", "fc1", "fc2"}
-
-
-def test_figures_draw_without_a_warning():
-    ran = frame({("fc1", "wanda"): 0.4, ("fc2", "std"): -0.05})
-    rows = pandas.concat([claims.layers.compared(ran), claims.layers.printed_comparisons()])
-    perplexities = pandas.concat([ran, claims.layers.printed_rows()])
-    for figure in (
-        plots.layers.heat_map(rows),
-        plots.layers.by_layer(perplexities),
-        plots.layers.lines(perplexities),
-        plots.layers.ratios(rows),
-    ):
-        assert isinstance(figure, Figure)
-        figure.canvas.draw()
-
-
-def test_the_heat_map_says_in_letters_which_metric_is_lower():
-    ran = frame({("fc1", "wanda"): 0.4, ("fc2", "std"): -0.05})
-    (panel, *_) = plots.layers.heat_map(claims.layers.compared(ran)).axes
-    written = [text.get_text() for text in panel.texts]
-    assert written.count("S −40") == len(SPARSITIES)
-    assert written.count("S −5.0") == len(SPARSITIES)
-    assert written.count("0.0") == len(SPARSITIES)
-    assert [label.get_text() for label in panel.get_yticklabels()][-1] == "fc2  STD†"
-
-
-def test_intervals_of_the_ratio_are_those_of_the_comparison_turned_round():
-    ran = frame({("fc1", "wanda"): 0.1}, noise=0.01)
-    rows = claims.layers.compared(ran, lambda layer: layer == "fc1")
-    (panel,) = plots.layers.ratios(rows).axes
-    (_, _, (bars,)) = panel.containers[0]
-    last = rows[rows["sparsity"] == 0.9].iloc[0]
-    ends = bars.get_segments()[-1][:, 1]
-    turned = [-100 * math.log1p(end) for end in (last.high, last.low)]
-    assert sorted(ends) == pytest.approx(turned)

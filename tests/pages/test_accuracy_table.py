@@ -156,12 +156,12 @@ def test_what_dropped_biases_cost(ran):
 
 
 def test_figures_show_every_cell(ran):
-    plots.perplexity.use_style()
+    plots.use_style()
     table = tables.accuracy.kept(ran)
-    figure = plots.accuracy.accuracies(table, 0.5, {"0.5": "50 %", "2:4": "2:4"})
+    figure = plots.tables.accuracies(table, 0.5, {"0.5": "50 %", "2:4": "2:4"})
     assert [len(axes.containers) for axes in figure.axes] == [4, 4]
     above = claims.accuracy.above(table, claims.accuracy.RIVALS, ["2:4"])
-    figure = plots.accuracy.differences(above, {"2:4": "2:4"})
+    figure = plots.verdicts.accuracies(above, {"2:4": "2:4"})
     assert [axes.get_title() for axes in figure.axes] == [
         "STADE − Wanda",
         "STADE − STADE (w/o bias)",
@@ -192,3 +192,5 @@ def test_run(tmp_path):
     assert facts["requests at once"] == "8 to 8"
     assert facts["put before a question"] == "llama-230k: nothing"
     assert len(claims.accuracy.dropped(ran)) == 2
+    keys = facts["records"][["perplexity", "arc_easy"]].to_numpy().ravel()
+    assert all(len(list(tmp_path.glob(f"{key}*.json"))) == 1 for key in keys)

@@ -1,23 +1,19 @@
 """What a table of perplexities takes and how it is laid out; its figures draw without a warning."""
 
-import base64
 from types import SimpleNamespace
 
 import pandas
-from bs4 import BeautifulSoup
 from tiny_models import build
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
-from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.models import loading
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.pages import html, plots, tables
-from stade_nb.training import cards
+from stade_nb.pages import html, models, tables
 
 METHODS = ["magnitude", "wanda", "stade"]
 
@@ -52,7 +48,7 @@ def test_several_seeds_are_shown_as_mean_and_standard_deviation(ran):
 
 
 def test_labels_are_short_where_they_stay_apart():
-    assert tables.perplexity.labels(["a/opt", "/x/llama/", "b/opt", "tiny"]) == {
+    assert models.labels(["a/opt", "/x/llama/", "b/opt", "tiny"]) == {
         "a/opt": "a/opt",
         "/x/llama/": "llama",
         "b/opt": "b/opt",
@@ -101,6 +97,8 @@ def test_run_gives_a_row_for_each_seed_and_says_what_the_model_is(workplace, tmp
     assert set(ran["paper_model"].dropna()) == {"opt-125m"}
     two = ran.query("method == 'wanda' and model == 'model'")
     assert two["perplexity"].nunique() == two["calibration"].nunique() == 2
+    stems = {path.stem for path in (tmp_path / "results").glob("*.json")}
+    assert set(ran["record"]) == stems and ran["record"].is_unique
     # Other cells by the same parameters; what they share is found.
     again = tables.perplexity.run(p, tables.perplexity.cells(["wanda"], ["2:4"], "layer", [5]))
     assert again["perplexity"].tolist()[:2] == ran["perplexity"].tolist()[:4:3]
@@ -116,6 +114,7 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
     p = SimpleNamespace(
         calibration="c4", evaluation="wikitext2", windows=128, evaluation_windows=None,
         window_length=None, seeds=[0, 1], dtype="float32", device="cpu",
+        results_dir="build/results",
     )  # fmt: skip
     facts = tables.perplexity.facts(p, ran)
     assert facts["models"] == f"one {'f' * 12}, two {'f' * 12}"
@@ -125,32 +124,14 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
     assert facts["seconds of computing"] == "33"
 
 
-def test_figures_draw_without_a_warning(ran):
-    patterns = {pattern: tables.perplexity.sparsity(pattern) for pattern in ("0.5", "2:4")}
-    judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
-    curves = pandas.DataFrame(
-        {"model": "one", "tokens": [1e5, 2e5], "training": [3.0, 2.0], "validation": [3.1, 2.2]}
+def test_each_row_names_the_record_it_was_read_from(ran):
+    records = tables.perplexity.records(ran)
+    assert (
+        list(records["record"]) == [key[:12] for key in ran["record"]] and "layers" not in records
     )
-    for figure in (
-        plots.perplexity.relative_perplexity(
-            ran, tables.perplexity.printed(3, METHODS, list(patterns)), patterns
-        ),
-        plots.perplexity.differences(judged, patterns, "Wanda to STADE", band=0.01),
-        cards.loss_curves(curves, 12.0),
-    ):
-        figure.canvas.draw()
-
-
-def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
-    judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
-    patterns = {pattern: tables.perplexity.sparsity(pattern) for pattern in ("0.5", "2:4")}
-    figure = plots.perplexity.differences(judged, patterns, "Wanda to STADE")
-    image = BeautifulSoup(plots.perplexity.inline(figure, 'from "a" to <b>').data, "lxml").find(
-        "img"
-    )
-    kind, _, data = image["src"].partition(",")
-    assert kind == "data:image/svg+xml;base64" and image["alt"] == 'from "a" to <b>'
-    assert b"<svg" in base64.b64decode(data)
+    assert tuple(records.iloc[2])[:4] == ("one", "Wanda", "50 %", 0)
+    some = tables.perplexity.records(ran.assign(layers=[["fc1", "fc2"]] * len(ran)))
+    assert set(some["layers"]) == {"fc1, fc2"}
 
 
 def test_equal_parameters_leave_as_many_as_without_added_biases():

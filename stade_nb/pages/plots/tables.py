@@ -1,0 +1,105 @@
+"""The plots of Tables 3 to 6: models side by side, a mark for each method."""
+
+import base64
+import html
+import io
+
+import pandas
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from stade_nb import style
+from stade_nb.claims import paper
+from stade_nb.style import BLACK
+
+
+def inline(figure: Figure, alt: str) -> HTML:
+    """The figure as `glue` can paste it into another page; alt: what it shows, in words."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    data = base64.b64encode(file.getvalue()).decode()
+    return HTML(
+        f'<img alt="{html.escape(alt)}" width="100%" src="data:image/svg+xml;base64,{data}">'
+    )
+
+
+def relative_perplexity(
+    ours: pandas.DataFrame, printed: pandas.DataFrame, patterns: dict[str, str]
+) -> Figure:
+    """Perplexity over that of the unpruned model: our models above, the paper's below.
+
+    ours, printed: columns model, method, pattern, relative; a row for each calibration seed.
+    patterns: pattern -> heading.
+    """
+    figure, grid = style.axes(6.4, rows=2, columns=len(patterns), sharey="row", squeeze=False)
+    looks = style.methods(m for m in ours["method"] if m != paper.DENSE)
+    for panels, frame, whose in zip(
+        grid, (ours, printed), ("computed here", "printed in the paper, v1"), strict=True
+    ):
+        models = list(dict.fromkeys(frame["model"]))
+        for axes, (pattern, heading) in zip(panels, patterns.items(), strict=True):
+            rows = frame[frame["pattern"] == pattern]
+            _scatter(axes, rows, models, looks)
+            if rows.empty:
+                axes.text(0.5, 0.5, "not in the paper", transform=axes.transAxes, ha="center")
+            axes.set_title(f"{heading}, {whose}", fontsize=9)
+        panels[0].set_ylabel("perplexity / dense")
+    columns = len(looks) if len(looks) < 5 else 3  # more do not fit side by side
+    explained = grid[0, 0].get_legend_handles_labels()
+    figure.legend(*explained, loc="outside upper center", ncols=columns)
+    return figure
+
+
+def _scatter(
+    axes: Axes, rows: pandas.DataFrame, models: list[str], looks: dict[str, style.Look]
+) -> None:
+    """Relative perplexity for each model, one marker for each method, side by side.
+
+    Where there are several seeds, their mean and standard deviation.
+    """
+    for number, (method, (colour, marker)) in enumerate(looks.items()):
+        shift = 0.5 * ((number + 0.5) / len(looks) - 0.5)
+        found = rows[rows["method"] == method].groupby("model")["relative"].agg(["mean", "std"])
+        found = found.reindex([model for model in models if model in found.index])
+        at = [models.index(model) + shift for model in found.index]
+        axes.errorbar(
+            at, found["mean"], found["std"].fillna(0), fmt=marker, color=colour, capsize=2,
+            label=paper.title(method),
+        )  # fmt: skip
+    axes.axhline(1, color=BLACK, linewidth=1, linestyle=":")
+    axes.set(yscale="log", xticks=range(len(models)), xlim=(-0.6, len(models) - 0.4))
+    axes.set_xticklabels(models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.2, 0.5)))
+
+
+def accuracies(ran: pandas.DataFrame, guess: float, patterns: dict[str, str]) -> Figure:
+    """Mean accuracies with 95 % intervals, one panel for each pattern, models side by side.
+
+    ran: columns model, method, pattern, accuracy, error. guess: what guessing gets. patterns:
+    pattern -> heading.
+    """
+    figure, panels = style.axes(3.6, columns=len(patterns), sharey=True, squeeze=False)
+    models = list(dict.fromkeys(ran["model"]))
+    ways = {paper.DENSE: (BLACK, "_")}
+    ways |= style.methods(m for m in ran["method"] if m != paper.DENSE)
+    for axes, (pattern, heading) in zip(panels[0], patterns.items(), strict=True):
+        for place, (way, (colour, marker)) in enumerate(ways.items()):
+            rows = ran[(ran["method"] == way) & ran["pattern"].isin([pattern, paper.DENSE])]
+            rows = rows.groupby("model", sort=False)[["accuracy", "error"]].mean()
+            x = [models.index(m) + 0.16 * (place - (len(ways) - 1) / 2) for m in rows.index]
+            axes.errorbar(
+                x, 100 * rows["accuracy"], 196 * rows["error"], fmt=marker, color=colour,
+                elinewidth=1.2, markersize=6, label=paper.title(way),
+            )  # fmt: skip
+        axes.axhline(100 * guess, color=BLACK, linestyle=":", linewidth=1, label="guessing")
+        axes.set_xticks(
+            range(len(models)), models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8
+        )
+        axes.set(title=heading, xlim=(-0.6, len(models) - 0.4))
+        axes.grid(axis="x", visible=False)
+    panels[0][0].set_ylabel("mean accuracy, %")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    return figure

@@ -1,0 +1,59 @@
+"""The plots of Table 2 and Fig. 1: letters, lines and intervals are those of the comparisons."""
+
+import math
+
+import pandas
+import pytest
+from figures import legend
+from layer_frames import LAYERS, SPARSITIES, frame
+
+from stade_nb import claims
+from stade_nb.models import architectures
+from stade_nb.pages import plots
+
+
+def test_each_layer_type_has_its_line_by_its_marked_metric():
+    ran = frame({("fc1", "wanda"): 0.4, ("fc2", "std"): -0.05})
+    perplexities = pandas.concat([ran, claims.layers.printed_rows()])
+    figure = plots.layers.by_layer(perplexities)
+    assert [axes.get_title() for axes in figure.axes] == ["one", claims.layers.PRINTED]
+    names = {name for words in legend(figure) for name in words.split(", ")}
+    assert names == set(architectures.GATED) | set(LAYERS)
+    fc1 = ran[(ran["layer"] == "fc1") & (ran["metric"] == "wanda")]
+    expected = fc1.groupby("sparsity")["relative"].mean().tolist()
+    drawn = [line.get_ydata().tolist() for line in figure.axes[0].get_lines()]
+    assert expected in drawn and len(drawn) == len(LAYERS)
+
+
+def test_figure_1_has_a_panel_for_each_layer_type_and_a_line_for_each_metric():
+    ran = frame({("fc1", "wanda"): 0.4})
+    figure = plots.layers.lines(ran)
+    assert legend(figure) == ["Wanda", "STD metric"]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[1:] == ["fc1, input centred", "fc2, input not centred"]
+    wanda, std = figure.axes[1].containers
+    own = ran[(ran["layer"] == "fc1") & (ran["metric"] == "wanda")]
+    mean = own.groupby("sparsity")["perplexity"].mean()
+    assert wanda.lines[0].get_ydata().tolist() == mean.tolist()
+    assert len(std.lines[0].get_xdata()) == len(SPARSITIES)
+
+
+def test_the_heat_map_says_in_letters_which_metric_is_lower():
+    ran = frame({("fc1", "wanda"): 0.4, ("fc2", "std"): -0.05})
+    (panel, *_) = plots.layers.heat_map(claims.layers.compared(ran)).axes
+    written = [text.get_text() for text in panel.texts]
+    assert written.count("S −40") == len(SPARSITIES)
+    assert written.count("S −5.0") == len(SPARSITIES)
+    assert written.count("0.0") == len(SPARSITIES)
+    assert [label.get_text() for label in panel.get_yticklabels()][-1] == "fc2  STD†"
+
+
+def test_intervals_of_the_ratio_are_those_of_the_comparison_turned_round():
+    ran = frame({("fc1", "wanda"): 0.1}, noise=0.01)
+    rows = claims.layers.compared(ran, lambda layer: layer == "fc1")
+    (panel,) = plots.layers.ratios(rows).axes
+    (_, _, (bars,)) = panel.containers[0]
+    last = rows[rows["sparsity"] == 0.9].iloc[0]
+    ends = bars.get_segments()[-1][:, 1]
+    turned = [-100 * math.log1p(end) for end in (last.high, last.low)]
+    assert sorted(ends) == pytest.approx(turned)

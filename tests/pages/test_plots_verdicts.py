@@ -1,0 +1,66 @@
+"""Verdicts as pictures: every comparison at its place, with the mark of its verdict."""
+
+import base64
+
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from figures import legend, marks, points, ticks
+
+from stade_nb import claims
+from stade_nb.claims import paper
+from stade_nb.pages import plots, tables
+from stade_nb.style import VERDICT_STYLE
+
+PATTERNS = {"0.5": "50 %", "2:4": "2:4"}
+
+
+def test_a_difference_has_its_interval_and_the_mark_of_its_verdict(ran):
+    judged = claims.verdicts.judge(ran, paper.TEXT_CLAIMS[3])
+    figure = plots.verdicts.differences(judged, PATTERNS, "Wanda to STADE", band=0.01)
+    (axes,) = figure.axes
+    assert legend(figure) == [*VERDICT_STYLE, "comparable"]
+    assert ticks(axes.get_yticklabels()) == [
+        f"{PATTERNS[row.pattern]}  {row.model}" for row in judged.itertuples()
+    ]
+    drawn = points(axes).tolist()
+    for height, row in enumerate(judged.itertuples()):
+        _, marker = VERDICT_STYLE[claims.verdicts.short(row.verdict)]
+        assert [100 * row.change, height] in marks(axes, marker).tolist()
+        assert [100 * row.low, height] in drawn and [100 * row.high, height] in drawn
+
+
+def test_every_claim_stands_under_its_verdict():
+    book = claims.scorecard.table(torch.Generator().manual_seed(0))
+    (axes,) = plots.verdicts.scorecard(book).axes
+    words = list(VERDICT_STYLE)
+    assert ticks(axes.get_xticklabels()) == words
+    assert len(axes.get_yticklabels()) == len(book)
+    for place, (word, (_, marker)) in enumerate(VERDICT_STYLE.items()):
+        under = marks(axes, marker)
+        assert len(under) == (book["verdict"].map(claims.verdicts.short) == word).sum()
+        assert all(x == place for x, _ in under)
+
+
+def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
+    figure = plots.tables.relative_perplexity(
+        ran, tables.perplexity.printed(3, ["wanda"], list(PATTERNS)), PATTERNS
+    )
+    image = BeautifulSoup(plots.tables.inline(figure, 'from "a" to <b>').data, "lxml").find("img")
+    kind, _, data = image["src"].partition(",")
+    assert kind == "data:image/svg+xml;base64" and image["alt"] == 'from "a" to <b>'
+    assert b"<svg" in base64.b64decode(data)
+
+
+def test_relative_perplexities_stand_over_their_models(ran):
+    printed = tables.perplexity.printed(3, ["magnitude", "wanda", "stade"], list(PATTERNS))
+    figure = plots.tables.relative_perplexity(ran, printed, PATTERNS)
+    ours, theirs = figure.axes[:2], figure.axes[2:]
+    assert [axes.get_title() for axes in ours] == [
+        "50 %, computed here", "2:4, computed here",
+    ]  # fmt: skip
+    assert ticks(ours[0].get_xticklabels()) == ["one", "two"]
+    assert ticks(theirs[0].get_xticklabels()) == list(printed["model"].unique())
+    (magnitude, *_) = ours[0].containers
+    assert magnitude.get_label() == "Magnitude"
+    assert magnitude.lines[0].get_ydata().tolist() == [pytest.approx(2.0)] * 2

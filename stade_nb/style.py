@@ -56,7 +56,7 @@ def _axes(height: float, rows: int = 1, columns: int = 1, **options):
 
 
 VERDICT_STYLE = {
-    "holds": (GREEN, "o"),
-    "does not hold": (VERMILION, "X"),
-    "undecided": (BLACK, "d"),
+    "supported": (GREEN, "o"),
+    "open": (BLACK, "d"),
+    "contradicted": (VERMILION, "X"),
 }

@@ -151,6 +151,7 @@ _TABLE = {
     "dtype": one_of("float32", "float16", "bfloat16"),
     "batch_size": whole(1, 4096),
     "results_dir": text("a folder, made if it does not exist"),
+    "verdicts_dir": text("a folder of the pages' verdicts"),
 }
 # A name means the same in every notebook that has it, unless its schema says otherwise.
 _KNOWN = _TABLE | {
@@ -214,7 +215,7 @@ SCHEMAS: dict[str, dict[str, Rule]] = {
         "models patterns example sparsities calibration evaluation windows evaluation_windows "
         "window_length seeds device dtype batch_size results_dir",
     ),
-    "scorecard": _schema("seed"),
+    "scorecard": _schema("verdicts_dir"),
     "embedded_models": _schema("models sample_tokens prompt train device"),
 }
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}

@@ -271,7 +271,7 @@ def test_one_more_weight_for_each_added_bias(model):
     found = audit_parameters.compared(model, ids, evaluation, "stade", "0.5")
     assert loading.fingerprint(model) == before
     kept, pruned = found.to_dict("records")
-    assert (kept["additional weights"], pruned["additional weights"]) == ("kept", "pruned")
+    assert (kept["additional"], pruned["additional"]) == ("kept", "pruned")
     assert kept["biases"] == pruned["biases"]
     assert pruned["zeros"] - kept["zeros"] == kept["biases"]
     if model.config.model_type == "llama":

@@ -21,7 +21,7 @@ def compared(
 
     ids and evaluation_ids: (windows, tokens). sparsity: a share; StadeError for N:M, which keeps
     a fixed number of weights. The model is left as it was.
-    Columns method, additional weights ("kept" or "pruned"), zeros, biases (added values), left
+    Columns method, additional ("kept" or "pruned": the weights), zeros, biases (added values), left
     (weights that are not zero and added biases, over all weights) and perplexity.
     """
     dense, rows = snapshot(model), []
@@ -39,5 +39,5 @@ def compared(
         rows.append(
             (paper.title(method), word, zeros, biases, (size - zeros + biases) / size, level)
         )
-    columns = ["method", "additional weights", "zeros", "biases", "left", "perplexity"]
+    columns = ["method", "additional", "zeros", "biases", "left", "perplexity"]
     return pandas.DataFrame(rows, columns=columns)

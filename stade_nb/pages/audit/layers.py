@@ -10,7 +10,7 @@ import pandas
 import torch
 
 from stade_nb.claims.paper import Claim
-from stade_nb.claims.verdicts import FAILS, HOLDS
+from stade_nb.claims.theory import SMALL
 from stade_nb.numerics import masks, metrics
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import prune_layer
@@ -57,11 +57,8 @@ def eq12(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> panda
 
     def measure(layer: LayerInputs) -> dict[str, float]:
         found = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
-        forms, rivals = ("printed", "consistent"), ("std", "wanda")
         return {
-            f"{form}_{rival}": found.iloc[i, j]
-            for i, form in enumerate(forms)
-            for j, rival in enumerate(rivals)
+            f"{form}_{rival}": found.loc[form, rival] for form in found.index for rival in found
         }
 
     return by_type([layer for layer in layers if not layer.centred], measure)
@@ -134,11 +131,6 @@ def flap(layers: Sequence[LayerInputs], share: float = 0.5) -> pandas.DataFrame:
     )
 
 
-# A mean of a tenth of the standard deviation is 1 % of E[X²]: Wanda's score and STD's then differ
-# by half a percent. "Centred" is fixed as: so small in 95 % of the features behind normalisations.
-SMALL, MOST = 0.1, 0.95
-
-
 def off_centre(inputs: Mapping[str, Sequence[LayerInputs]]) -> pandas.DataFrame:
     """|mean| / std of every feature that enters a linear layer, by model; each input once.
 
@@ -175,13 +167,6 @@ def summary(table: pandas.DataFrame) -> pandas.DataFrame:
     ).reset_index()
 
 
-def verdict(table: pandas.DataFrame) -> tuple[float, str]:
-    """normalised-is-centred: the share of features behind norms that are, and the verdict."""
-    behind = table[table["centred"]]["ratio"]
-    share = float((behind < SMALL).mean())
-    return share, HOLDS if share >= MOST else FAILS
-
-
 def chosen(ran: pandas.DataFrame, layers: object) -> pandas.DataFrame:
     """The cells in `ran` that pruned `layers`, and the dense ones."""
     return ran[(ran["layers"].map(str) == str(layers)) | (ran["method"] == "dense")]
@@ -208,8 +193,8 @@ def differences(
 ) -> pandas.DataFrame:
     """Both forms of Eq. 12 against STD's and Wanda's masks: a row for each layer and form.
 
-    Columns: model, block, layer, pattern, form; STD, Eq. 11 and Wanda, Eq. 10, the shares of mask
-    entries that differ (see `misprints.eq12_differences`). In float32, as pruning computes.
+    Columns: model, block, layer, pattern, form; std and wanda, the shares of mask entries that
+    differ (see `misprints.eq12_differences`). In float32, as pruning computes.
     """
     parts = []
     for label, layers in found.items():
@@ -217,7 +202,7 @@ def differences(
             for pattern in patterns:
                 part = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
                 place = {"model": label, "block": layer.block, "layer": layer.short}
-                parts.append(part.rename_axis("form").reset_index().assign(
+                parts.append(part.reset_index().assign(
                     **place, pattern=str(pattern)
                 ))  # fmt: skip
     columns = ["model", "block", "layer", "pattern", "form"]

@@ -3,7 +3,6 @@
 import pandas
 from matplotlib.figure import Figure
 
-from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.pages.plots.perplexity import BLACK, METHOD_STYLE, VERDICT_STYLE, _axes
 
@@ -52,7 +51,7 @@ def differences(judged: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
     for axes, (ours, other) in zip(panels[0], pairs, strict=True):
         rows = judged[(judged["ours"] == ours) & (judged["other"] == other)]
         for height, row in enumerate(rows.itertuples()):
-            colour, marker = VERDICT_STYLE[claims.verdicts.short(row.verdict)]
+            colour, marker = VERDICT_STYLE[row.verdict]
             axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=colour, linewidth=1.6)
             axes.plot(100 * row.change, height, marker, color=colour)
         axes.axvline(0, color=BLACK, linewidth=1)

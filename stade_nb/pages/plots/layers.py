@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from stade_nb.claims import paper
-from stade_nb.claims.verdicts import UNDECIDED
+from stade_nb.claims.verdicts import OPEN
 from stade_nb.models.architectures import is_centred
 from stade_nb.numerics.methods import METHODS
 from stade_nb.pages.plots.perplexity import (
@@ -82,7 +82,7 @@ def _written(value: float, row: dict) -> str:
     """A cell's number and letter; none where the two are equal as printed or within noise."""
     number = f"{value:+.0f}" if abs(value) >= 10 else f"{value:+.1f}"
     number = "0.0" if number in ("+0.0", "-0.0") else number.replace("-", "−")
-    tie = row["outcome"] == "equal" or row.get("verdict") == UNDECIDED
+    tie = row["outcome"] == "equal" or row.get("verdict") == OPEN
     return number if tie else f"{'S' if value < 0 else 'W'} {number}"
 
 

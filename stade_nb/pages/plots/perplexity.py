@@ -13,7 +13,6 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from stade_nb import claims
 from stade_nb.numerics.methods import METHODS
 from stade_nb.style import (  # noqa: F401
     BLACK,
@@ -172,7 +171,7 @@ def differences(
     figure, axes = _axes(0.9 + 0.27 * len(judged))
     rows = list(judged.itertuples())
     for height, row in enumerate(rows):
-        colour, marker = VERDICT_STYLE[claims.verdicts.short(row.verdict)]
+        colour, marker = VERDICT_STYLE[row.verdict]
         axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=colour, linewidth=1.6)
         axes.plot(100 * row.change, height, marker, color=colour)
     for word, (colour, marker) in VERDICT_STYLE.items():

@@ -239,7 +239,7 @@ def sets(
         rows = frame[(frame["refit"] == refit) & (frame["correlation"] == rho)]
         share = rows[rows["choice"] == choice]["optimal"]
         found = _all(patterns=(int((share == 1).sum()), len(share)))
-        least = f"in {100 * share.min():.0f} % of the outputs or more"
+        least = f"in at least {100 * share.min():.0f} % of the outputs"
         bias = "bias refitted" if refit else "bias kept"
         yield Verdict(
             "cheapest-set", THEORY, "each pattern: the cheapest set in every output",

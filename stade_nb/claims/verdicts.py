@@ -188,7 +188,7 @@ def shared_confidence(comparisons: int) -> float:
 def difference(
     ours: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE
 ) -> Difference:
-    """Paired t interval of mean(ours - other), the losses of the same windows; StadeError for few."""
+    """Paired t interval of mean(ours - other), losses of the same windows; StadeError for one."""
     if len(ours) != len(other) or len(ours) < 2:
         raise StadeError(
             f"{len(ours)} evaluation windows against {len(other)}: expected the same ones, and at "

@@ -151,7 +151,6 @@ _TABLE = {
     "dtype": one_of("float32", "float16", "bfloat16"),
     "batch_size": whole(1, 4096),
     "results_dir": text("a folder, made if it does not exist"),
-    "verdicts_dir": text("a folder of the pages' verdicts"),
 }
 # A name means the same in every notebook that has it, unless its schema says otherwise.
 _KNOWN = _TABLE | {
@@ -175,6 +174,7 @@ _KNOWN = _TABLE | {
     "limit": or_none(whole(2, 1_000_000), "for all questions"),
     "requests_at_once": or_auto(whole(1, 4096)),
     "prompt": text("the beginning of a sentence"),
+    "verdicts_dir": text("a folder of the pages' verdicts"),
 }
 
 

@@ -29,7 +29,7 @@ def rule(claims: Sequence[Claim]) -> str:
 def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdict]:
     """A verdict for each id among `claims`, from what `verdicts.judge` made of them.
 
-    Each model and pattern that `judged` has is one comparison.
+    Each model and pattern that `judged` has is one comparison. Of two rivals the note has each.
     """
     for name in dict.fromkeys(claim.id for claim in claims):
         made = [claim for claim in claims if claim.id == name]
@@ -38,7 +38,12 @@ def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdic
         if made[0].comparable:
             words = f"{rule(made)}, on each model, within 1 % beyond noise"
         models = ", ".join(rows["model"].unique())
-        yield Verdict(name, RUNS, words, verdicts.counted(rows, BIASED), models, made[0].reading)
+        count = verdicts.counted(rows, BIASED)
+        pairs = {pair: own for pair, own in rows.groupby("claim", sort=False)}
+        if len(pairs) == 2 and not count.note:
+            each = (f"{pair}: {verdicts.counted(own)}" for pair, own in pairs.items())
+            count = count._replace(note="; ".join(each))
+        yield Verdict(name, RUNS, words, count, models, made[0].reading)
 
 
 def share_left(ran: pandas.DataFrame, pattern: str = "0.5") -> pandas.Series:

@@ -73,6 +73,8 @@ def table(found: Iterable[Verdict]) -> pandas.DataFrame:
     rows: dict[str, dict[str, str]] = {}
     for verdict in found:
         row = rows.setdefault(verdict.id, {"id": verdict.id, "claim": verdict.claim})
+        if row["claim"] != verdict.claim:
+            row["claim"] = paper.claim_text(verdict.id)
         row[verdict.by] = ": ".join(filter(None, (verdict.word, str(verdict.count))))
     frame = pandas.DataFrame(rows.values(), columns=["id", "claim", *KINDS])
     return frame.dropna(axis="columns", how="all").fillna("")

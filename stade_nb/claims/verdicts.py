@@ -83,8 +83,9 @@ class Count(NamedTuple):
         parts = (f"{word} {getattr(self, word):,}" for word in (SUPPORTED, OPEN, CONTRADICTED))
         text = f"{', '.join(parts)} of {self.total:,}" if self.total else ""
         if self.total and self.lowest is not None and self.highest is not None:
-            scale, form = (1, ".2f") if self.unit == "times" else (100, "+.1f")
-            ends = (f"{scale * end:{form}}" for end in (self.lowest, self.highest))
+            scale, digits, form = (1, 2, ".2f") if self.unit == "times" else (100, 1, "+.1f")
+            rounded = (round(scale * end, digits) + 0.0 for end in (self.lowest, self.highest))
+            ends = (f"{end:{form}}" for end in rounded)  # + 0.0: no negative zero
             text += f" ({' to '.join(dict.fromkeys(ends))} {self.unit})".replace("-", "−")
         return "; ".join(filter(None, (text, self.note)))
 

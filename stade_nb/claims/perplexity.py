@@ -25,7 +25,6 @@ def rule(claims: Sequence[Claim]) -> str:
 )  # fmt: skip
 @decides(RUNS, "table5_without_bias", "unstructured-equal", "nm-bias-better")
 @decides(RUNS, "table6_weight_update", "sparsegpt-best", "update-essential")
-@decides(RUNS, "audit", "equal-parameters")
 def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdict]:
     """A verdict for each id among `claims`, from what `verdicts.judge` made of them.
 
@@ -46,17 +45,25 @@ def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdic
         yield Verdict(name, RUNS, words, count, models, made[0].reading)
 
 
-def share_left(ran: pandas.DataFrame, pattern: str = "0.5") -> pandas.Series:
-    """Sec. 3.4: the share of STADE's gain over Wanda that is left at equal numbers of parameters.
+@decides(RUNS, "audit", "equal-parameters")
+def of_equal_parameters(ran: pandas.DataFrame) -> Verdict:
+    """Sec. 3.4: STADE with one more weight pruned for each bias that it adds, against Wanda.
 
-    log(Wanda / STADE with the additional weights pruned) / log(Wanda / STADE) of the perplexities,
-    means over the seeds, for each model that has all three; empty without one.
+    ran: as for `verdicts.judge`, methods wanda, stade and stade_equal_parameters. The note has the
+    share of STADE's gain that is left, log(Wanda / that) over log(Wanda / STADE).
     """
-    rows = ran[ran["pattern"] == pattern]
-    means = rows.groupby(["model", "method"])["perplexity"].mean().map(math.log).unstack()
-    names = ["wanda", "stade", "stade_equal_parameters"]
-    wanda, stade, equal = (means.reindex(columns=names)[name] for name in names)
-    return ((wanda - equal) / (wanda - stade)).dropna()
+    made = [paper.EQUAL_PARAMETERS]
+    judged = verdicts.judge(ran, made)
+    (found,) = decide(made, judged)
+    rows = ran[ran["pattern"].isin(made[0].patterns) & ran["model"].isin(judged["model"])]
+    levels = rows.groupby(["model", "method"])["perplexity"].mean().map(math.log).unstack()
+    kept = levels.reindex(index=judged[judged["counts"].astype(bool)]["model"])
+    if kept.empty or "stade" not in kept:
+        return found
+    left = (kept["wanda"] - kept[made[0].below]) / (kept["wanda"] - kept["stade"])
+    shares = ", ".join(f"{100 * share:.0f} % on {model}" for model, share in left.items())
+    note = "; ".join(filter(None, (f"left of STADE's gain: {shares}", found.count.note)))
+    return found._replace(count=found.count._replace(note=note))
 
 
 # Which models gain most -------------------------------------------------------------------------

@@ -133,6 +133,8 @@ book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) req
 book/notebooks/figure1_layers.ipynb: | book/notebooks/table2_layer_types.ipynb
 book/notebooks/table5_without_bias.ipynb: | book/notebooks/table3_perplexity.ipynb
 book/notebooks/table6_weight_update.ipynb: | book/notebooks/table5_without_bias.ipynb
+# The scorecard reads the verdicts that all others leave in build/verdicts.
+book/notebooks/scorecard.ipynb: $(filter-out book/notebooks/scorecard.ipynb,$(EXECUTED))
 
 # The book ---------------------------------------------------------------------------------------
 

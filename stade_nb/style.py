@@ -31,9 +31,9 @@ METHOD_STYLE: dict[str, Look] = {
     "wanda_with_bias": (SKY, "*"),
     "std_without_correction": (VERMILION, "<"),
     "std_without_bias": (YELLOW, ">"),
-    "stade_equal_parameters": (GREEN, "d"),
-    "std_equal_parameters": (PURPLE, "d"),
-    "wanda_with_bias_equal_parameters": (SKY, "d"),
+    "stade_equal_parameters": (GREEN, "*"),
+    "std_equal_parameters": (PURPLE, "*"),
+    "wanda_with_bias_equal_parameters": (SKY, "D"),
 }
 
 LAYER_STYLE: dict[str, Look] = {
@@ -50,9 +50,9 @@ LAYER_STYLE: dict[str, Look] = {
 }
 
 VERDICT_STYLE: dict[str, Look] = {
-    "holds": (GREEN, "o"),
-    "does not hold": (VERMILION, "X"),
-    "undecided": (BLACK, "d"),
+    "supported": (GREEN, "o"),
+    "open": (BLACK, "d"),
+    "contradicted": (VERMILION, "X"),
 }
 
 SERIES = [(BLUE, "o"), (VERMILION, "v"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "D"), (BLACK, "X")]

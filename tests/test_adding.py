@@ -187,7 +187,7 @@ def test_a_new_layer_type_is_in_every_plot_of_layer_types(monkeypatch):
     for figure in (plots.layers.lines(ran), plots.layers.ratios(rows)):
         panels = [axes.get_title() for axes in figure.axes if axes.get_title()]
         assert len(panels) == len(layer_frames.LAYERS) and panels[-1].startswith(new)
-    assert new.rpartition(".")[2] in set(tables.layers.layout(ran, "one")["layer pruned"])
+    assert new.rpartition(".")[2] in set(tables.layers.layout(ran, "one")["layer"])
 
 
 class WithTemperature(parameters.Bias):

@@ -1,17 +1,26 @@
-"""How sure an accuracy is: `correct` of a task's `questions` were answered rightly."""
+"""How sure an accuracy is, whether two differ, and what accuracies decide (Sec. 4.4)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-import numpy as np
 import pandas
 from scipy import stats
 from scipy.stats import binomtest
 
-from stade_nb.claims import paper, printed, verdicts
-from stade_nb.claims.verdicts import CONFIDENCE, FAILS, HOLDS, UNDECIDED, Difference
+from stade_nb.claims import verdicts
+from stade_nb.claims.verdicts import (
+    CONFIDENCE,
+    CONTRADICTED,
+    OPEN,
+    RUNS,
+    SUPPORTED,
+    Difference,
+    Verdict,
+    decides,
+    shared_confidence,
+)
 from stade_nb.errors import StadeError
 from stade_nb.numerics.bias import DROPPED, KEPT
 
@@ -83,9 +92,9 @@ def difference(ours: Answers, other: Answers, confidence: float = CONFIDENCE) ->
 
 
 def verdict(found: Difference, by_seed: Sequence[float] = ()) -> str:
-    """The verdict on "above", by the rules at the head of this file."""
+    """The word for "above", by the rules of `verdicts` turned round."""
     low, high = min([found.low, *by_seed]), max([found.high, *by_seed])
-    return HOLDS if low > 0 else FAILS if high < 0 else UNDECIDED
+    return SUPPORTED if low > 0 else CONTRADICTED if high < 0 else OPEN
 
 
 class Way(NamedTuple):
@@ -136,7 +145,7 @@ def above(ran: pandas.DataFrame, pairs: Iterable[tuple[str, str]], patterns: Seq
     rows = []
     for pattern, a, b, model in asked:
         two = known[model, a, pattern], known[model, b, pattern]
-        found, agree, word = compare(*two, 1 - (1 - CONFIDENCE) / len(asked))
+        found, agree, word = compare(*two, shared_confidence(len(asked)))
         rows.append((pattern, model, a, b, *found, agree, word))
     columns = ["pattern", "model", "ours", "other", "change", "low", "high", "seeds", "verdict"]
     return pandas.DataFrame(rows, columns=columns)
@@ -156,7 +165,7 @@ def follows(ran: pandas.DataFrame, patterns: Sequence[str]) -> pandas.DataFrame:
             at = {m: known[model, m, pattern] for m in methods}
             at |= {m: way for (name, m, p), way in known.items() if name == model and m == "dense"}
             asked += [(model, pattern, pair, at) for pair in combinations(at, 2)]
-    confidence = 1 - (1 - CONFIDENCE) / (2 * len(asked)) if asked else CONFIDENCE
+    confidence = shared_confidence(2 * len(asked))
     rows = []
     for model, pattern, pair, at in asked:
         windows, alone = verdicts.paired(*(at[way].losses for way in pair))
@@ -165,15 +174,13 @@ def follows(ran: pandas.DataFrame, patterns: Sequence[str]) -> pandas.DataFrame:
         gap = verdicts.difference(*zip(*windows, strict=True), confidence)
         perplexity = verdicts.verdict(gap, by_seed=alone)
         found, _, accuracy = compare(at[lower], at[higher], confidence)
-        word = UNDECIDED if perplexity == UNDECIDED else accuracy
+        word = OPEN if perplexity == OPEN else accuracy
         rows.append((pattern, model, lower, higher, perplexity, accuracy, found.mean, word))
     columns = ["pattern", "model", "lower", "higher", "perplexity", "accuracy", "change", "verdict"]
     return pandas.DataFrame(rows, columns=columns)
 
 
-# Sec. 4.4: what "outperforms alternative methods" compares.
-RIVALS = [("stade", "wanda"), ("stade", "stade_without_bias")]
-NM_CLAIM, FOLLOWS_CLAIM = "zero-shot-nm", "zero-shot-follows"
+RIVALS = [("stade", "wanda"), ("stade", "stade_without_bias")]  # of "outperforms", Sec. 4.4
 
 
 def nm(patterns: Sequence[str]) -> list[str]:
@@ -181,47 +188,58 @@ def nm(patterns: Sequence[str]) -> list[str]:
     return [pattern for pattern in patterns if ":" in pattern]
 
 
-def summary(above: pandas.DataFrame, follows: pandas.DataFrame) -> pandas.DataFrame:
-    """The claims of Sec. 4.4: what the printed tables say, what our models say.
+@decides(RUNS, "table4_zero_shot", "zero-shot-nm", "zero-shot-follows")
+def decide(above: pandas.DataFrame, follows: pandas.DataFrame) -> Iterator[Verdict]:
+    """Sec. 4.4. above: from `above`, of `RIVALS` at N:M patterns; follows: from `follows`."""
+    for claim, rule, rows in (
+        (
+            "zero-shot-nm",
+            "N:M, on each model: STADE above Wanda, and above STADE (w/o bias), beyond noise",
+            above,
+        ),
+        (
+            "zero-shot-follows",
+            "each model, pattern and two of its ways, dense among them: the lower perplexity with "
+            "the higher accuracy, both beyond noise",
+            follows,
+        ),
+    ):
+        models = ", ".join(rows["model"].unique())
+        yield Verdict(claim, RUNS, rule, verdicts.counted(rows, unit="points"), models)
 
-    above: `accuracy_verdicts.above` of `RIVALS` at N:M patterns; follows: of the same module.
-    """
-    by_table = {row.id: row for row in printed.decide()}
-    rows = []
-    for claim, judged in ((NM_CLAIM, above), (FOLLOWS_CLAIM, follows)):
-        words, theirs = list(judged["verdict"]), by_table[claim]
-        text = paper.claim_text(claim), f"{theirs.verdict}: {theirs.count}"
-        rows.append((claim, *text, verdicts.overall(words), verdicts.counted(words)))
-    columns = ["id", "claim", "by the paper's own numbers", "verdict here", "comparisons here"]
-    return pandas.DataFrame(rows, columns=columns)
+
+def decide_dropped(dropped: pandas.DataFrame) -> Iterator[Verdict]:
+    """What the corrected biases are worth, which a reload loses. dropped: from `dropped`."""
+    models = ", ".join(dropped["model"].unique())
+    lower = (1 - dropped["times"]).map(verdicts.side)
+    yield Verdict(
+        "biases-lower-perplexity", RUNS, "each cell: perplexity lower with the corrected biases",
+        verdicts.count(lower, dropped["times"], "times"), models,
+        "perplexity is higher without the corrected biases",
+    )  # fmt: skip
+    yield Verdict(
+        "biases-raise-accuracy", RUNS, "each cell: accuracy higher with them, beyond noise",
+        verdicts.counted(dropped, unit="points"), models,
+        "accuracy is lower without the corrected biases",
+    )  # fmt: skip
 
 
-def task_differences(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
-    """McNemar's test of two methods on every task, a row for each model and pattern.
+def task_tests(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
+    """McNemar's test of two methods on every task; with several seeds, on the first.
 
-    Entries "gained : lost", the questions that only `ours` and only the `other` answers correctly,
-    with an asterisk where p is below 5 % over all tests of the table (Bonferroni).
+    Columns model, pattern, task, gained and lost (questions that only `ours` and only the `other`
+    answers correctly), differs (p below 5 % over all tests of the table, Bonferroni).
     """
     first = ran.drop_duplicates(["model", "method", "pattern"])
     cells = {(c.model, c.pattern, c.method): c.answers for c in first.itertuples()}
-    found = {
-        (model, pattern): {
-            task: mcnemar(answers[task], cells[model, pattern, other][task]) for task in answers
-        }
+    rows = [
+        (model, pattern, task, *mcnemar(answers[task], cells[model, pattern, other][task]))
         for (model, pattern, method), answers in cells.items()
         if method == ours and (model, pattern, other) in cells
-    }
-    tests = sum(map(len, found.values()))
-    rows = [
-        {"model": model, "sparsity": paper.sparsity(pattern)}
-        | {
-            short(task): f"{t.ours} : {t.other}".replace(" ", "\N{NO-BREAK SPACE}")
-            + (" *" if t.p * tests < 0.05 else "")
-            for task, t in row.items()
-        }
-        for (model, pattern), row in found.items()
+        for task in answers
     ]
-    return pandas.DataFrame(rows)
+    found = pandas.DataFrame(rows, columns=["model", "pattern", "task", "gained", "lost", "p"])
+    return found.assign(differs=found["p"] * len(found) < LEVEL).drop(columns="p")
 
 
 def pairing(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
@@ -250,27 +268,6 @@ def pairing(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=["model", "pattern", "alike", "paired", "unpaired"])
 
 
-def printed_noise(pairing: pandas.DataFrame) -> pandas.DataFrame:
-    """Table 4: printed differences of STADE and Wanda against what chance alone would give.
-
-    pairing: from `pairing`; its mean ratio of paired to unpaired errors is taken over. Columns
-    error (how it is reckoned), points (beyond which one difference in twenty is chance, mean over
-    the cells), above, below and within (how many of the printed differences).
-    """
-    both = printed.wide(4)[["stade", "wanda"]].dropna()
-    gaps = both["stade"] - both["wanda"]
-    errors = np.hypot(*(both[m].div(100).map(printed.standard_error) for m in both))
-    ratio = float((pairing["paired"] / pairing["unpaired"]).mean())
-    ways = {"other questions for each method": 1.0, "the same questions, as alike as here": ratio}
-    rows = []
-    for way, factor in ways.items():
-        if math.isfinite(factor):
-            reach = float(stats.norm.ppf(0.975)) * factor * errors
-            above, below = int((gaps > reach).sum()), int((gaps < -reach).sum())
-            rows.append((way, float(reach.mean()), above, below, len(gaps) - above - below))
-    return pandas.DataFrame(rows, columns=["error", "points", "above", "below", "within"])
-
-
 def dropped(ran: pandas.DataFrame) -> pandas.DataFrame:
     """Corrected biases kept and dropped: what each does to perplexity and to mean accuracy.
 
@@ -284,25 +281,9 @@ def dropped(ran: pandas.DataFrame) -> pandas.DataFrame:
     )
     rows = []
     for cell in both.itertuples():
-        confidence = 1 - (1 - verdicts.CONFIDENCE) / len(both)
-        found = difference(cell.answers, cell.answers_dropped, confidence)
+        found = difference(cell.answers, cell.answers_dropped, shared_confidence(len(both)))
         rows.append((*found, verdict(found)))
     judged = pandas.DataFrame(rows, columns=["change", "low", "high", "verdict"])
     shown = both[[*keys, "perplexity", "perplexity_dropped", "accuracy", "accuracy_dropped"]]
     ratio = shown["perplexity_dropped"] / shown["perplexity"]
     return pandas.concat([shown.assign(times=ratio), judged], axis="columns")
-
-
-def kept(ran: pandas.DataFrame) -> pandas.DataFrame:
-    """The cells of the table itself: biases as Eq. 7 has them."""
-    return ran[ran["biases"] == KEPT]
-
-
-def percent(accuracy: float, error: float, digits: int = 1) -> str:
-    """An accuracy with its standard error, in percent."""
-    return f"{100 * accuracy:.{digits}f} ± {100 * error:.{digits}f}"
-
-
-def short(task: str) -> str:
-    """A task's name for the head of a column."""
-    return task.removeprefix("embedded_")

@@ -1,13 +1,24 @@
-"""Table 2 as the paper prints it: its metrics, the order of its rows, and which metric it marks."""
+"""Table 2: its metrics, the order of its rows, which metric it marks, and what it decides."""
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import pandas
 
 from stade_nb.claims import paper, printed, verdicts
-from stade_nb.claims.verdicts import FAILS, HOLDS, UNDECIDED, Difference
+from stade_nb.claims.printed_claims import EXEMPT, HIGHEST, WORDS
+from stade_nb.claims.verdicts import (
+    CONTRADICTED,
+    OPEN,
+    RUNS,
+    SUPPORTED,
+    Difference,
+    Verdict,
+    decides,
+    shared_confidence,
+)
 from stade_nb.models import architectures
 from stade_nb.models.architectures import is_centred, is_mlp
 
@@ -43,8 +54,7 @@ def judged(below: BySeed, above: BySeed, comparisons: int, factor: float = 1) ->
     """
     windows, by_seed = verdicts.paired(below, above)
     shift = math.log(factor)
-    confidence = 1 - (1 - verdicts.CONFIDENCE) / comparisons
-    found = verdicts.difference(*zip(*windows, strict=True), confidence)
+    found = verdicts.difference(*zip(*windows, strict=True), shared_confidence(comparisons))
     found = Difference(*(end + shift for end in found))
     return found, verdicts.verdict(found, by_seed=[gap + shift for gap in by_seed])
 
@@ -104,8 +114,8 @@ def counts(rows: pandas.DataFrame) -> pandas.DataFrame:
                 {"model": model, "input": kind}
                 | printed.counts(some)._asdict()
                 | {
-                    "better beyond noise": words.count(HOLDS) if known else "not printed",
-                    "worse beyond noise": words.count(FAILS) if known else "not printed",
+                    "better_beyond_noise": words.count(SUPPORTED) if known else "not printed",
+                    "worse_beyond_noise": words.count(CONTRADICTED) if known else "not printed",
                 }
             )
     return pandas.DataFrame(found)
@@ -130,85 +140,99 @@ def kind_of(layer: str) -> str:
     return "centred" if is_centred(layer) else "not centred"
 
 
-HIGHEST = 0.9  # the sparsity that Sec. 4.1 speaks of
-IDS = (
-    "std-better-uncentred",
-    "wanda-better-centred",
-    "std-better-at-90",
-    "doubled-at-90",
-    "mlp-hurts-most",
-    "analogous-on-others",
-)
-OTHERS = "other models show Table 2's pattern (the paper: Llama-3.2-1B and 3B)"
 # What the first two claims say of the layers of the MLP alone, as in Fig. 1.
 ON_MLP = {
     "std-better-uncentred": "on the MLP alone: down_proj (fc2) does better with STD",
     "wanda-better-centred": "on the MLP alone: gate_proj and up_proj (fc1) do better with Wanda",
 }
+OTHERS = "other models show Table 2's pattern (the paper: Llama-3.2-1B and 3B)"
 
 
-def decided(ran: pandas.DataFrame) -> pandas.DataFrame:
-    """The claims `IDS` on each model of `ran`: columns id, model, verdict, count."""
-    rows = []
-    for claim, centred in (("std-better-uncentred", False), ("wanda-better-centred", True)):
-        found = compared(ran, lambda layer, centred=centred: is_centred(layer) == centred)
-        rows += [(claim, m, *_never_worse(some["verdict"])) for m, some in _each_model(found)]
-    last = ran[ran["sparsity"] == HIGHEST]
-    found = compared(last, is_centred)
+class Compared(NamedTuple):
+    """The comparisons that one claim makes: rows with columns model, change, verdict, counts."""
+
+    id: str
+    rule: str
+    rows: pandas.DataFrame
+    unit: str = "%"
+    text: str = ""
+
+
+IDS = (
+    "std-better-uncentred", "wanda-better-centred", "std-better-at-90", "doubled-at-90",
+    "mlp-hurts-most", "analogous-on-others",
+)  # fmt: skip
+
+
+def comparisons(ran: pandas.DataFrame) -> Iterator[Compared]:
+    """Sec. 4.1: what each of `IDS` compares in `ran`; the comparisons of a claim share 95 %."""
+    for claim, kind, metric in zip(IDS, ("not centred", "centred"), ("STD", "Wanda"), strict=False):
+        rows = compared(ran, lambda layer, kind=kind: kind_of(layer) == kind)
+        exempt = (kind == "centred") & (rows["sparsity"] == HIGHEST)
+        rule = f"each layer type whose input counts as {kind}: {metric} below the other metric"
+        yield Compared(claim, rule, rows.assign(counts=~exempt))
+    last = compared(ran[ran["sparsity"] == HIGHEST], is_centred)
     # With centred inputs † is Wanda, so the claim says the opposite of the comparison.
-    turned = found["verdict"].map({HOLDS: FAILS, FAILS: HOLDS, UNDECIDED: UNDECIDED})
-    for claim, words in (
-        ("std-better-at-90", found.assign(verdict=turned)),
-        ("doubled-at-90", _doubled(ran)),
-        ("mlp-hurts-most", _mlp_against_attention(ran)),
-    ):
-        rows += [
-            (claim, m, verdicts.overall(some["verdict"]), verdicts.counted(some["verdict"]))
-            for m, some in _each_model(words)
-        ]
-    rows += [("analogous-on-others", m, *_mostly(some)) for m, some in _each_model(compared(ran))]
-    return pandas.DataFrame(rows, columns=["id", "model", "verdict", "count"])
+    turned = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED, OPEN: OPEN}
+    last = last.assign(change=1 / (1 + last["change"]) - 1, verdict=last["verdict"].map(turned))
+    rule = "at 90 %: STD below Wanda on each layer type whose input counts as centred"
+    yield Compared("std-better-at-90", rule, last)
+    rule = "at 90 %: each layer type and metric above twice the dense perplexity"
+    yield Compared("doubled-at-90", rule, _doubled(ran), "times")
+    rule = (
+        "at each sparsity: the highest perplexity of an MLP layer type above the highest of an "
+        "attention layer type, each by its † metric"
+    )
+    yield Compared("mlp-hurts-most", rule, _mlp_against_attention(ran))
+    rule = "centred, and uncentred, inputs of a model: † more often below the other than above it"
+    yield Compared("analogous-on-others", rule, _mostly(compared(ran)), text=OTHERS)
+
+
+@decides(RUNS, "table2_layer_types", *IDS)
+def decide(ran: pandas.DataFrame, claims: Sequence[str] = IDS) -> list[Verdict]:
+    """The verdicts on `claims`; each model, layer type and sparsity of `ran` is a comparison."""
+    found = []
+    for claim, rule, rows, unit, text in comparisons(ran):
+        if claim in claims:
+            count, models = verdicts.counted(rows, EXEMPT, unit), ", ".join(rows["model"].unique())
+            found.append(Verdict(claim, RUNS, f"{rule}, beyond noise", count, models, text))
+    return found
+
+
+def decide_on_mlp(ran: pandas.DataFrame) -> list[Verdict]:
+    """The first two claims from `ran` of the MLP's layer types alone, as Fig. 1 has them."""
+    return [found._replace(text=ON_MLP[found.id]) for found in decide(ran, IDS[:2])]
+
+
+def each_model(ran: pandas.DataFrame, claims: Sequence[str] = IDS) -> pandas.DataFrame:
+    """The counts of `decide` for each model by itself: columns id, model, count."""
+    return pandas.DataFrame(
+        [
+            (claim, model, str(verdicts.counted(own, EXEMPT, unit)))
+            for claim, _, rows, unit, _ in comparisons(ran)
+            for model, own in rows.groupby("model", sort=False)
+            if claim in claims
+        ],
+        columns=["id", "model", "count"],
+    )
 
 
 def each_layer(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """For each model and layer type, by the rule of the first two claims: is † the better metric?
+    """For each model and layer type: how often is † the better metric?
 
-    rows: `layer_comparisons.compared`, and `printed`, whose ties are those of two decimals.
+    rows: `compared`, and `printed_comparisons`, whose ties are those of two decimals. Columns
+    model, layer, input, marked (the metric †), verdict, count.
     """
     found = []
     for (model, layer), some in rows.groupby(["model", "layer"], sort=False):
-        words = some["outcome"].map({"better": HOLDS, "equal": UNDECIDED, "worse": FAILS})
+        words = some["outcome"].map(WORDS)
         if "verdict" in some:
             words = some["verdict"].fillna(words)
-        verdict, count = _never_worse(list(words))
-        found.append((model, layer, kind_of(layer), paper.title(predicted(layer)), verdict, count))
-    columns = ["model", "layer", "input", "†", "verdict", "count"]
+        count = verdicts.count(words, some["change"])
+        marked = paper.title(predicted(layer))
+        found.append((model, layer, kind_of(layer), marked, count.word, str(count)))
+    columns = ["model", "layer", "input", "marked", "verdict", "count"]
     return pandas.DataFrame(found, columns=columns)
-
-
-def summary(found: pandas.DataFrame) -> pandas.DataFrame:
-    """The claims side by side: what they say, what Table 2 as printed says, and what ours say.
-
-    found: from `decided`. A claim holds where it does on every model.
-    """
-    by_print = {row.id: f"{row.verdict}: {row.count}" for row in printed.of_table2()}
-    rows = []
-    for claim in IDS:
-        some = found[found["id"] == claim]
-        row = {
-            "id": claim,
-            "claim": OTHERS if claim == "analogous-on-others" else paper.claim_text(claim),
-            "Table 2 as printed": by_print.get(claim, "not printed for other models"),
-            "verdict here": verdicts.overall(some["verdict"]),
-        }
-        for model in dict.fromkeys(found["model"]):
-            own = some[some["model"] == model]
-            row[model] = verdicts.NOT_RUN
-            if len(own):
-                word = verdicts.short(own["verdict"].item())
-                row[model] = f"{word}: {own['count'].item()}"
-        rows.append(row)
-    return pandas.DataFrame(rows)
 
 
 def _doubled(ran: pandas.DataFrame) -> pandas.DataFrame:
@@ -218,8 +242,11 @@ def _doubled(ran: pandas.DataFrame) -> pandas.DataFrame:
         if sparsity == HIGHEST:
             dense = cells[model, paper.DENSE, 0.0][paper.DENSE]
             last += [(model, dense, pruned) for pruned in by_metric.values()]
-    rows = [(m, judged(losses_of(d), losses_of(p), len(last), factor=2)[1]) for m, d, p in last]
-    return pandas.DataFrame(rows, columns=["model", "verdict"])
+    rows = []
+    for model, dense, pruned in last:
+        found, word = judged(losses_of(dense), losses_of(pruned), len(last), factor=2)
+        rows.append((model, 2 * math.exp(-found.mean), word))
+    return pandas.DataFrame(rows, columns=["model", "change", "verdict"])
 
 
 def _mlp_against_attention(ran: pandas.DataFrame) -> pandas.DataFrame:
@@ -233,33 +260,18 @@ def _mlp_against_attention(ran: pandas.DataFrame) -> pandas.DataFrame:
             top[is_mlp(layer)] = max(top.get(is_mlp(layer), (-math.inf, None)), (level, cell),
                                      key=lambda pair: pair[0])  # fmt: skip
     pairs = [(model, top) for (model, _), top in highest.items() if len(top) == 2]
-    rows = [
-        (model, judged(losses_of(top[False][1]), losses_of(top[True][1]), len(pairs))[1])
-        for model, top in pairs
-    ]
-    return pandas.DataFrame(rows, columns=["model", "verdict"])
+    rows = []
+    for model, top in pairs:
+        attention, mlp = (losses_of(top[of_mlp][1]) for of_mlp in (False, True))
+        found, word = judged(attention, mlp, len(pairs))
+        rows.append((model, math.expm1(-found.mean), word))
+    return pandas.DataFrame(rows, columns=["model", "change", "verdict"])
 
 
-def _each_model(rows: pandas.DataFrame):
-    return rows.groupby("model", sort=False)
-
-
-def _never_worse(words: Sequence[str]) -> tuple[str, str]:
-    """As `ledger_tables` has it of printed numbers, with noise in place of ties."""
-    better, worse = list(words).count(HOLDS), list(words).count(FAILS)
-    verdict = FAILS if worse else HOLDS if better else UNDECIDED
-    within = len(words) - better - worse
-    count = f"lower in {better}, a tie in {within}, higher in {worse}"
-    return verdict, f"{count} of {len(words)}"
-
-
-def _mostly(rows: pandas.DataFrame) -> tuple[str, str]:
-    """For each kind of input: † lower more often than higher, beyond noise."""
-    words, said = [], []
-    for kind in ("not centred", "centred"):
-        some = list(rows[rows["layer"].map(kind_of) == kind]["verdict"])
-        if some:
-            better, worse = some.count(HOLDS), some.count(FAILS)
-            words.append(HOLDS if better > worse else FAILS if worse > better else UNDECIDED)
-            said.append(f"{kind} {better} lower, {worse} higher")
-    return verdicts.overall(words), "; ".join(said)
+def _mostly(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """For each model and kind of input: † lower more often than higher, beyond noise."""
+    kinds, found = rows["layer"].map(kind_of), []
+    for (model, _), words in rows["verdict"].groupby([rows["model"], kinds], sort=False):
+        lead = (words == SUPPORTED).sum() - (words == CONTRADICTED).sum()
+        found.append((model, math.nan, verdicts.side(-lead)))
+    return pandas.DataFrame(found, columns=["model", "change", "verdict"])

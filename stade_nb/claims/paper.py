@@ -37,9 +37,9 @@ MODELS = {
 class Claim(NamedTuple):
     """`below` has a lower perplexity than `above`, or the two are comparable, at `patterns`.
 
-    family: of the models that it speaks of ("opt", "llama"), "" for any. majority: said of the
-    models and patterns taken together, not of each. reading: what is judged, where that is not what
-    the paper says word for word.
+    family: of the models that it speaks of ("opt", "llama"), "" for any. adds_bias: of models to
+    whose layers a bias is added. reading: what is judged, where that is not what the paper says
+    word for word.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Claim(NamedTuple):
     patterns: tuple[str, ...]
     comparable: bool = False
     family: str = ""
-    majority: bool = False
+    adds_bias: bool = False
     reading: str = ""
 
     @property
@@ -59,9 +59,11 @@ class Claim(NamedTuple):
 _ALL = ("0.5", "2:4", "4:8")
 _OPT = "models of OPT's architecture show the same trend (the paper: the OPT family)"
 _GENERAL = (
-    "over models and patterns STADE is better than Wanda in most and worse in none, beyond noise "
-    "(this book's extension of what the paper claims of theory)"
+    "over models and patterns STADE is better than Wanda (this book's extension of what the paper "
+    "claims of theory)"
 )
+_EQ9 = "without a bias, Wanda and STADE (w/o bias) are comparable, as Eq. 9 says"
+_EVERYWHERE = "so are Wanda and the metric without a bias on every layer"
 # What the abstract and Secs. 4.2, 4.3, 4.5 and 6 say of what Tables 3, 5 and 6 show or would show
 # of other models, and two consequences of Eq. 9: without a bias its metric is Wanda's, on the
 # layers that STADE treats so, and on all.
@@ -73,11 +75,11 @@ TEXT_CLAIMS = {
         Claim("opt-alike", "stade", "magnitude", _ALL, family="opt", reading=_OPT),
         Claim("two-metrics-help", "stade", "wanda", _ALL),
         Claim("two-metrics-help", "stade", "std", _ALL),
-        Claim("more-general", "stade", "wanda", _ALL, majority=True, reading=_GENERAL),
+        Claim("more-general", "stade", "wanda", _ALL, reading=_GENERAL),
     ),
     5: (
-        Claim("unstructured-equal", "stade", "stade_without_bias", ("0.5",), comparable=True),
-        Claim("nm-bias-better", "stade", "stade_without_bias", ("2:4", "4:8")),
+        Claim("unstructured-equal", "stade", "stade_without_bias", ("0.5",), True, adds_bias=True),
+        Claim("nm-bias-better", "stade", "stade_without_bias", ("2:4", "4:8"), adds_bias=True),
     ),
     6: (
         *(
@@ -89,13 +91,22 @@ TEXT_CLAIMS = {
         Claim("update-essential", "stade", "sparsegpt_without_update", _ALL),
     ),
 }  # fmt: skip
-WANDA_IS_EQ9 = Claim("wanda-is-eq9", "stade_without_bias", "wanda", _ALL, True)
-EQ9_EVERYWHERE = Claim("eq9-everywhere", "std_without_bias", "wanda", _ALL, True)
+WANDA_IS_EQ9 = Claim("wanda-is-eq9", "stade_without_bias", "wanda", _ALL, True, reading=_EQ9)
+EQ9_EVERYWHERE = Claim(
+    "eq9-everywhere", "std_without_bias", "wanda", _ALL, True, reading=_EVERYWHERE
+)
+# Sec. 3.4, of shares of the weights: an N:M pattern fixes their number.
+EQUAL_PARAMETERS = Claim(
+    "equal-parameters", "stade_equal_parameters", "wanda", ("0.5",), adds_bias=True,
+    reading="with one more weight pruned per added bias STADE is still better than Wanda",
+)  # fmt: skip
 
 
 def title(method: str) -> str:
-    """The paper's name of a method."""
-    return "Dense" if method == DENSE else METHODS[method].title
+    """The paper's name of a method; of one that is not known here, its own."""
+    if method == DENSE:
+        return "Dense"
+    return METHODS[method].title if method in METHODS else method
 
 
 def model_of(name: str) -> str | None:

@@ -1,74 +1,78 @@
-"""Orders of methods: those that the paper prints, beside what comes out here."""
+"""What tables of perplexities decide: the text's claims, and the orders that the paper prints."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas
 
 from stade_nb.claims import paper, verdicts
 from stade_nb.claims.paper import Claim
 from stade_nb.claims.printed import DISTILLED
-from stade_nb.claims.verdicts import FAILS, HOLDS, NOT_RUN
+from stade_nb.claims.verdicts import CONTRADICTED, OPEN, RUNS, SUPPORTED, Verdict, decides
+
+BIASED = "of models with biases of their own"
 
 
-def as_printed(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> pandas.DataFrame:
-    """The paper's printed orders of methods; for each of our models, the change and the verdict.
+def rule(claims: Sequence[Claim]) -> str:
+    """The comparisons of one claim in words: "STADE < Wanda at 50 %, 2:4 and 4:8"."""
+    patterns = " and ".join(map(paper.sparsity, claims[0].patterns))
+    return f"{', '.join(dict.fromkeys(claim.words for claim in claims))} at {patterns}"
 
-    claims: from `paper.printed_orders`. judged: `verdicts.judge` on them.
+
+@decides(
+    RUNS, "table3_perplexity", "best-without-update", "opt-alike", "two-metrics-help",
+    "more-general",
+)  # fmt: skip
+@decides(RUNS, "table5_without_bias", "unstructured-equal", "nm-bias-better")
+@decides(RUNS, "table6_weight_update", "sparsegpt-best", "update-essential")
+def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdict]:
+    """A verdict for each id among `claims`, from what `verdicts.judge` made of them.
+
+    Each model and pattern that `judged` has is one comparison. Of two rivals the note has each.
     """
-    rows = []
-    for claim in claims:
-        (pattern,) = claim.patterns
-        lower, equal, higher = paper.printed_counts(number, claim.below, claim.above, pattern)
-        row = {
-            "sparsity": paper.sparsity(pattern),
-            "printed order": claim.words,
-            "in": f"{lower} of {lower + equal + higher}",
-        }
-        found = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
-        for model, change, word in found[["model", "change", "verdict"]].itertuples(index=False):
-            row[model] = f"{100 * change:+.1f} %: {verdicts.short(word)}".replace("-", "−")
-        rows.append(row)
-    return pandas.DataFrame(rows)
+    for name in dict.fromkeys(claim.id for claim in claims):
+        made = [claim for claim in claims if claim.id == name]
+        rows = judged[judged["id"] == name]
+        words = f"{rule(made)}, on each model, beyond noise"
+        if made[0].comparable:
+            words = f"{rule(made)}, on each model, within 1 % beyond noise"
+        models = ", ".join(rows["model"].unique())
+        count = verdicts.counted(rows, BIASED)
+        pairs = {pair: own for pair, own in rows.groupby("claim", sort=False)}
+        if len(pairs) == 2 and not count.note:
+            each = (f"{pair}: {verdicts.counted(own)}" for pair, own in pairs.items())
+            count = count._replace(note="; ".join(each))
+        yield Verdict(name, RUNS, words, count, models, made[0].reading)
 
 
-def tally(number: int, judged: pandas.DataFrame, claims: Sequence[Claim]) -> pandas.DataFrame:
-    """Wins, ties and losses of each claim's first method: here, and among the printed values.
+@decides(RUNS, "audit", "equal-parameters")
+def of_equal_parameters(ran: pandas.DataFrame) -> Verdict:
+    """Sec. 3.4: STADE with one more weight pruned for each bias that it adds, against Wanda.
 
-    claims: none of them `comparable`. judged: `verdicts.judge` on them; a difference within noise
-    is a tie here, an equal number is one in print.
+    ran: as for `verdicts.judge`, methods wanda, stade and stade_equal_parameters. The note has the
+    share of STADE's gain that is left, log(Wanda / that) over log(Wanda / STADE).
     """
-    rows = []
-    for claim in claims:
-        for pattern in claim.patterns:
-            ours = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
-            words = list(ours["verdict"])
-            here = [
-                words.count(word) for word in (verdicts.HOLDS, verdicts.UNDECIDED, verdicts.FAILS)
-            ]
-            there = paper.printed_counts(number, claim.below, claim.above, pattern)
-            pair = f"{paper.title(claim.below)} against {paper.title(claim.above)}"
-            counts = [
-                " / ".join(map(str, found)) if sum(found) else none
-                for found, none in ((here, verdicts.NOT_RUN), (there, verdicts.NOT_PRINTED))
-            ]
-            rows.append((pair, paper.sparsity(pattern), *counts))
-    columns = [
-        "comparison",
-        "sparsity",
-        "here: wins / ties / losses",
-        "printed: wins / ties / losses",
-    ]
-    return pandas.DataFrame(rows, columns=columns)
+    made = [paper.EQUAL_PARAMETERS]
+    judged = verdicts.judge(ran, made)
+    (found,) = decide(made, judged)
+    rows = ran[ran["pattern"].isin(made[0].patterns) & ran["model"].isin(judged["model"])]
+    levels = rows.groupby(["model", "method"])["perplexity"].mean().map(math.log).unstack()
+    kept = levels.reindex(index=judged[judged["counts"].astype(bool)]["model"])
+    if kept.empty or "stade" not in kept:
+        return found
+    left = (kept["wanda"] - kept[made[0].below]) / (kept["wanda"] - kept["stade"])
+    shares = ", ".join(f"{100 * share:.0f} % on {model}" for model, share in left.items())
+    note = "; ".join(filter(None, (f"left of STADE's gain: {shares}", found.count.note)))
+    return found._replace(count=found.count._replace(note=note))
 
 
-CLAIM = "distilled-gain-most"
+# Which models gain most -------------------------------------------------------------------------
 
 
 def gains(ran: pandas.DataFrame) -> pandas.Series:
     """log(Wanda / STADE), the mean over the patterns, for each model that has both; highest first.
 
-    ran: from `tables.run`.
+    ran: columns model, pattern, method, perplexity.
     """
     means = ran.groupby(["model", "pattern", "method"])["perplexity"].mean().unstack()
     if not {"wanda", "stade"} <= set(means.columns):
@@ -77,32 +81,73 @@ def gains(ran: pandas.DataFrame) -> pandas.Series:
     return ratios.groupby("model").mean().sort_values(ascending=False)
 
 
-def verdict(ran: pandas.DataFrame) -> str:
-    """The verdict by the rule above; "not run here" without models of both kinds.
+@decides(RUNS, "table3_perplexity", "distilled-gain-most")
+def of_gains(ran: pandas.DataFrame, by: str = RUNS) -> Verdict:
+    """Sec. 4.2: does each distilled model gain more from STADE than each other one?
 
-    Distilled are those models of the paper that it calls so.
+    ran: columns model, paper_model, pattern, method, perplexity. Distilled are those models of the
+    paper that it calls so. No noise is taken into account.
     """
     gain = gains(ran)
-    kinds = ran.drop_duplicates("model").set_index("model")["paper_model"].isin(DISTILLED)
-    distilled, plain = (gain[gain.index.map(kinds) == kind] for kind in (True, False))
-    if distilled.empty or plain.empty:
-        return NOT_RUN
-    return HOLDS if distilled.min() > plain.max() else FAILS
-
-
-def row(ran: pandas.DataFrame) -> tuple[str, str, str, str, str]:
-    """The claim as a row of `verdicts.summary`: id, claim, by the paper's numbers, here, counts."""
-    printed = paper.table(3)
-    printed["paper_model"] = printed["model"]
-    theirs = f"{verdict(printed)}: {places(printed)}"
-    return CLAIM, paper.claim_text(CLAIM), theirs, verdict(ran), places(ran)
-
-
-def places(ran: pandas.DataFrame) -> str:
-    """Which places the distilled models take in the order of the gains."""
-    ranking = list(gains(ran).index)
     known = dict(zip(ran["model"], ran["paper_model"], strict=True))
-    found = [number for number, m in enumerate(ranking, 1) if known[m] in DISTILLED]
-    if not found:
-        return "no model that the paper calls distilled"
-    return f"the distilled ones are number {', '.join(map(str, found))} of {len(ranking)}"
+    distilled = [model for model in gain.index if known[model] in DISTILLED]
+    pairs = [gain[o] - gain[d] for d in distilled for o in gain.index if o not in distilled]
+    places = [str(list(gain.index).index(model) + 1) for model in distilled]
+    note = "no model that the paper calls distilled"
+    if places:
+        note = f"the distilled ones are number {', '.join(places)} of {len(gain)}"
+    return Verdict(
+        "distilled-gain-most",
+        by,
+        "log(Wanda / STADE), the mean over the patterns, of each model that Sec. 4.2 calls "
+        "distilled against each other model",
+        verdicts.count(map(verdicts.side, pairs), note=note),
+        ", ".join(gain.index),
+    )
+
+
+# Printed orders ---------------------------------------------------------------------------------
+
+
+def as_printed(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> pandas.DataFrame:
+    """The paper's printed orders of methods; for each of our models, the change and the word.
+
+    claims: from `paper.printed_orders`. judged: `verdicts.judge` on them. Columns sparsity, order,
+    times ("4 of 7": in how many printed models), and one for each model.
+    """
+    rows = []
+    for claim in claims:
+        (pattern,) = claim.patterns
+        lower, equal, higher = paper.printed_counts(number, claim.below, claim.above, pattern)
+        row = {
+            "sparsity": paper.sparsity(pattern),
+            "order": claim.words,
+            "times": f"{lower} of {lower + equal + higher}",
+        }
+        found = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
+        for one in found.itertuples():
+            row[one.model] = f"{100 * one.change:+.1f} %: {one.verdict}".replace("-", "−")
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def tally(number: int, judged: pandas.DataFrame, claims: Sequence[Claim]) -> pandas.DataFrame:
+    """Wins, ties and losses of each claim's first method: here, and among the printed values.
+
+    claims: none of them `comparable`. judged: `verdicts.judge` on them; a difference within noise
+    is a tie here, an equal number is one in print. Columns comparison, sparsity, here, printed.
+    """
+    rows = []
+    for claim in claims:
+        for pattern in claim.patterns:
+            ours = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
+            words = list(ours["verdict"])
+            here = [words.count(word) for word in (SUPPORTED, OPEN, CONTRADICTED)]
+            there = paper.printed_counts(number, claim.below, claim.above, pattern)
+            pair = f"{paper.title(claim.below)} against {paper.title(claim.above)}"
+            counts = [
+                " / ".join(map(str, found)) if sum(found) else none
+                for found, none in ((here, verdicts.NOT_RUN), (there, verdicts.NOT_PRINTED))
+            ]
+            rows.append((pair, paper.sparsity(pattern), *counts))
+    return pandas.DataFrame(rows, columns=["comparison", "sparsity", "here", "printed"])

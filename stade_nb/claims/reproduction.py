@@ -8,12 +8,14 @@
   compared: the values answer different questions.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas
 
-from stade_nb.claims import paper, printed
+from stade_nb.claims import paper, printed, verdicts
+from stade_nb.claims.verdicts import CONTRADICTED, RUNS, SUPPORTED, Verdict
 from stade_nb.models import protocol
 from stade_nb.models.architectures import ORDER
 
@@ -105,3 +107,24 @@ def beside_layers(ran: pandas.DataFrame, p: SimpleNamespace) -> pandas.DataFrame
             head["sparsity"] = paper.sparsity(str(sparsity))
             rows.append(head | row(ours, printed[key], p))
     return pandas.DataFrame(rows)
+
+
+TOKENS = 100  # of training text for a parameter outside the embeddings, at least
+
+
+def of_models(quality: pandas.DataFrame, records: Sequence[Mapping]) -> Iterator[Verdict]:
+    """Are the embedded models trained well enough to say something about pruning?
+
+    quality: `cards.quality` with the column recomputed, the evaluation perplexity measured now.
+    records: the models' training records in the same order.
+    """
+    run = pandas.DataFrame(records, index=quality.index)
+    drift = (quality["recomputed"] / quality["evaluation"] - 1).abs()
+    for name, true, text in (
+        ("tokens", run["tokens_per_parameter"] >= TOKENS, f"at least {TOKENS} tokens a parameter"),
+        ("better-than-ngrams", quality["evaluation"] < run["evaluation_ngram_perplexity"],
+         "evaluation perplexity below that of 3-grams"),
+        ("as-recorded", drift < 1e-3, "evaluation perplexity as recorded, to one in a thousand"),
+    ):  # fmt: skip
+        count = verdicts.count(true.map({True: SUPPORTED, False: CONTRADICTED}))
+        yield Verdict(name, RUNS, "each model", count, ", ".join(quality["model"]), text)

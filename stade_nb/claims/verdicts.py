@@ -1,30 +1,36 @@
 """Verdicts on the paper's claims, by rules that were fixed before the runs that they judge.
 
-The rules on one calibration seed came first; those on several came with the seeds, before any
-of the others was run.
+One comparison of perplexities ("A is below B", "A and B are comparable"):
 
-- Two methods are compared on the same evaluation windows and with the same calibration seeds; a
-  method that needs no calibration is compared with each seed of the other. A window's loss is its
-  mean over the seeds. The mean of the paired differences of these losses is the logarithm of the
-  ratio of the perplexities (geometric means over the seeds); a t interval goes with it.
-- "A below B" holds where the whole interval says so, does not hold where the whole interval says
-  the opposite, and is undecided otherwise.
-- "A and B comparable" holds where the whole interval lies within ±1 % of perplexity, does not hold
-  where it lies wholly outside, and is undecided otherwise.
-- Besides, each calibration seed by itself must give a difference on the side that the verdict
-  says; where one does not, the verdict is undecided.
-- A claim over several models and patterns holds where each comparison does, and does not hold
-  where one does not. Intervals are widened (Bonferroni) so that the claim as a whole has 95 %.
-- A claim about models and patterns taken together holds where more than half of the comparisons
-  hold and none fails, does not hold where as many fail as hold, and is undecided otherwise.
+- Both methods have the same evaluation windows and calibration seeds; one that needs no calibration
+  meets each seed of the other. A window's loss is its mean over the seeds. The mean of the paired
+  differences, the logarithm of the ratio of the perplexities, has a t interval.
+- "A below B" is supported where the whole interval says so, contradicted where the whole interval
+  says the opposite, and open otherwise. "Comparable" is supported where the whole interval lies
+  within ±1 % of perplexity, contradicted where it lies wholly outside, and open otherwise.
+- Each calibration seed by itself must be on the same side; where one is not, it is open.
+- The comparisons of one claim share the 95 % (Bonferroni), those that are left out of it included.
 
-An interval covers the choice of evaluation windows, not that of the calibration windows: a few
-seeds are too few for an interval of their own, so they must agree instead.
+Printed numbers have no windows: they are compared as they stand, and equal ones are open.
+
+A claim is its comparisons, counted. The count is the verdict; the word that goes with it is
+
+- not run here, not printed: without any comparison;
+- mixed: some comparisons support it and some contradict it;
+- contradicted: some contradict it and none supports it;
+- supported: none contradicts it, and more support it than are open;
+- open: none contradicts it, and no more support it than are open.
+
+Comparisons of which the paper itself does not speak are counted apart.
+
+An interval covers the choice of evaluation windows. For calibration a few seeds are too few for an
+interval of their own, so they must agree instead.
 """
 
 import math
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas
@@ -34,10 +40,137 @@ from stade_nb.claims import paper
 from stade_nb.claims.paper import Claim
 from stade_nb.errors import StadeError
 
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided (difference within noise)"
-NOT_RUN, NOT_PRINTED, OPEN = "not run here", "not printed", "undecided"
+SUPPORTED, OPEN, CONTRADICTED, MIXED = "supported", "open", "contradicted", "mixed"
+NOT_RUN, NOT_PRINTED = "not run here", "not printed"
+THEORY, PRINTED, RUNS = "theory", "print", "runs"
 CONFIDENCE = 0.95
 COMPARABLE = math.log(1.01)
+
+
+class Count(NamedTuple):
+    """How many comparisons support a claim, leave it open and contradict it.
+
+    lowest, highest: ends of the effects, relative changes (unit "%"), differences of accuracies
+    ("points") or ratios ("times"); None without. note: what else was found.
+
+    >>> print(Count(22, 2, 0, -0.069, -0.003))
+    supported 22, open 2, contradicted 0 of 24 (−6.9 to −0.3 %)
+    """
+
+    supported: int
+    open: int
+    contradicted: int
+    lowest: float | None = None
+    highest: float | None = None
+    unit: str = "%"
+    note: str = ""
+
+    @property
+    def total(self) -> int:
+        """The number of comparisons."""
+        return self.supported + self.open + self.contradicted
+
+    @property
+    def word(self) -> str:
+        """The word by the rules at the head of this file; "" without a comparison."""
+        if not self.total:
+            return ""
+        if self.contradicted:
+            return MIXED if self.supported else CONTRADICTED
+        return SUPPORTED if self.supported > self.open else OPEN
+
+    def __str__(self) -> str:
+        parts = (f"{word} {getattr(self, word):,}" for word in (SUPPORTED, OPEN, CONTRADICTED))
+        text = f"{', '.join(parts)} of {self.total:,}" if self.total else ""
+        if self.total and self.lowest is not None and self.highest is not None:
+            scale, digits, form = (1, 2, ".2f") if self.unit == "times" else (100, 1, "+.1f")
+            rounded = (round(scale * end, digits) + 0.0 for end in (self.lowest, self.highest))
+            ends = (f"{end:{form}}" for end in rounded)  # + 0.0: no negative zero
+            text += f" ({' to '.join(dict.fromkeys(ends))} {self.unit})".replace("-", "−")
+        return "; ".join(filter(None, (text, self.note)))
+
+
+def count(
+    words: Iterable[str], effects: Iterable[float] = (), unit: str = "%", note: str = ""
+) -> Count:
+    """Comparisons counted, with the ends of their effects; NaN is no effect."""
+    found = Counter(words)
+    sizes = [float(effect) for effect in effects if not math.isnan(effect)]
+    ends = (min(sizes), max(sizes)) if sizes else (None, None)
+    return Count(found[SUPPORTED], found[OPEN], found[CONTRADICTED], *ends, unit, note)
+
+
+def counted(rows: pandas.DataFrame, left_out: str = "", unit: str = "%") -> Count:
+    """Comparisons counted with their changes; those that do not count are a note.
+
+    rows: columns change, verdict and counts, without which all count. left_out: which do not.
+    """
+    counts = rows.get("counts", pandas.Series(True, rows.index)).astype(bool)
+    inside, outside = (
+        count(part["verdict"], part["change"], unit) for part in (rows[counts], rows[~counts])
+    )
+    note = f"left out {left_out}: {outside}" if outside.total else ""
+    return inside._replace(note=note)
+
+
+class Verdict(NamedTuple):
+    """What `by` (theory, print or runs) has to say on the claim called `id`.
+
+    rule: what a comparison is, in words, fixed before the run. where: what was compared. text: what
+    is judged, where that is not what the list of claims says.
+    """
+
+    id: str
+    by: str
+    rule: str
+    count: Count
+    where: str = ""
+    text: str = ""
+
+    @property
+    def claim(self) -> str:
+        """What is judged, in words; StadeError where neither `text` nor the list has them."""
+        return self.text or paper.claim_text(self.id)
+
+    @property
+    def word(self) -> str:
+        """Supported, open, contradicted, mixed; not run here or not printed without a count."""
+        return self.count.word or (NOT_PRINTED if self.by == PRINTED else NOT_RUN)
+
+    def __str__(self) -> str:
+        return ": ".join(
+            filter(None, (self.word, f"{self.claim} ({self.id}, by {self.by})", str(self.count)))
+        )
+
+
+class Rule(NamedTuple):
+    """The function that decides a claim by one kind of evidence, and the page that calls it."""
+
+    decide: Callable[..., Any]
+    page: str
+
+
+RULES: dict[tuple[str, str], Rule] = {}  # by (claim, by): every claim's rules, one for each kind
+
+
+def decides(by: str, page: str, *claims: str) -> Callable[[Callable], Callable]:
+    """Name the function that decides `claims` by one kind of evidence; StadeError for a second.
+
+    page: the notebook whose data it is given, "" where it needs none.
+    """
+
+    def register(function: Callable) -> Callable:
+        for claim in claims:
+            if (claim, by) in RULES:
+                there = RULES[claim, by].decide.__name__
+                raise StadeError(f"{claim!r} has a rule by {by} already: change {there}")
+            RULES[claim, by] = Rule(function, page)
+        return function
+
+    return register
+
+
+# Comparisons of perplexities --------------------------------------------------------------------
 
 
 class Difference(NamedTuple):
@@ -48,62 +181,29 @@ class Difference(NamedTuple):
     high: float
 
 
-def stated(claim: str, verdict: str, words: str = "") -> str:
-    """A verdict as a line of text: the word, what the claim says, its id.
-
-    words: what was judged, where that is not what the list of claims says.
-    """
-    return f"{verdict}: {words or paper.claim_text(claim)} ({claim})"
-
-
-def printed(number: int, claims: Iterable[Claim]) -> tuple[str, str]:
-    """The verdict that the printed numbers alone give, without noise, and the counts behind it."""
-    claims = list(claims)
-    majority = all(claim.majority for claim in claims)
-    gaps = [
-        (gap, claim.comparable)
-        for claim in claims
-        for pattern in claim.patterns
-        for gap in paper.printed_gaps(number, claim.below, claim.above, pattern, claim.family)
-    ]
-    if not gaps:
-        return NOT_PRINTED, "no such cells"
-    absent = {c.above for c in claims} - set(paper.table(number)["method"])
-    words = [
-        HOLDS if (abs(gap) < COMPARABLE if comparable else gap < 0)
-        else FAILS if comparable or gap > 0 or not majority else UNDECIDED
-        for gap, comparable in gaps
-    ]  # fmt: skip
-    lower, equal = sum(gap < 0 for gap, _ in gaps), sum(gap == 0 for gap, _ in gaps)
-    word = overall(words, majority)
-    counts = (
-        f"lower in {lower}, equal in {equal}, higher in {len(gaps) - lower - equal} of {len(gaps)}"
-    )
-    if absent:
-        compared = dict.fromkeys(paper.title(c.above) for c in claims if c.above not in absent)
-        rows = ", ".join(sorted(map(paper.title, absent)))
-        return NOT_PRINTED, f"no {rows} on all layers; against {', '.join(compared)} {counts}"
-    return OPEN if word == UNDECIDED else word, counts
+def shared_confidence(comparisons: int) -> float:
+    """What each of so many intervals needs, that all together have 95 % (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(comparisons, 1)
 
 
 def difference(
     ours: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE
 ) -> Difference:
-    """Paired t interval of mean(ours - other); both are the same windows' losses, (windows,).
-
-    StadeError for fewer than 2 windows.
-    """
-    gaps = [float(a) - float(b) for a, b in zip(ours, other, strict=True)]
-    if len(gaps) < 2:
-        raise StadeError(f"{len(gaps)} evaluation windows: expected at least 2 for an interval")
-    mean = math.fsum(gaps) / len(gaps)
-    spread = math.fsum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1)
-    half = float(stats.t.ppf((1 + confidence) / 2, len(gaps) - 1)) * math.sqrt(spread / len(gaps))
-    return Difference(mean, mean - half, mean + half)
+    """Paired t interval of mean(ours - other), losses of the same windows; StadeError for one."""
+    if len(ours) != len(other) or len(ours) < 2:
+        raise StadeError(
+            f"{len(ours)} evaluation windows against {len(other)}: expected the same ones, and at "
+            "least 2 for an interval"
+        )
+    mean = math.fsum(a - b for a, b in zip(ours, other, strict=True)) / len(ours)
+    with warnings.catch_warnings():  # where all windows differ alike the interval is that point
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        found = stats.ttest_rel(ours, other).confidence_interval(confidence)
+    return Difference(mean, float(found.low), float(found.high))
 
 
 def verdict(found: Difference, comparable: bool = False, by_seed: Sequence[float] = ()) -> str:
-    """The verdict on one comparison, by the rules at the head of this file.
+    """The word for one comparison, by the rules at the head of this file.
 
     by_seed: the mean difference that each calibration seed gives.
     """
@@ -112,13 +212,15 @@ def verdict(found: Difference, comparable: bool = False, by_seed: Sequence[float
     if comparable:
         inside = low > -COMPARABLE and high < COMPARABLE
         outside = high < -COMPARABLE or low > COMPARABLE
-        return HOLDS if inside else FAILS if outside else UNDECIDED
-    return HOLDS if high < 0 else FAILS if low > 0 else UNDECIDED
+        return SUPPORTED if inside else CONTRADICTED if outside else OPEN
+    return SUPPORTED if high < 0 else CONTRADICTED if low > 0 else OPEN
 
 
-def _side(gap: float, comparable: bool) -> float:
-    """What a difference by itself, without noise, says: equal where two say the same."""
-    return abs(gap) < COMPARABLE if comparable else math.copysign(1, gap) if gap else 0
+def side(gap: float, comparable: bool = False) -> str:
+    """The word for a difference as it stands, without noise: what two printed numbers say."""
+    if comparable:
+        return SUPPORTED if abs(gap) < COMPARABLE else CONTRADICTED
+    return SUPPORTED if gap < 0 else CONTRADICTED if gap > 0 else OPEN
 
 
 def matched(ours: dict[int, Any], other: dict[int, Any]) -> list[tuple[Any, Any]]:
@@ -152,34 +254,20 @@ def paired(below: dict[int, list], above: dict[int, list]) -> tuple[list[tuple],
     return windows, [math.fsum(a - b for a, b in seed) / len(seed) for seed in pairs]
 
 
-def overall(words: Iterable[str], majority: bool = False) -> str:
-    """The verdict on a claim from those on its comparisons; "not run here" without any.
-
-    majority: of the comparisons taken together.
-    """
-    found = Counter(words)
-    if majority and found:
-        for_it, against = found[HOLDS], found[FAILS]
-        if for_it > found.total() / 2 and not against:
-            return HOLDS
-        return FAILS if against and against >= for_it else UNDECIDED
-    return next((word for word in (FAILS, UNDECIDED, HOLDS) if word in found), NOT_RUN)
-
-
 def judge(ran: pandas.DataFrame, claims: Iterable[Claim]) -> pandas.DataFrame:
-    """Each comparison that `claims` make on the cells in `ran`, with interval and verdict.
+    """Each comparison that `claims` make on the cells in `ran`, with interval and word.
 
-    ran: columns model, method, pattern, seed, losses (one per window), and family where a claim
-    has one; a row for each seed. The comparisons under one claim's id share the 95 %. Returns
+    ran: columns model, method, pattern, seed, losses (one per window); family where a claim has
+    one; added_bias (by layer) where a claim is about added biases; a row for each seed. Returns
     columns id, pattern, claim, model, change (of perplexity, relative), low, high, seeds ("2 of 3":
-    so many are on the change's side of zero, or of the ±1 % of a comparable claim), verdict.
+    so many are on the change's side of zero, or of the ±1 % of a comparable claim), verdict, counts
+    (whether the claim speaks of it).
     """
     losses: dict[tuple, dict] = {}
-    for *key, seed, found in ran[["model", "method", "pattern", "seed", "losses"]].itertuples(
-        index=False
-    ):
-        losses.setdefault(tuple(key), {})[seed] = found
+    for row in ran[["model", "method", "pattern", "seed", "losses"]].itertuples():
+        losses.setdefault((row.model, row.method, row.pattern), {})[row.seed] = row.losses
     family = dict(zip(ran["model"], ran.get("family", ran["model"]), strict=True))
+    biased = _biased(ran)
     pairs = [
         (claim, pattern, model, losses.get((model, claim.below, pattern)),
          losses.get((model, claim.above, pattern)))
@@ -191,55 +279,21 @@ def judge(ran: pandas.DataFrame, claims: Iterable[Claim]) -> pandas.DataFrame:
     rows = []
     for claim, pattern, model, below, above in pairs:
         windows, by_seed = paired(below, above)
-        found = difference(*zip(*windows, strict=True), 1 - (1 - CONFIDENCE) / shared[claim.id])
+        found = difference(*zip(*windows, strict=True), shared_confidence(shared[claim.id]))
         word = verdict(found, claim.comparable, by_seed)
-        sides = [
-            _side(gap, claim.comparable) == _side(found.mean, claim.comparable) for gap in by_seed
-        ]
-        agree = f"{sum(sides)} of {len(by_seed)}"
-        rows.append((claim.id, pattern, claim.words, model, *map(math.expm1, found), agree, word))
-    columns = ["id", "pattern", "claim", "model", "change", "low", "high", "seeds", "verdict"]
-    return pandas.DataFrame(rows, columns=columns)
+        sides = [side(gap, claim.comparable) for gap in by_seed]
+        seeds = f"{sides.count(side(found.mean, claim.comparable))} of {len(sides)}"
+        counts = not (claim.adds_bias and model in biased)
+        row = (claim.id, pattern, claim.words, model, *map(math.expm1, found), seeds, word, counts)
+        rows.append(row)
+    columns = "id pattern claim model change low high seeds verdict counts"
+    return pandas.DataFrame(rows, columns=columns.split())
 
 
-def short(verdict: str) -> str:
-    """A verdict without what it says in brackets."""
-    return verdict.partition(" (")[0]
-
-
-def counted(words: Iterable[str]) -> str:
-    """How often each verdict was given: "holds in 3, undecided in 1 of 4"."""
-    found = Counter(words)
-    parts = [f"{short(word)} in {found[word]}" for word in (HOLDS, FAILS, UNDECIDED) if found[word]]
-    return f"{', '.join(parts)} of {found.total()}" if parts else NOT_RUN
-
-
-def summary(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> pandas.DataFrame:
-    """The claims on a table: what they say, what the printed numbers say, what ours say."""
-    rows = []
-    for name in dict.fromkeys(claim.id for claim in claims):
-        words = list(judged[judged["id"] == name]["verdict"])
-        made = [claim for claim in claims if claim.id == name]
-        verdict_printed, counts = printed(number, made)
-        texts = made[0].reading or paper.claim_text(name), f"{verdict_printed}: {counts}"
-        rows.append((name, *texts, overall(words, made[0].majority), counted(words)))
-    columns = ["id", "claim", "by the paper's own numbers", "verdict here", "comparisons here"]
-    return pandas.DataFrame(rows, columns=columns)
-
-
-THEORY, PRINTED = "theory", "printed tables"
-
-
-class Decided(NamedTuple):
-    """A claim's verdict: `count` is what the `rule` found, `by` says what decides."""
-
-    id: str
-    by: str
-    rule: str
-    count: str
-    verdict: str
-
-
-def held(condition: bool) -> str:
-    """The verdict where only two are possible."""
-    return HOLDS if condition else FAILS
+def _biased(ran: pandas.DataFrame) -> set[str]:
+    """The models of which the records say that no method added a bias: their layers had them."""
+    if "added_bias" not in ran:
+        return set()
+    added = ran["added_bias"].map(lambda by_layer: sum((by_layer or {}).values()))
+    most = added.groupby(ran["model"]).max()
+    return set(most[most == 0].index)

@@ -1,10 +1,13 @@
 """Tables on a page: plain HTML that the book's style sheet knows, numbers written for readers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 
 import pandas
 from IPython.display import HTML
+
+from stade_nb import claims
+from stade_nb.claims.verdicts import Verdict
 
 Format = str | Callable[[object], str]
 
@@ -46,16 +49,39 @@ def table(
     classes = "mathjax_process" if latex in formats.values() else None
     shown = pandas.DataFrame(
         {
-            (names or {}).get(column, column): [
+            column: [
                 _by(formats.get(column))(value).replace("± ", "±\N{NO-BREAK SPACE}")
                 for value in frame[column].tolist()
             ]
             for column in frame.columns
         }
-    )
+    ).rename(columns=names or {})
     with pandas.option_context("display.max_colwidth", None):
         text = shown.to_html(index=False, border=0, justify="left", classes=classes)
     # A screen reader says a cell's heading with it, and what the table is before it.
     text = text.replace("<th>", '<th scope="col">')
     titled = f"<caption>{escape(caption)}</caption>\n  <thead>" if caption else "<thead>"
     return HTML(text.replace("<thead>", titled, 1))
+
+
+SIDES = {"theory": "by theory", "print": "by the paper's own numbers", "runs": "by the runs here"}
+
+
+def verdicts(found: Iterable[Verdict]) -> HTML:
+    """A row for each claim, what theory, print and runs have to say on it side by side."""
+    return table(claims.scorecard.table(found), names=SIDES)
+
+
+def glue(page: str, values: Mapping[str, object]) -> None:
+    """Give `values` to the book's text as "<page>_<name>"; numbers of NumPy as Python's own.
+
+    Of a `Verdict` the text gets its word, and its count as "<page>_<name>_count".
+    """
+    from myst_nb import glue as myst_glue
+
+    for name, value in values.items():
+        if isinstance(value, Verdict):
+            myst_glue(f"{page}_{name}_count", str(value.count), display=False)
+            value = value.word
+        plain = value.item() if hasattr(value, "item") else value
+        myst_glue(f"{page}_{name}", plain, display=False)

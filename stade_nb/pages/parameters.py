@@ -124,7 +124,7 @@ class Audit(Measured):
 
 
 class Scorecard(Parameters):
-    seed: fields.Seed
+    verdicts_dir: Annotated[str, text("a folder of the pages' verdicts")]
 
 
 class EmbeddedModels(Parameters):

@@ -51,8 +51,8 @@ def exact(layer: Layer, new_bias: Tensor) -> pandas.DataFrame:
         ("Eq. 9", "closed form at B", "(σ² + μ²)W²", _closed(layer, keep), second * squared),
     ]
     rows = [(*names, float((a - b).abs().max() / b.abs().max())) for *names, a, b in sides]
-    ledger = pandas.DataFrame(rows, columns=["equation", "left side", "right side", "difference"])
-    ledger["tolerance"] = [SEARCH if "search" in side else ROUNDING for side in ledger["left side"]]
+    ledger = pandas.DataFrame(rows, columns=["equation", "left", "right", "difference"])
+    ledger["tolerance"] = [SEARCH if "search" in side else ROUNDING for side in ledger["left"]]
     return ledger.assign(holds=ledger["difference"] < ledger["tolerance"])
 
 
@@ -96,7 +96,7 @@ def rates(table: pandas.DataFrame) -> dict[str, float]:
     }
 
 
-COLUMNS = ["equation", "left side", "right side", "difference", "tolerance", "holds"]
+COLUMNS = ["equation", "left", "right", "difference", "tolerance", "holds"]
 
 
 def _table(sides: list[tuple[str, str, str, Tensor, Tensor]]) -> pandas.DataFrame:
@@ -114,8 +114,8 @@ def eq3(layer: Layer, new_bias: Tensor) -> pandas.DataFrame:
 
     The first line is Eq. 2 with the layer run with and without the weight. Expectations of the
     lines between are plain averages over the two points mean ± std of X_j alone, which have its
-    mean and variance. Columns: equation, left side, right side, difference (relative), tolerance,
-    holds.
+    mean and variance. Columns: equation, left, right (its two sides in
+    words), difference (relative), tolerance, holds.
     """
     step, w = layer.bias.unsqueeze(-1) - new_bias, layer.weight
     points = torch.stack([layer.mean + layer.std, layer.mean - layer.std])

@@ -14,12 +14,9 @@ from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.moments import Moments
 from stade_nb.theory.many_weights import set_loss
 
-EQ12 = {
-    "Eq. 12, printed": "without_bias_as_printed",
-    "Eq. 9, consistent": "without_bias",
-    "STD, Eq. 11": "std",
-    "Wanda, Eq. 10": "wanda",
-}
+# Eq. 12 to the letter, and in the form that Eq. 9 needs.
+EQ12 = {"printed": "without_bias_as_printed", "consistent": "without_bias"}
+RIVALS = ("std", "wanda")  # Eqs. 11 and 10
 
 
 def eq12_differences(
@@ -27,17 +24,19 @@ def eq12_differences(
 ) -> pandas.DataFrame:
     """Eq. 12 as printed and in the form that Eq. 9 needs, against STD's and Wanda's masks.
 
-    A row for each form and a column for each metric: the share of mask entries that differ. In
-    theory the consistent form is Wanda's metric up to N against N - 1, and the printed one, whose
-    first term lacks 1/(N - 1), tends to STD's as N grows.
+    A row for each form (index "form") and a column for each metric: the share of mask entries that
+    differ. In theory the consistent form is Wanda's metric up to N against N - 1, and the printed
+    one, whose first term lacks 1/(N - 1), tends to STD's as N grows.
     """
     pruned = {
-        name: masks.select(metrics.METRICS[metric].score(weight, moments, None), pattern)
-        for name, metric in EQ12.items()
+        metric: masks.select(metrics.METRICS[metric].score(weight, moments, None), pattern)
+        for metric in (*EQ12.values(), *RIVALS)
     }
-    forms, rivals = list(EQ12)[:2], list(EQ12)[2:]
-    share = [[float((pruned[f] != pruned[r]).double().mean()) for r in rivals] for f in forms]
-    return pandas.DataFrame(share, index=forms, columns=rivals)
+    share = [
+        [float((pruned[form] != pruned[rival]).double().mean()) for rival in RIVALS]
+        for form in EQ12.values()
+    ]
+    return pandas.DataFrame(share, index=pandas.Index(EQ12, name="form"), columns=RIVALS)
 
 
 def normalise(x: Tensor, kind: str) -> Tensor:

@@ -126,8 +126,8 @@ def table1() -> pandas.DataFrame:
 def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
     """Table 1 as the paper lays it out, from `table1`: a row for each method and kind of input.
 
-    Columns: method, input, metric (LaTeX), printed as ("–" for this book's own), corrects bias,
-    updates weights.
+    Columns: method, input, metric (LaTeX), equation ("–" for this book's own), corrects_bias,
+    updates_weights.
     """
     rows = []
     for row in table.itertuples():
@@ -137,9 +137,9 @@ def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
                 "method": row.title,
                 "input": INPUT_WORDS[row.centred],
                 "metric": row.formula,
-                "printed as": treatment.metric.equation or "–",
-                "corrects bias": treatment.corrects,
-                "updates weights": row.updates,
+                "equation": treatment.metric.equation or "–",
+                "corrects_bias": treatment.corrects,
+                "updates_weights": row.updates,
             }
         )
     return pandas.DataFrame(rows)
@@ -149,7 +149,7 @@ def printable(table: pandas.DataFrame) -> pandas.DataFrame:
     """`table1` with its tensors written out: a row for each method and output.
 
     Columns: method, input ("any", "centred" or "not centred"), metric (where the paper prints it),
-    output, squared scores, removed (the inputs whose weight goes), bias (afterwards).
+    output, squared_scores, removed (the inputs whose weight goes), bias (afterwards).
     """
     rows = []
     for row in table.itertuples():
@@ -162,7 +162,7 @@ def printable(table: pandas.DataFrame) -> pandas.DataFrame:
                     "input": INPUT_WORDS[row.centred],
                     "metric": metric.equation or "–",
                     "output": output,
-                    "squared scores": ", ".join(f"{value:.3g}" if value < 1 else f"{value:.0f}"
+                    "squared_scores": ", ".join(f"{value:.3g}" if value < 1 else f"{value:.0f}"
                                                 for value in score.tolist()),
                     "removed": ", ".join(map(str, gone)),
                     "bias": int(row.bias[output]),

@@ -34,14 +34,12 @@ def corpus() -> pandas.DataFrame:
         (part, len(there["packages"]), there["documents"], there["characters"], there["sha256"])
         for part, there in documents.recorded().items()
     ]
-    return pandas.DataFrame(
-        rows, columns=["part", "packages", "documents", "characters", "SHA-256"]
-    )
+    return pandas.DataFrame(rows, columns=["part", "packages", "documents", "characters", "sha256"])
 
 
 def overview(chosen: list[str]) -> pandas.DataFrame:
     """Architecture, size and training: a row for each fact, a column for each model."""
-    columns = {"": list(_facts(record(chosen[0])))} if chosen else {}
+    columns = {"fact": list(_facts(record(chosen[0])))} if chosen else {}
     return pandas.DataFrame(columns | {name: _facts(record(name)).values() for name in chosen})
 
 
@@ -68,9 +66,9 @@ def quality(chosen: list[str]) -> pandas.DataFrame:
     columns = {
         "name": "model",
         "validation_perplexity": "validation",
-        "ngram_perplexity": "3-gram, validation",
+        "ngram_perplexity": "ngram_validation",
         "evaluation_perplexity": "evaluation",
-        "evaluation_ngram_perplexity": "3-gram, evaluation",
+        "evaluation_ngram_perplexity": "ngram_evaluation",
     }
     frame = pandas.DataFrame([record(name) for name in chosen])
     return frame[list(columns)].rename(columns=columns)

@@ -2,26 +2,17 @@
 
 import math
 
+import numpy as np
 import pandas
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from stade_nb import claims
 from stade_nb.claims import paper
+from stade_nb.claims.verdicts import Count, Verdict
 from stade_nb.errors import StadeError
-
-
-def test_verdicts_on_the_printed_numbers():
-    against_wanda = [paper.TEXT_CLAIMS[3][0]]
-    assert claims.verdicts.printed(3, against_wanda) == (
-        claims.verdicts.FAILS,
-        "lower in 10, equal in 2, higher in 9 of 21",
-    )
-    equal, better = paper.TEXT_CLAIMS[5]
-    assert claims.verdicts.printed(5, [equal])[0] == claims.verdicts.HOLDS
-    assert claims.verdicts.printed(5, [better]) == (
-        claims.verdicts.HOLDS,
-        "lower in 8, equal in 0, higher in 0 of 8",
-    )
 
 
 def test_difference_is_the_paired_t_interval():
@@ -32,19 +23,22 @@ def test_difference_is_the_paired_t_interval():
     assert found.high == pytest.approx(-0.5 + 3.182446 * math.sqrt(1 / 24), abs=1e-6)
     with pytest.raises(StadeError, match="at least 2"):
         claims.verdicts.difference([1.0], [2.0])
-    with pytest.raises(ValueError, match="argument"):
+    with pytest.raises(StadeError, match="2 evaluation windows against 1"):
         claims.verdicts.difference([1.0, 2.0], [1.0])
+
+
+COLUMNS = ["model", "method", "pattern", "seed", "losses"]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "lower", "comparable"),
     [
-        (-0.5, -0.1, claims.verdicts.HOLDS, claims.verdicts.FAILS),
-        (0.1, 0.5, claims.verdicts.FAILS, claims.verdicts.FAILS),
-        (-0.002, 0.004, claims.verdicts.UNDECIDED, claims.verdicts.HOLDS),
-        (-0.009, -0.001, claims.verdicts.HOLDS, claims.verdicts.HOLDS),
-        (-0.5, 0.5, claims.verdicts.UNDECIDED, claims.verdicts.UNDECIDED),
-        (0, 0, claims.verdicts.UNDECIDED, claims.verdicts.HOLDS),
+        (-0.5, -0.1, claims.verdicts.SUPPORTED, claims.verdicts.CONTRADICTED),
+        (0.1, 0.5, claims.verdicts.CONTRADICTED, claims.verdicts.CONTRADICTED),
+        (-0.002, 0.004, claims.verdicts.OPEN, claims.verdicts.SUPPORTED),
+        (-0.009, -0.001, claims.verdicts.SUPPORTED, claims.verdicts.SUPPORTED),
+        (-0.5, 0.5, claims.verdicts.OPEN, claims.verdicts.OPEN),
+        (0, 0, claims.verdicts.OPEN, claims.verdicts.SUPPORTED),
     ],
 )
 def test_verdicts_follow_from_the_interval(low, high, lower, comparable):
@@ -53,54 +47,47 @@ def test_verdicts_follow_from_the_interval(low, high, lower, comparable):
     assert claims.verdicts.verdict(found, comparable=True) == comparable
 
 
-def test_overall_is_as_strong_as_its_weakest_part():
-    assert (
-        claims.verdicts.overall([claims.verdicts.HOLDS, claims.verdicts.HOLDS])
-        == claims.verdicts.HOLDS
+def test_a_count_is_written_with_its_effects():
+    assert str(Count(22, 2, 0, -0.069, -0.003)) == (
+        "supported 22, open 2, contradicted 0 of 24 (−6.9 to −0.3 %)"
     )
-    assert (
-        claims.verdicts.overall([claims.verdicts.HOLDS, claims.verdicts.UNDECIDED])
-        == claims.verdicts.UNDECIDED
+    assert str(Count(0, 1, 0, 0.1, 0.1, "points")).endswith("of 1 (+10.0 points)")
+    assert str(Count(14, 0, 0, 2.43, 370.7, "times")).endswith("(2.43 to 370.70 times)")
+    assert str(Count(16_000, 0, 0, note="2 of 2 steps")) == (
+        "supported 16,000, open 0, contradicted 0 of 16,000; 2 of 2 steps"
     )
-    assert (
-        claims.verdicts.overall(
-            [claims.verdicts.UNDECIDED, claims.verdicts.FAILS, claims.verdicts.HOLDS]
-        )
-        == claims.verdicts.FAILS
-    )
-    assert claims.verdicts.overall([]) == claims.verdicts.NOT_RUN
+    assert str(Count(0, 0, 0, note="no such cells")) == "no such cells"
 
 
-def test_a_claim_on_the_whole_needs_a_majority_and_none_against():
-    holds, fails, open_ = claims.verdicts.HOLDS, claims.verdicts.FAILS, claims.verdicts.UNDECIDED
-    for words, expected in (
-        ([holds, holds, open_], holds),
-        ([holds, open_], open_),  # half is no majority
-        ([holds, holds, fails], open_),
-        ([holds, fails], fails),
-        ([fails, open_, open_], fails),
-        ([open_], open_),
-        ([], claims.verdicts.NOT_RUN),
-    ):
-        assert claims.verdicts.overall(words, majority=True) == expected
-    # Table 3, STADE against Wanda: lower in 10, equal in 2, higher in 9.
-    general = [claim for claim in paper.TEXT_CLAIMS[3] if claim.majority]
-    assert claims.verdicts.printed(3, general)[0] == "undecided"
+def test_comparisons_that_do_not_count_are_a_note():
+    rows = pandas.DataFrame(
+        {
+            "verdict": ["supported", "open", "contradicted"],
+            "change": [-0.1, 0.0, 0.3],
+            "counts": [True, True, False],
+        }
+    )
+    found = claims.verdicts.counted(rows, "at 90 %")
+    assert found[:5] == (1, 1, 0, -0.1, 0.0)
+    assert found.note == "left out at 90 %: supported 0, open 0, contradicted 1 of 1 (+30.0 %)"
+    assert claims.verdicts.counted(rows.drop(columns="counts"))[:3] == (1, 1, 1)
 
 
-def test_printed_verdicts_of_what_is_not_printed_and_of_table_6():
-    opt = [claim for claim in paper.TEXT_CLAIMS[3] if claim.family == "opt"]
-    assert claims.verdicts.printed(3, opt) == (claims.verdicts.NOT_PRINTED, "no such cells")
-    two = [claim for claim in paper.TEXT_CLAIMS[3] if claim.id == "two-metrics-help"]
-    assert claims.verdicts.printed(3, two) == (
-        claims.verdicts.NOT_PRINTED,
-        "no STD metric on all layers; against Wanda lower in 10, equal in 2, higher in 9 of 21",
-    )
-    best = [claim for claim in paper.TEXT_CLAIMS[6] if claim.id == "sparsegpt-best"]
-    assert claims.verdicts.printed(6, best) == (
-        claims.verdicts.HOLDS,
-        "lower in 30, equal in 0, higher in 0 of 30",
-    )
+def test_printed_numbers_are_compared_as_they_stand():
+    side = claims.verdicts.side
+    assert [side(gap) for gap in (-0.1, 0.0, 0.1)] == ["supported", "open", "contradicted"]
+    assert side(0.0099, comparable=True) == "supported"
+    assert side(-0.0101, comparable=True) == "contradicted"
+
+
+@given(st.integers(2, 40), st.floats(0.5, 0.999), st.integers(0, 10**6))
+def test_the_interval_is_the_textbooks(count, confidence, seed):
+    ours, other = np.random.default_rng(seed).normal(size=(2, count))
+    found = claims.verdicts.difference(list(ours), list(other), confidence)
+    gaps = ours - other
+    half = stats.t.ppf((1 + confidence) / 2, count - 1) * gaps.std(ddof=1) / math.sqrt(count)
+    expected = (gaps.mean(), gaps.mean() - half, gaps.mean() + half)
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_a_claim_about_a_family_is_judged_on_its_models(ran):
@@ -127,7 +114,7 @@ def test_judge_compares_only_what_ran_and_shares_the_confidence():
     claim = paper.Claim("best-without-update", "stade", "wanda", ("0.5", "2:4"))
     judged = claims.verdicts.judge(ran, [claim]).set_index("model")
     assert list(judged.index) == ["a", "b"]
-    assert list(judged["verdict"]) == [claims.verdicts.HOLDS, claims.verdicts.FAILS]
+    assert list(judged["verdict"]) == [claims.verdicts.SUPPORTED, claims.verdicts.CONTRADICTED]
     assert judged.loc["a", "change"] == pytest.approx(math.expm1(-0.1))
     # Two comparisons share 95 %: each interval has 97.5 %.
     expected = claims.verdicts.difference(
@@ -157,7 +144,7 @@ def test_losses_are_averaged_over_the_seeds_window_by_window():
     ours = [(1.0 + 1.2 + 0.8) / 3, 2.0, (3.0 + 3.2 + 3.1) / 3]
     found = claims.verdicts.difference(ours, [1.5, 2.6, 3.6])
     assert (row.change, row.low) == pytest.approx((math.expm1(found.mean), math.expm1(found.low)))
-    assert (row.verdict, row.seeds) == (claims.verdicts.HOLDS, "3 of 3")
+    assert (row.verdict, row.seeds) == (claims.verdicts.SUPPORTED, "3 of 3")
 
 
 def test_one_seed_against_the_others_leaves_it_undecided():
@@ -165,17 +152,17 @@ def test_one_seed_against_the_others_leaves_it_undecided():
     wanda = rows("wanda", *[[2.0] * 20] * 3)
     against = judged_once(rows("stade", *[[g + s for s in steady] for g in (1, 1.5, 2.1)]), wanda)
     assert against.high < 0 and against.seeds == "2 of 3"
-    assert against.verdict == claims.verdicts.UNDECIDED
+    assert against.verdict == claims.verdicts.OPEN
     agree = judged_once(rows("stade", *[[g + s for s in steady] for g in (1, 1.5, 1.9)]), wanda)
-    assert agree.verdict == claims.verdicts.HOLDS
+    assert agree.verdict == claims.verdicts.SUPPORTED
     # Comparable on the average, but not with each seed.
     shifts = (1.995, 2.0, 2.02)
     near = rows("stade", *[[shift + s for s in steady] for shift in shifts])
     row = judged_once(near, wanda, comparable=True)
-    assert (row.verdict, row.seeds) == (claims.verdicts.UNDECIDED, "2 of 3")
+    assert (row.verdict, row.seeds) == (claims.verdicts.OPEN, "2 of 3")
     row = judged_once(rows("stade", *[[2.0] * 20] * 3), wanda, comparable=True)
-    assert (row.verdict, row.seeds) == (claims.verdicts.HOLDS, "3 of 3")
-    assert judged_once(near[:2], wanda[:2], comparable=True).verdict == claims.verdicts.HOLDS
+    assert (row.verdict, row.seeds) == (claims.verdicts.SUPPORTED, "3 of 3")
+    assert judged_once(near[:2], wanda[:2], comparable=True).verdict == claims.verdicts.SUPPORTED
 
 
 def test_a_method_without_calibration_meets_each_seed_of_the_other():
@@ -188,33 +175,23 @@ def test_a_method_without_calibration_meets_each_seed_of_the_other():
         judged_once(stade, rows("wanda", [1.5, 2.5, 3.5], [1.5, 2.5, 3.5]))
 
 
-def test_summary_puts_the_printed_and_our_verdict_side_by_side():
-    judged = pandas.DataFrame(
-        {
-            "id": ["nm-bias-better"] * 2,
-            "verdict": [claims.verdicts.HOLDS, claims.verdicts.UNDECIDED],
-        }
+def test_a_verdict_says_what_is_judged_by_what_and_how_it_counts():
+    verdict = Verdict("bias-optimum", "theory", "each step", Count(3, 0, 0))
+    assert str(verdict) == (
+        "supported: the best bias after removing W_j is B + μ_j W_j (bias-optimum, by theory): "
+        "supported 3, open 0, contradicted 0 of 3"
     )
-    equal, better = claims.verdicts.summary(5, paper.TEXT_CLAIMS[5], judged).to_dict("records")
-    assert equal["verdict here"] == equal["comparisons here"] == "not run here"
-    assert better["verdict here"] == claims.verdicts.UNDECIDED
-    assert better["comparisons here"] == "holds in 1, undecided in 1 of 2"
-    assert better["by the paper's own numbers"].startswith("holds: lower in 8")
-    assert better["claim"] == "N:M: with bias consistently better"
-
-
-def test_a_verdict_is_stated_with_its_claim():
-    line = claims.verdicts.stated("bias-optimum", claims.verdicts.HOLDS)
-    assert line == "holds: the best bias after removing W_j is B + μ_j W_j (bias-optimum)"
-    assert (
-        claims.verdicts.stated("opt-alike", claims.verdicts.FAILS, "ours")
-        == "does not hold: ours (opt-alike)"
-    )
+    ours = Verdict("opt-alike", "runs", "each", Count(0, 0, 0), text="ours")
+    assert str(ours) == "not run here: ours (opt-alike, by runs)"
+    assert ours._replace(by="print").word == "not printed"
+    with pytest.raises(StadeError, match="unknown claim"):
+        str(Verdict("mine", "runs", "", Count(1, 0, 0)))
 
 
 def test_a_claim_that_is_read_in_another_way_says_so():
-    judged = pandas.DataFrame({"id": [], "verdict": []})
-    said = claims.verdicts.summary(3, paper.TEXT_CLAIMS[3], judged).set_index("id")["claim"]
+    made = paper.TEXT_CLAIMS[3]
+    none = claims.verdicts.judge(pandas.DataFrame(columns=COLUMNS), made)
+    said = {verdict.id: verdict.claim for verdict in claims.perplexity.decide(made, none)}
     assert said["opt-alike"].endswith("(the paper: the OPT family)")
     assert "this book's extension" in said["more-general"]
     assert said["two-metrics-help"] == paper.claim_text("two-metrics-help")

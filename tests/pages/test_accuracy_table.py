@@ -9,7 +9,6 @@ import pytest
 import zero_shot_questions
 
 from stade_nb import claims
-from stade_nb.claims import paper
 from stade_nb.evaluation import harness
 from stade_nb.pages import plots, tables
 
@@ -94,7 +93,7 @@ def test_tasks_one_by_one(ran):
     shown = tables.accuracy.by_task(ran)
     assert list(shown.columns) == ["model", "method", "sparsity", "rte", "arc_easy"]
     assert list(shown["rte"]) == ["50.0", "80.0 ± 2.8", "60.0 ± 3.5", "80.0 ± 2.8", "60.0 ± 3.5"]
-    found = claims.accuracy.task_differences(tables.accuracy.kept(ran), "stade", "wanda")
+    found = tables.accuracy.task_differences(tables.accuracy.kept(ran), "stade", "wanda")
     assert found.to_dict("records") == [
         {"model": "m", "sparsity": "2:4", "rte": "40\xa0:\xa00 *", "arc_easy": "0\xa0:\xa00"}
     ]
@@ -104,13 +103,11 @@ def test_claims(ran):
     table = tables.accuracy.kept(ran)
     assert claims.accuracy.nm(["0.5", "2:4", "4:8"]) == ["2:4", "4:8"]
     above = claims.accuracy.above(table, claims.accuracy.RIVALS, ["2:4"])
-    follows = claims.accuracy.follows(table, PATTERNS)
-    shown = claims.accuracy.summary(above, follows)
-    assert list(shown["id"]) == ["zero-shot-nm", "zero-shot-follows"]
-    assert list(shown["verdict here"]) == [claims.verdicts.HOLDS, claims.verdicts.UNDECIDED]
+    nm, follows = claims.accuracy.decide(above, claims.accuracy.follows(table, PATTERNS))
+    assert (nm.id, nm.word) == ("zero-shot-nm", claims.verdicts.SUPPORTED)
+    assert str(nm.count).startswith("supported 2, open 0, contradicted 0 of 2 (+10.0 points)")
     # Wanda and STADE (w/o bias) have equal answers, and so have STADE and the dense model.
-    assert shown["comparisons here"][1] == ("holds in 4, undecided in 2 of 6")
-    assert shown["by the paper's own numbers"][0].startswith("does not hold: above both in 5 of 18")
+    assert (follows.id, follows.count[:3]) == ("zero-shot-follows", (4, 2, 0))
 
 
 def test_pairing_gains_where_answers_are_alike(ran):
@@ -128,31 +125,17 @@ def test_printed_table_with_its_error():
     assert len(shown) == 1 + 2 * 2 and len(shown.columns) == 2 + 9
 
 
-@pytest.mark.parametrize("ratio", [1.0, 0.5])
-def test_printed_differences_against_noise(ratio):
-    pairing = pandas.DataFrame({"paired": [ratio], "unpaired": [1.0]})
-    apart, alike = claims.accuracy.printed_noise(pairing).itertuples()
-    # Printed means are near a half, where the error is largest: 1.96 √2 times it at most.
-    largest = 1.96 * math.sqrt(2) * claims.printed.standard_error(0.5)
-    assert 0.9 * largest < apart.points <= largest
-    assert alike.points == pytest.approx(ratio * apart.points)
-    printed = paper.table(4).pivot(
-        index=["model", "pattern"], columns="method", values="mean_accuracy_percent"
-    )
-    gaps = (printed["stade"] - printed["wanda"]).dropna()
-    assert apart.above + apart.below + apart.within == len(gaps) == 27
-    assert alike.above >= apart.above and alike.below >= apart.below
-    assert (gaps > 1.05 * alike.points).sum() <= alike.above <= (gaps > 0.9 * alike.points).sum()
-
-
 def test_what_dropped_biases_cost(ran):
     found = claims.accuracy.dropped(ran)
     (cell,) = found.itertuples()
-    assert cell.times == 2 and cell.verdict == claims.verdicts.HOLDS
+    assert cell.times == 2 and cell.verdict == claims.verdicts.SUPPORTED
     assert cell.change == pytest.approx(0.3 / 2)
     shown = tables.accuracy.dropped_layout(found).to_dict("records")[0]
-    assert shown["change"] == "+100.0 %" and shown["keeping is better"] == "holds"
-    assert shown["accuracy, %"] == "65.0" and shown["biases dropped "] == "50.0"
+    assert shown["times"] == "+100.0 %" and shown["verdict"] == "supported"
+    assert shown["accuracy"] == "65.0" and shown["accuracy_dropped"] == "50.0"
+    perplexity, accuracy = claims.accuracy.decide_dropped(found)
+    assert perplexity.word == accuracy.word == claims.verdicts.SUPPORTED
+    assert "2.00 times" in str(perplexity.count) and "15.0 points" in str(accuracy.count)
 
 
 def test_figures_show_every_cell(ran):

@@ -29,9 +29,9 @@ def test_each_layer_has_both_forms_at_each_pattern(found):
         assert rows[column].tolist() == expected[column].tolist()
     means = audit.layers.over_blocks(table)
     first = table[(table["layer"] == last.short) & (table["pattern"] == "2:4")]
-    first = first[first["form"] == "Eq. 12, printed"]["Wanda, Eq. 10"].mean()
+    first = first[first["form"] == "printed"]["wanda"].mean()
     found_mean = means[(means["layer"] == last.short) & (means["pattern"] == "2:4")]
-    assert found_mean.set_index("form").loc["Eq. 12, printed", "Wanda, Eq. 10"] == first
+    assert found_mean.set_index("form").loc["printed", "wanda"] == first
 
 
 def test_forms_lie_on_their_axes_where_means_matter(found):
@@ -42,9 +42,9 @@ def test_forms_lie_on_their_axes_where_means_matter(found):
         # As after many tokens: the printed form tends to STD's masks as N grows.
         layer.moments.count, layer.moments.m2 = 10**6, layer.moments.variance * (10**6 - 1)
     table = audit.layers.eq12(found, [0.5]).set_index("form")
-    printed, consistent = table.loc["Eq. 12, printed"], table.loc["Eq. 9, consistent"]
-    assert printed["STD, Eq. 11"].max() < 1e-3 and consistent["Wanda, Eq. 10"].max() < 1e-3
-    assert printed["Wanda, Eq. 10"].min() > 0.05 and consistent["STD, Eq. 11"].min() > 0.05
+    printed, consistent = table.loc["printed"], table.loc["consistent"]
+    assert printed["std"].max() < 1e-3 and consistent["wanda"].max() < 1e-3
+    assert printed["wanda"].min() > 0.05 and consistent["std"].min() > 0.05
 
 
 def test_it_is_asked_of_the_uncentred_layers_of_each_model(tmp_path):

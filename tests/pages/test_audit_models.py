@@ -83,10 +83,12 @@ def of(mean, std, layer_type="fc1"):
 def test_verdict_on_centring_looks_behind_norms_only():
     centred, other = of([0.0] * 20, [1.0] * 20), of([5.0] * 20, [1.0] * 20, "fc2")
     table = audit.layers.off_centre({"m": [centred, other]})
-    assert audit.layers.verdict(table) == (1, claims.verdicts.HOLDS)
+    found = claims.theory.normalised_is_centred(table)
+    assert (found.word, found.count.note) == ("supported", "100 % of them have")
     one_off = of([0.2, 0.0, 0.0, 0.0], [1.0] * 4)
     table = audit.layers.off_centre({"m": [one_off]})
-    assert audit.layers.verdict(table) == (0.75, claims.verdicts.FAILS)
+    found = claims.theory.normalised_is_centred(table)
+    assert (found.word, found.count.note) == ("contradicted", "75 % of them have")
     constant = of([3.0, 1.0], [0.0, 2.0])
     assert list(audit.layers.off_centre({"m": [constant]})["feature"]) == [1]
 
@@ -213,16 +215,19 @@ def ran(losses, sparsities=("0.5", "0.9")):
 @pytest.mark.parametrize(
     ("corrected", "bare", "word"),
     [
-        (0.5, 2.0, claims.verdicts.HOLDS),  # worse than Wanda only without the correction
-        (1.5, 2.0, claims.verdicts.FAILS),  # worse with it too
-        (0.5, 0.9, claims.verdicts.FAILS),  # better even without
-        (1.0, 2.0, claims.verdicts.UNDECIDED),  # with it no different
+        (0.5, 2.0, claims.verdicts.SUPPORTED),  # worse than Wanda only without the correction
+        (1.5, 2.0, claims.verdicts.MIXED),  # worse with it too
+        (0.5, 0.9, claims.verdicts.MIXED),  # better even without
+        (1.0, 2.0, claims.verdicts.OPEN),  # with it no different
     ],
 )
 def test_rule_of_the_v_proj_explanation(corrected, bare, word):
     losses = {"wanda": 1, "std": corrected, "std_without_correction": bare, "wanda_with_bias": 1}
-    found, verdict = v_proj.judged(ran(losses), ["0.5", "0.9"])
-    assert verdict == word and len(found) == 2 and set(found["pattern"]) == {"0.9"}
+    predicted = v_proj.predictions(["0.5", "0.9"])
+    found = claims.verdicts.judge(ran(losses), predicted)
+    assert len(found) == 2 and set(found["pattern"]) == {"0.9"}
+    (verdict,) = claims.perplexity.decide(predicted, found)
+    assert verdict.word == word and "only uncorrected" in str(verdict)
 
 
 def test_cells_and_print_of_v_proj():

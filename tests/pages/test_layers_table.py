@@ -9,7 +9,7 @@ from tiny_models import CONFIGS, build
 
 from stade_nb import claims
 from stade_nb.claims import paper
-from stade_nb.claims.verdicts import FAILS, HOLDS, UNDECIDED
+from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
@@ -71,7 +71,7 @@ def test_table_2_comes_out_as_it_is_printed():
     table = tables.layers.layout(claims.layers.printed_rows(), claims.layers.PRINTED)
     assert list(table.columns[3:]) == [f"{10 * n} %" for n in range(1, 10)]
     assert len(table) == 14
-    rows = table.set_index(["layer pruned", "metric"])
+    rows = table.set_index(["layer", "metric"])
     assert rows.loc[("q_proj", "Wanda†"), "90 %"] == 15.05
     assert rows.loc[("down_proj", "STD†"), "80 %"] == 10.06
     assert rows.loc[("down_proj", "Wanda"), "input"] == "not centred"
@@ -84,8 +84,8 @@ def test_table_2_comes_out_as_it_is_printed():
 def test_several_seeds_are_shown_as_mean_and_standard_deviation():
     ran = frame({})
     table = tables.layers.layout(ran, "one")
-    assert list(table["layer pruned"].unique()) == ["q_proj", "fc1", "fc2"]
-    cell = table.set_index(["layer pruned", "metric"]).loc[("fc1", "Wanda†"), "50 %"]
+    assert list(table["layer"].unique()) == ["q_proj", "fc1", "fc2"]
+    cell = table.set_index(["layer", "metric"]).loc[("fc1", "Wanda†"), "50 %"]
     perplexity = ran.query("layer == 'fc1' and metric == 'wanda' and sparsity == 0.5")["perplexity"]
     assert f"{cell:.4f}" == f"{perplexity.mean():.4f} ± {perplexity.std():.4f}"
     shown = html.table(table, {"50 %": "{:.2f}"}).data
@@ -95,7 +95,7 @@ def test_several_seeds_are_shown_as_mean_and_standard_deviation():
 def test_the_papers_own_counts():
     counts = claims.layers.counts(claims.layers.printed_comparisons()).set_index("input")
     assert list(counts.loc["all", ["better", "equal", "worse"]]) == [34, 23, 6]
-    assert set(counts["better beyond noise"]) == {"not printed"}
+    assert set(counts["better_beyond_noise"]) == {"not printed"}
 
 
 def test_comparisons_say_by_how_much_the_marked_metric_differs():
@@ -103,14 +103,14 @@ def test_comparisons_say_by_how_much_the_marked_metric_differs():
     rows = claims.layers.compared(ran).set_index(["layer", "sparsity"])
     assert len(rows) == 3 * len(SPARSITIES)
     fc1, fc2, q = (rows.loc[(layer, 0.9)] for layer in ("fc1", "fc2", "self_attn.q_proj"))
-    assert (fc1.predicted, fc1.outcome, fc1.verdict) == ("wanda", "worse", FAILS)
+    assert (fc1.predicted, fc1.outcome, fc1.verdict) == ("wanda", "worse", CONTRADICTED)
     assert fc1.change == pytest.approx(0.1052, abs=1e-4) and fc1.low > 0
-    assert (fc2.predicted, fc2.outcome, fc2.verdict) == ("std", "better", HOLDS)
+    assert (fc2.predicted, fc2.outcome, fc2.verdict) == ("std", "better", SUPPORTED)
     # Equal in two decimals, and so is the noise: the windows differ by nothing but the shift.
     assert q.outcome == "equal" and q.wanda < q["std"]
     counts = claims.layers.counts(claims.layers.compared(ran)).set_index("input")
     assert list(counts.loc["all"])[1:4] == [3, 3, 3]
-    assert counts.loc["not centred", "better beyond noise"] == 3
+    assert counts.loc["not centred", "better_beyond_noise"] == 3
     assert list(claims.layers.compared(ran, claims.layers.is_mlp)["layer"].unique()) == [
         "fc1", "fc2",
     ]  # fmt: skip
@@ -121,7 +121,7 @@ def test_seeds_that_disagree_are_noise():
     other = (ran["layer"] == "fc2") & (ran["metric"] == "std") & (ran["seed"] == 1)
     ran.loc[other, "losses"] = ran.loc[other, "losses"].map(lambda w: [x + 0.06 for x in w])
     rows = claims.layers.compared(ran).set_index(["layer", "sparsity"])
-    assert rows.loc[("fc2", 0.5), "verdict"] == UNDECIDED
+    assert rows.loc[("fc2", 0.5), "verdict"] == OPEN
 
 
 def test_all_comparisons_share_the_confidence():

@@ -70,7 +70,7 @@ def test_table_6_says_which_methods_update_weights():
     printed = tables.perplexity.printed(6, ["sparsegpt", "sparsegpt_without_update"], ["2:4"])
     wide = tables.perplexity.layout(printed, update=True)
     assert list(wide["method"]) == ["Dense", "SparseGPT", "SparseGPT (w/o update)"]
-    assert list(wide["weight update"]) == [False, True, False]
+    assert list(wide["weight_update"]) == [False, True, False]
 
 
 def test_run_gives_a_row_for_each_seed_and_says_what_the_model_is(workplace, tmp_path):

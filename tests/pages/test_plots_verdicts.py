@@ -3,7 +3,6 @@
 import base64
 
 import pytest
-import torch
 from bs4 import BeautifulSoup
 from figures import legend, marks, points, ticks
 
@@ -25,21 +24,24 @@ def test_a_difference_has_its_interval_and_the_mark_of_its_verdict(ran):
     ]
     drawn = points(axes).tolist()
     for height, row in enumerate(judged.itertuples()):
-        _, marker = VERDICT_STYLE[claims.verdicts.short(row.verdict)]
+        _, marker = VERDICT_STYLE[row.verdict]
         assert [100 * row.change, height] in marks(axes, marker).tolist()
         assert [100 * row.low, height] in drawn and [100 * row.high, height] in drawn
 
 
-def test_every_claim_stands_under_its_verdict():
-    book = claims.scorecard.table(torch.Generator().manual_seed(0))
-    (axes,) = plots.verdicts.scorecard(book).axes
-    words = list(VERDICT_STYLE)
-    assert ticks(axes.get_xticklabels()) == words
-    assert len(axes.get_yticklabels()) == len(book)
-    for place, (word, (_, marker)) in enumerate(VERDICT_STYLE.items()):
-        under = marks(axes, marker)
-        assert len(under) == (book["verdict"].map(claims.verdicts.short) == word).sum()
-        assert all(x == place for x, _ in under)
+def test_every_claim_has_the_mark_of_its_word_under_the_kind_of_its_evidence():
+    found = claims.scorecard.without_page()
+    (axes,) = plots.verdicts.scorecard(found).axes
+    order = list(dict.fromkeys(verdict.id for verdict in found))
+    assert ticks(axes.get_xticklabels()) == list(claims.scorecard.KINDS)
+    assert len(axes.get_yticklabels()) == len(order)
+    for word, (_, marker) in plots.verdicts.WORD_STYLE.items():
+        places = {
+            (claims.scorecard.KINDS.index(verdict.by), order.index(verdict.id))
+            for verdict in found
+            if verdict.count.total and verdict.word == word
+        }
+        assert {tuple(place) for place in marks(axes, marker).tolist()} == places
 
 
 def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):

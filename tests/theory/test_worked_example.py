@@ -116,12 +116,12 @@ def test_eq1_to_the_letter_scores_inputs_not_weights():
 def test_printed_table_shows_what_the_text_beside_it_says():
     found = worked_example.printable(worked_example.table1())
     found = found.set_index(["method", "input", "output"])
-    assert found.loc[("Wanda", "any", 0), "squared scores"] == "640, 500, 666, 36"
+    assert found.loc[("Wanda", "any", 0), "squared_scores"] == "640, 500, 666, 36"
     assert found.loc[("Wanda", "any", 0), "removed"] == "1, 3"
     assert found.loc[("STADE", "not centred", 0), ["removed", "bias"]].tolist() == ["2, 3", 12]
     assert found.loc[("STADE", "not centred", 0), "metric"] == "Eq. 11"
     assert found.loc[("STADE", "centred", 1), "metric"] == "Eq. 10"
-    assert found.loc[("SparseGPT", "any", 0), "squared scores"] == "320, 500, 666, 36"
+    assert found.loc[("SparseGPT", "any", 0), "squared_scores"] == "320, 500, 666, 36"
 
 
 def test_formulas_are_those_the_methods_run_by(table):
@@ -129,9 +129,9 @@ def test_formulas_are_those_the_methods_run_by(table):
     assert len(found) == len(table)
     rows = found.set_index(["method", "input"])
     stade = rows.loc[("STADE", "not centred")]
-    assert stade["metric"] == METRICS["std"].formula and stade["printed as"] == "Eq. 11"
-    assert stade["corrects bias"] and not rows.loc[("STADE", "centred"), "corrects bias"]
-    assert rows.loc[("SparseGPT", "any"), "updates weights"]
+    assert stade["metric"] == METRICS["std"].formula and stade["equation"] == "Eq. 11"
+    assert stade["corrects_bias"] and not rows.loc[("STADE", "centred"), "corrects_bias"]
+    assert rows.loc[("SparseGPT", "any"), "updates_weights"]
     assert (
         rows.loc[("STADE (w/o bias)", "not centred"), "metric"] == METRICS["without_bias"].formula
     )

@@ -9,7 +9,7 @@ import pandas
 import torch
 
 from stade_nb.claims.paper import Claim
-from stade_nb.claims.verdicts import FAILS, HOLDS
+from stade_nb.claims.theory import SMALL
 from stade_nb.numerics import masks, metrics
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import prune_layer
@@ -113,11 +113,6 @@ def flap(layers: Sequence[LayerInputs], share: float = 0.5) -> pandas.DataFrame:
     )
 
 
-# A mean of a tenth of the standard deviation is 1 % of E[X²]: Wanda's score and STD's then differ
-# by half a percent. "Centred" is fixed as: so small in 95 % of the features behind normalisations.
-SMALL, MOST = 0.1, 0.95
-
-
 def off_centre(inputs: Mapping[str, Sequence[LayerInputs]]) -> pandas.DataFrame:
     """|mean| / std of every feature that enters a linear layer, by model; each input once.
 
@@ -154,13 +149,6 @@ def summary(table: pandas.DataFrame) -> pandas.DataFrame:
     ).reset_index()
 
 
-def verdict(table: pandas.DataFrame) -> tuple[float, str]:
-    """normalised-is-centred: the share of features behind norms that are, and the verdict."""
-    behind = table[table["centred"]]["ratio"]
-    share = float((behind < SMALL).mean())
-    return share, HOLDS if share >= MOST else FAILS
-
-
 def chosen(ran: pandas.DataFrame, layers: object) -> pandas.DataFrame:
     """The cells in `ran` that pruned `layers`, and the dense ones."""
     return ran[(ran["layers"].map(str) == str(layers)) | (ran["method"] == "dense")]
@@ -178,9 +166,9 @@ def eq12(
 ) -> pandas.DataFrame:
     """5.4: both forms of Eq. 12 against STD's and Wanda's masks, in layers that are not centred.
 
-    inputs: by model, see `models.inputs`. Columns: model, block, layer, pattern, form; STD, Eq. 11
-    and Wanda, Eq. 10, the shares of mask entries that differ (see `misprints.eq12_differences`). In
-    float32, as pruning computes.
+    inputs: by model, see `models.inputs`. Columns: model, block, layer, pattern, form; std and
+    wanda, the shares of mask entries that differ (see `misprints.eq12_differences`). In float32,
+    as pruning computes.
     """
     parts = []
     for model, layers in inputs.items():
@@ -188,7 +176,7 @@ def eq12(
             for pattern in [] if layer.centred else patterns:
                 part = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
                 place = {"model": model, "block": layer.block, "layer": layer.short}
-                parts.append(part.rename_axis("form").reset_index().assign(
+                parts.append(part.reset_index().assign(
                     **place, pattern=str(pattern)
                 ))  # fmt: skip
     columns = ["model", "block", "layer", "pattern", "form"]

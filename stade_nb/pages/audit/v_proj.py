@@ -3,7 +3,7 @@
 An explanation that can be tested: the runs behind that row pruned by STD's score and added no
 correction. It makes two predictions about any model, at the highest sparsity: without the
 correction STD is worse than Wanda, and with it STD is better than Wanda. The explanation holds
-where both are so, by the rules of `verdicts`, and does not hold where one is the other way.
+where both are so, by the rules of `verdicts`.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from stade_nb.engine.cell import Cell
 LAYER = "self_attn.v_proj"
 METHODS = ("wanda", "std", "std_without_correction", "wanda_with_bias")
 ID = "v-proj-without-correction"
+TEXT = "on v_proj STD is worse than Wanda only uncorrected"
 
 
 def cells(sparsities: Sequence[str], seeds: Sequence[int] = (0,)) -> list[Cell]:
@@ -33,15 +34,9 @@ def predictions(sparsities: Sequence[str]) -> tuple[Claim, Claim]:
     """The two predictions of the explanation, at the highest of `sparsities`."""
     highest = (max(sparsities, key=float),)
     return (
-        Claim(ID, "wanda", "std_without_correction", highest),
-        Claim(ID, "std", "wanda", highest),
+        Claim(ID, "wanda", "std_without_correction", highest, reading=TEXT),
+        Claim(ID, "std", "wanda", highest, reading=TEXT),
     )
-
-
-def judged(ran: pandas.DataFrame, sparsities: Sequence[str]) -> tuple[pandas.DataFrame, str]:
-    """Each prediction on each model in `ran`, see `verdicts.judge`; and the verdict on them all."""
-    found = claims.verdicts.judge(ran, predictions(sparsities))
-    return found, claims.verdicts.overall(found["verdict"])
 
 
 def printed() -> pandas.DataFrame:

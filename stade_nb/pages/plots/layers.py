@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from stade_nb import style
 from stade_nb.claims import paper
 from stade_nb.claims.layers import METRICS, predicted
-from stade_nb.claims.verdicts import UNDECIDED
+from stade_nb.claims.verdicts import OPEN
 from stade_nb.models import architectures
 from stade_nb.style import BLACK, METHOD_STYLE
 
@@ -61,7 +61,7 @@ def _written(value: float, row: dict) -> str:
     """A cell's number and letter; none where the two are equal as printed or within noise."""
     number = f"{value:+.0f}" if abs(value) >= 10 else f"{value:+.1f}"
     number = "0.0" if number in ("+0.0", "-0.0") else number.replace("-", "−")
-    tie = row["outcome"] == "equal" or row.get("verdict") == UNDECIDED
+    tie = row["outcome"] == "equal" or row.get("verdict") == OPEN
     return number if tie else f"{'S' if value < 0 else 'W'} {number}"
 
 

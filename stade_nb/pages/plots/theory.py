@@ -173,6 +173,9 @@ def excess(table: pandas.DataFrame) -> Figure:
     return figure
 
 
+FORMS = {"printed": "Eq. 12, printed", "consistent": "Eq. 9, consistent"}
+
+
 def eq12(table: pandas.DataFrame) -> Figure:
     """Eq. 12 on real inputs: which masks its two forms share with STD and with Wanda.
 
@@ -186,11 +189,11 @@ def eq12(table: pandas.DataFrame) -> Figure:
         for (form, rows), (colour, marker) in zip(
             of_pattern.groupby("form", sort=False), (SERIES[1], SERIES[0]), strict=True
         ):
-            axes.plot(100 * rows["Wanda, Eq. 10"], 100 * rows["STD, Eq. 11"], marker,
-                      color=colour, alpha=0.6, label=form, clip_on=False)  # fmt: skip
+            axes.plot(100 * rows["wanda"], 100 * rows["std"], marker,
+                      color=colour, alpha=0.6, label=FORMS[form], clip_on=False)  # fmt: skip
         axes.set(title=sparsity(pattern), xlabel="differs from Wanda's masks, %")
     panels[0][0].set(ylabel="differs from STD's masks, %")
-    most = 105 * table[["Wanda, Eq. 10", "STD, Eq. 11"]].max(axis=None) or 1
+    most = 105 * table[["wanda", "std"]].max(axis=None) or 1
     panels[0][0].set(xlim=(0, most), ylim=(0, most))
     handles, names = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=2)

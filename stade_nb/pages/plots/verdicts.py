@@ -1,16 +1,21 @@
 """Verdicts as pictures: the intervals that decide them, and the scorecard of all claims."""
 
 import textwrap
+from collections.abc import Sequence
 
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from stade_nb import claims, style
+from stade_nb import style
 from stade_nb.claims import paper
-from stade_nb.style import BLACK, VERDICT_STYLE
+from stade_nb.claims.scorecard import KINDS
+from stade_nb.claims.verdicts import MIXED, Verdict
+from stade_nb.style import BLACK, ORANGE, VERDICT_STYLE
 
 LINE = 62  # characters of a claim on one line
+WORD_STYLE = VERDICT_STYLE | {MIXED: (ORANGE, "s")}
 
 
 def differences(
@@ -56,7 +61,7 @@ def accuracies(judged: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
 def _intervals(axes: Axes, rows: pandas.DataFrame, patterns: dict[str, str]) -> None:
     """A line for each row from `low` to `high`, in percent, with a mark at `change`."""
     for height, row in enumerate(rows.itertuples()):
-        colour, marker = VERDICT_STYLE[claims.verdicts.short(row.verdict)]
+        colour, marker = VERDICT_STYLE[row.verdict]
         axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=colour, linewidth=1.6)
         axes.plot(100 * row.change, height, marker, color=colour)
     axes.axvline(0, color=BLACK, linewidth=1)
@@ -70,29 +75,31 @@ def _explain(axes: Axes) -> None:
         axes.plot([], [], marker, color=colour, label=word)
 
 
-def scorecard(book: pandas.DataFrame) -> Figure:
-    """A line for each claim, in groups by what decides; the mark stands under its verdict.
+def scorecard(found: Sequence[Verdict]) -> Figure:
+    """A line for each claim and a place for each kind of evidence; supported / open / contradicted.
 
-    book: from `ledger.table`.
+    found: from `claims.scorecard.collected`. A verdict without a count has no mark.
     """
-    words = list(VERDICT_STYLE)
-    figure, axes = style.axes(0.26 * (len(book) + 2 * book["by"].nunique()) + 0.4)
-    place, places, names = 0, [], []
-    for by, rows in book.groupby("by", sort=False):
-        axes.text(-0.4, place, f"Decided by {by}", weight="bold", va="center")
-        for row in rows.itertuples():
-            place += 1
-            word = claims.verdicts.short(row.verdict)
-            colour, marker = VERDICT_STYLE[word]
-            axes.plot(words.index(word), place, marker, color=colour, markersize=8)
-            places.append(place)
-            names.append("\n".join(textwrap.wrap(row.claim, LINE)))
-        place += 1.5
-    axes.set_yticks(places, names, fontsize=8, linespacing=0.95)
-    axes.set_xticks(range(len(words)), words)
+    texts = dict(reversed([(verdict.id, verdict.claim) for verdict in found]))
+    order = list(dict.fromkeys(verdict.id for verdict in found))
+    lines = ["\n".join(textwrap.wrap(texts[claim], LINE)) for claim in order]
+    figure, axes = style.axes(0.8 + 0.2 * sum(1.3 + line.count("\n") for line in lines))
+    places = dict(zip(order, range(len(order)), strict=True))
+    for verdict in found:
+        if verdict.count.total:
+            at, count = (KINDS.index(verdict.by), places[verdict.id]), verdict.count
+            colour, marker = WORD_STYLE[verdict.word]
+            axes.plot(*at, marker, color=colour, markersize=8)
+            text = f"{count.supported:,} / {count.open:,} / {count.contradicted:,}"
+            axes.annotate(text, at, (8, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_yticks(range(len(order)), lines, fontsize=8, linespacing=0.95)
+    axes.set_xticks(range(len(KINDS)), KINDS)
     axes.xaxis.tick_top()
-    axes.axvline(0.5, color=BLACK, linewidth=0.5)
-    axes.axvline(1.5, color=BLACK, linewidth=0.5)
-    axes.set(xlim=(-0.5, len(words) - 0.5), ylim=(place - 1, -1))
+    axes.set(xlim=(-0.3, len(KINDS) - 0.2), ylim=(len(order) - 0.5, -0.5))
     axes.tick_params(length=0)
+    handles = [
+        Line2D([], [], linestyle="none", marker=marker, color=colour, label=word)
+        for word, (colour, marker) in WORD_STYLE.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure

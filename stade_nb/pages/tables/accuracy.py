@@ -5,7 +5,6 @@ from IPython.display import HTML
 
 from stade_nb import claims
 from stade_nb.claims import paper
-from stade_nb.claims.accuracy import kept, percent, short
 from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
 from stade_nb.numerics.bias import DROPPED, KEPT
@@ -154,23 +153,58 @@ def printed(methods: list[str], patterns: list[str]) -> pandas.DataFrame:
     return perplexity.layout(shown.assign(text=text), "text")
 
 
+def task_differences(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
+    """`claims.accuracy.task_tests` as a table: columns model, sparsity and one for each task.
+
+    Entries "gained : lost", with an asterisk where the two methods differ.
+    """
+    rows: dict[tuple[str, str], dict] = {}
+    for test in claims.accuracy.task_tests(ran, ours, other).itertuples():
+        head = {"model": test.model, "sparsity": paper.sparsity(test.pattern)}
+        text = f"{test.gained} : {test.lost}".replace(" ", "\N{NO-BREAK SPACE}")
+        row = rows.setdefault((test.model, test.pattern), head)
+        row[short(test.task)] = text + " *" * test.differs
+    return pandas.DataFrame(rows.values())
+
+
+DROPPED_NAMES = {
+    "perplexity_dropped": "biases dropped",
+    "times": "change",
+    "accuracy": "accuracy, %",
+    "accuracy_dropped": "biases dropped",
+    "points": "kept − dropped, points",
+    "verdict": "keeping is better",
+}
+
+
 def dropped_layout(judged: pandas.DataFrame) -> pandas.DataFrame:
-    """What `dropped` found, for readers."""
-    rows = []
-    for row in judged.itertuples():
-        low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in (row.low, row.high))
-        rows.append(
-            {
-                "model": row.model,
-                "method": paper.title(row.method),
-                "sparsity": paper.sparsity(row.pattern),
-                "perplexity": f"{row.perplexity:.2f}",
-                "biases dropped": f"{row.perplexity_dropped:.2f}",
-                "change": f"{100 * (row.times - 1):+.1f} %".replace("-", "−"),
-                "accuracy, %": f"{100 * row.accuracy:.1f}",
-                "biases dropped ": f"{100 * row.accuracy_dropped:.1f}",
-                "kept − dropped, points": f"{low} to {high}",
-                "keeping is better": claims.verdicts.short(row.verdict),
-            }
-        )
-    return pandas.DataFrame(rows)
+    """What `claims.accuracy.dropped` found, written for readers; headings in `DROPPED_NAMES`."""
+    signed = "{:+.1f}".format
+    ends = zip(100 * judged["low"], 100 * judged["high"], strict=True)
+    frame = judged.assign(
+        method=judged["method"].map(paper.title),
+        sparsity=judged["pattern"].map(paper.sparsity),
+        times=[f"{signed(100 * (t - 1))} %".replace("-", "−") for t in judged["times"]],
+        points=[f"{signed(low)} to {signed(high)}".replace("-", "−") for low, high in ends],
+        perplexity=judged["perplexity"].map("{:.2f}".format),
+        perplexity_dropped=judged["perplexity_dropped"].map("{:.2f}".format),
+        accuracy=(100 * judged["accuracy"]).map("{:.1f}".format),
+        accuracy_dropped=(100 * judged["accuracy_dropped"]).map("{:.1f}".format),
+    )
+    return frame[["model", "method", "sparsity", "perplexity", "perplexity_dropped", "times",
+                  "accuracy", "accuracy_dropped", "points", "verdict"]]  # fmt: skip
+
+
+def kept(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """The cells of the table itself: biases as Eq. 7 has them."""
+    return ran[ran["biases"] == KEPT]
+
+
+def percent(accuracy: float, error: float, digits: int = 1) -> str:
+    """An accuracy with its standard error, in percent."""
+    return f"{100 * accuracy:.{digits}f} ± {100 * error:.{digits}f}"
+
+
+def short(task: str) -> str:
+    """A task's name for the head of a column."""
+    return task.removeprefix("embedded_")

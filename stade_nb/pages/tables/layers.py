@@ -74,7 +74,7 @@ def layout(frame: pandas.DataFrame, model: str) -> pandas.DataFrame:
     found = pruned.groupby(["layer", "metric", "sparsity"], sort=False)["perplexity"].agg(list)
     for (layer, metric, sparsity), numbers in found.items():
         head = {
-            "layer pruned": layer.rpartition(".")[2],
+            "layer": layer.rpartition(".")[2],
             "input": "centred" if architectures.is_centred(layer) else "not centred",
             "metric": ("Wanda" if metric == "wanda" else "STD")
             + ("†" if metric == predicted(layer) else ""),

@@ -103,14 +103,14 @@ def layout(
     """A column as the paper lays it out: method, sparsity, and then one column for each model.
 
     Where there are several seeds, their mean and standard deviation (see `over_seeds`). update:
-    Table 6's column, whether the method updates the weights that stay.
+    Table 6's column weight_update, whether the method updates the weights that stay.
     """
     rows: dict[tuple[str, str], dict] = {}
     found = frame.groupby(["method", "pattern", "model"], sort=False)[value].agg(list)
     for (method, pattern, model), numbers in found.items():
         head = {"method": paper.title(method), "sparsity": sparsity(pattern)}
         if update:
-            head["weight update"] = method != paper.DENSE and METHODS[method].updates_weights
+            head["weight_update"] = method != paper.DENSE and METHODS[method].updates_weights
         rows.setdefault((method, pattern), head)[model] = over_seeds(numbers)
     return pandas.DataFrame(rows.values())
 

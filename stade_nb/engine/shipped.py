@@ -21,7 +21,7 @@ TOLERANCE = 0.005
 
 
 def rows(model: str, folder: Path = FOLDER) -> list[dict]:
-    """All records of a model, each with its fields, its result and `record`, the file's name.
+    """All records of a model, each with its fields, its result and `record`, its key.
 
     StadeError, naming the file, where one is not what was written.
     """
@@ -29,7 +29,7 @@ def rows(model: str, folder: Path = FOLDER) -> list[dict]:
     for path in sorted(folder.glob("*.json")):
         content = records.checked(path)
         if content["result"]["model"] == model:
-            found.append(content["fields"] | content["result"] | {"record": path.name})
+            found.append(content["fields"] | content["result"] | {"record": path.stem})
     return found
 
 
@@ -74,8 +74,14 @@ def again(row: dict, results_dir: Path, batch_size: int = 8) -> float:
     """A record's cell computed by the code as it is now; returns ours / recorded - 1.
 
     row: of `rows`, whose texts are at hand. results_dir: an empty folder, or an earlier try's.
-    StadeError where the model or its windows are not those of the record: nothing is compared.
+    StadeError where the model or its windows are not those of the record, and where `results_dir`
+    is the record's own folder: nothing is compared.
     """
+    if Path(results_dir).resolve() == FOLDER.resolve():
+        raise StadeError(
+            f"results_dir {str(results_dir)!r} has the record itself, so that it would be read and "
+            "not computed again: name another folder, such as build/results-again"
+        )
     asked = [
         Windows(
             row[f"{use}_corpus"]["source"],
@@ -109,7 +115,7 @@ def check(row: dict, results_dir: Path) -> float:
 def one(model: str, source: str, commit: str, folder: Path = FOLDER) -> dict:
     """The record that a build computes again: of cells calibrated and evaluated on `source`.
 
-    commit: in hexadecimal; it draws the cell, so that in time every one has its turn. StadeError
+    commit: any text; it draws the cell, so that in time every one has its turn. StadeError
     where there are no such cells.
     """
     fit = [
@@ -119,4 +125,4 @@ def one(model: str, source: str, commit: str, folder: Path = FOLDER) -> dict:
     ]
     if not fit:
         raise unknown("model with records of that text", model, models(folder))
-    return fit[int(commit[:8] or "0", 16) % len(fit)]
+    return fit[int(digest(commit)[:8], 16) % len(fit)]

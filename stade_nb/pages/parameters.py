@@ -127,6 +127,14 @@ class Scorecard(Parameters):
     verdicts_dir: Annotated[str, text("a folder of the pages' verdicts")]
 
 
+class RealModels(Parameters):
+    """Records computed earlier, and one cell computed again."""
+
+    models: Several[fields.ModelName]
+    recompute: Literal["where the model is", "never"]
+    results_dir: Annotated[str, text("a folder, made if it does not exist")]
+
+
 class EmbeddedModels(Parameters):
     models: Several[fields.ModelName]
     sample_tokens: Annotated[int, whole(1, 500)]
@@ -150,6 +158,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "table4_zero_shot": ZeroShot,
     "table5_without_bias": Perplexities,
     "table6_weight_update": Perplexities,
+    "real_models": RealModels,
     "audit": Audit,
     "scorecard": Scorecard,
     "embedded_models": EmbeddedModels,

@@ -58,7 +58,7 @@ def changed(path, **result):
 
 def test_a_changed_record_is_stale(folder, tmp_path):
     row = next(r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
-    changed(folder / row["record"], perplexity=row["perplexity"] * 1.01)
+    changed(folder / f"{row['record']}.json", perplexity=row["perplexity"] * 1.01)
     (row,) = (r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
     with pytest.raises(StadeError, match=r"stale: its perplexity .* differs by -0\.99%"):
         shipped.check(row, tmp_path / "again")
@@ -74,6 +74,12 @@ def test_a_changed_metric_makes_a_record_stale(folder, tmp_path, monkeypatch):
     )
     with pytest.raises(StadeError, match="is stale"):
         shipped.check(row, tmp_path / "again")
+
+
+def test_a_record_is_not_compared_with_itself(folder):
+    row = shipped.rows("llama-230k", folder)[0]
+    with pytest.raises(StadeError, match="build/results-again"):
+        shipped.check(row, shipped.FOLDER)
 
 
 def test_a_damaged_record_is_named(folder):
@@ -93,8 +99,8 @@ def test_another_result_under_a_known_key_is_refused(folder, computed, capsys):
 
 def test_the_commit_draws_what_is_computed_again(folder):
     drawn = {
-        shipped.one("llama-230k", "embedded", f"{number:08x}", folder)["method"]
-        for number in range(3)
+        shipped.one("llama-230k", "embedded", f"commit {number}", folder)["method"]
+        for number in range(20)
     }
     assert drawn == {"dense", "wanda", "magnitude"}
     with pytest.raises(StadeError, match="llama-239k"):

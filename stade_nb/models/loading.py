@@ -2,21 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import architectures, gguf_file
+from stade_nb.models.checkpoint import adapter_beside, check_complete, check_plain, reading
 from stade_nb.models.packaged import folder_of, packaged_models
-from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, check_complete, quiet, save
+from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
 
 __all__ = [
     "architecture",
@@ -110,6 +108,8 @@ def locate(name: str) -> str:
     if folder.suffix == ".gguf" and folder.is_file():
         return str(gguf_file.folder_of(folder))
     if folder.is_dir():
+        if (folder / "adapter_config.json").is_file():
+            raise adapter_beside(name)
         if not (folder / "config.json").is_file():
             raise StadeError(
                 f"folder {name!r} has no config.json: expected a model saved by save_pretrained"
@@ -166,23 +166,27 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
     if _own_kind(name) == "packaged":
         return packaged_models()[name].architecture
     where = locate(name)
-    with _reading(name):
-        return AutoConfig.from_pretrained(where, cache_dir=cache_dir).model_type
+    with reading(name, _remedy(where)):
+        return AutoConfig.from_pretrained(where, **_options(cache_dir)).model_type
 
 
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """What goes wrong inside, when files are missing or not what they should be, is explained."""
-    try:
-        yield
-    except (OSError, ValueError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StadeError(
-            f"cannot load {name!r}: {first}\nCheck the spelling; accept the licence and log in "
-            "(hf auth login) where the model is gated; without network, download it elsewhere and "
-            "give the folder, or cache_dir, instead. Embedded models need no network: "
-            + (", ".join(embedded_models()) or "none is present")
-        ) from error
+def _options(cache_dir: str | None) -> dict:
+    """Of all reading: code that a model brings along is never run, nor asked about."""
+    return {"cache_dir": cache_dir, "trust_remote_code": False}
+
+
+def _remedy(where: str) -> str:
+    """What to do where the files at `where`, a folder or a hub id, cannot be read."""
+    if Path(where).is_dir():
+        return (
+            "Expected a folder with config.json, tokenizer files and plain weights, as "
+            "save_pretrained of transformers writes it: download or save it again"
+        )
+    return (
+        "Check the spelling; accept the licence and log in (hf auth login) where the model is "
+        "gated; without network, download it elsewhere and give the folder, or cache_dir, instead. "
+        f"Embedded models need no network: {', '.join(embedded_models()) or 'none is present'}"
+    )
 
 
 def load(
@@ -202,12 +206,15 @@ def load(
     'LlamaForCausalLM'
     """
     device, dtype, where = check_device(device), check_dtype(dtype), locate(name)
-    options = {"cache_dir": cache_dir}
+    options = _options(cache_dir)
     # Reading a local folder takes no time worth a progress bar; a download does.
-    with _reading(name), quiet() if Path(where).is_dir() else nullcontext():
+    with reading(name, _remedy(where)), quiet(bars=not Path(where).is_dir()):
+        config = AutoConfig.from_pretrained(where, **options)
+        check_plain(name, where, config, cache_dir)
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
+        # Sizes that differ are reported by name only where they are not an error of its own.
         model, report = AutoModelForCausalLM.from_pretrained(
-            where, dtype=dtype, output_loading_info=True, **options
+            where, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
     architectures.blocks(model)
     check_complete(name, report)

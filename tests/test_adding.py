@@ -41,7 +41,7 @@ from stade_nb.numerics.metrics import METRICS
 METRICS["largest"] = dataclasses.replace(METRICS["magnitude"], score=lambda w, x, g: -w.abs())
 treatment = Treatment(METRICS["largest"])
 METHODS["largest"] = dataclasses.replace(
-    METHODS["magnitude"], name="largest", title="Largest first", centred=treatment,
+    METHODS["magnitude"], name="largest", title="Largest first", scope="row", centred=treatment,
     uncentred=treatment,
 )
 """

@@ -42,7 +42,8 @@ def prune(options: SimpleNamespace) -> None:
     folders = {name: empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
     path = folders[kept] / REPORT if kept else None
 
-    print(f"{describe(cell.method)}; pattern {cell.pattern}")
+    competing = f" of each {cell.pattern.scope}" if cell.pattern.m is None else ""
+    print(f"{describe(cell.method)}; pattern {cell.pattern}{competing}")
     if ids is not None:
         print(f"calibration: {_windows(ids, calibration.source)}, seed {cell.seed}")
     reports = pruning.prune_model(

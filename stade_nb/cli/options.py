@@ -63,10 +63,11 @@ def section(title: str, *options: click.Option) -> Section:
 _ALIASES = ", ".join(f"{alias} ({name})" for alias, name in ALIASES.items())
 _TEXTS = "a .txt or .raw file, a folder laid out as the hub's, or a .npy array of token ids"
 _PLACE = "embedded for an embedded model or a folder"
+_BY_LAYER = ", ".join(name for name, one in METHODS.items() if one.scope == "layer")
 _SCOPE = option(
     "--scope SCOPE",
-    "which weights compete for a share: those of a row (default), or of a whole layer",
-    default="row",
+    "which weights compete for a share: those of a row, or of a whole layer; default: layer for "
+    f"{_BY_LAYER}, row for the others",
 )
 
 PRUNING = section(

@@ -8,6 +8,7 @@ from stade_nb.errors import StadeError, unknown
 from stade_nb.models import loading
 from stade_nb.models.windows import stored_shape
 from stade_nb.numerics.masks import Pattern, parse_pattern
+from stade_nb.numerics.methods import method
 
 CALIBRATION_WINDOWS = 128
 
@@ -29,7 +30,7 @@ def device_of(options: SimpleNamespace) -> str:
 
 
 def pattern_of(options: SimpleNamespace) -> Pattern:
-    """The pattern that --sparsity_type, --sparsity_ratio and --scope ask for together.
+    """The pattern that --sparsity_type, --sparsity_ratio and --scope ask for, for the method.
 
     StadeError where they contradict each other or are not known.
     """
@@ -40,10 +41,10 @@ def pattern_of(options: SimpleNamespace) -> Pattern:
                 f"--sparsity_type unstructured with --sparsity_ratio {share}: expected a share "
                 "such as 0.5; an N:M pattern is a --sparsity_type"
             )
-        return parse_pattern(share, options.scope)
+        return method(options.prune_method).pattern(share, options.scope)
     if ":" not in kind:
         raise unknown("sparsity type", kind, ["unstructured", "2:4", "4:8"])
-    pattern = parse_pattern(kind, options.scope)
+    pattern = method(options.prune_method).pattern(kind, options.scope)
     if share is not None and parse_pattern(share).sparsity != pattern.sparsity:
         raise StadeError(
             f"--sparsity_ratio {share} with --sparsity_type {kind}, of which "

@@ -11,9 +11,8 @@ from torch import nn
 
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
-from stade_nb.numerics import methods
-from stade_nb.numerics.masks import Pattern, parse_pattern
-from stade_nb.numerics.methods import Method, Treatment
+from stade_nb.numerics.masks import Pattern
+from stade_nb.numerics.methods import Method, Treatment, method
 from stade_nb.numerics.metrics import METRICS
 
 # Nothing goes at the pattern "0", so that any metric would do.
@@ -25,9 +24,10 @@ class Cell:
     """One way to prune a model. "dense" with the pattern "0" is the unpruned one, `DENSE`.
 
     method, pattern: given by name ("stade", "50%") or as they are, and kept parsed, so that equal
-    cells are equal; a share of whole layers is parse_pattern("0.5", "layer"). layers: "all", a
-    layer type or several. seed: of the calibration windows, and of "random". StadeError for a
-    method or a pattern that nobody knows, and a dense cell with another pattern.
+    cells are equal; a share competes as the method has it (magnitude: in whole layers), unless it
+    is parsed already, such as parse_pattern("0.5", "layer"). layers: "all", a layer type or
+    several. seed: of the calibration windows, and of "random". StadeError for a method or a pattern
+    that nobody knows, and a dense cell with another pattern.
 
     >>> Cell("stade", "50%") == Cell("stadew", 0.5)
     True
@@ -40,11 +40,11 @@ class Cell:
 
     def __post_init__(self) -> None:
         dense = self.method in ("dense", _UNPRUNED)
-        method = _UNPRUNED if dense else methods.method(self.method)
-        pattern = parse_pattern(self.pattern)
+        chosen = _UNPRUNED if dense else method(self.method)
+        pattern = chosen.pattern(self.pattern)
         if dense and (pattern.sparsity or pattern.m is not None):
             raise StadeError(f"a dense cell with pattern '{self.pattern}': expected '0'")
-        object.__setattr__(self, "method", method)
+        object.__setattr__(self, "method", chosen)
         object.__setattr__(self, "pattern", pattern)
         if not isinstance(self.layers, str):
             object.__setattr__(self, "layers", tuple(self.layers))
@@ -106,19 +106,19 @@ def cells(
     patterns: Sequence[str | float | Pattern],
     layers: Sequence[str | tuple[str, ...]] = ("all",),
     seeds: Sequence[int] = (0,),
-    scope: str = "row",
+    scope: str | None = None,
 ) -> list[Cell]:
     """Every method with every pattern, choice of layers and seed, in this order, each cell once.
 
     "dense" is one cell, and a method to which the seed means nothing has seed 0. scope: who
-    competes for a share, see `Pattern`. StadeError as `Cell` has it.
+    competes for a share, see `Pattern`; None: as each method has it. StadeError as `Cell` has it.
 
     >>> print(*cells(["dense", "magnitude", "stade"], ["0.5", "2:4"]), sep=", ")
     dense 0, magnitude 0.5, magnitude 2:4, stade 0.5, stade 2:4
     """
     asked = [
-        DENSE if method == "dense" else Cell(method, parse_pattern(pattern, scope), each, seed)
-        for method, pattern, each, seed in product(methods, patterns, layers, seeds)
+        DENSE if one == "dense" else Cell(one, method(one).pattern(pattern, scope), each, seed)
+        for one, pattern, each, seed in product(methods, patterns, layers, seeds)
     ]
     return list(dict.fromkeys(c if c.depends_on_seed else replace(c, seed=0) for c in asked))
 

@@ -23,7 +23,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models.architectures import SUPPORTED
-from stade_nb.models.saving import check_complete, quiet
+from stade_nb.models.checkpoint import check_complete
+from stade_nb.models.saving import quiet
 
 # What transformers needs to read a GGUF file, besides itself.
 NEEDED = ("gguf", "accelerate")

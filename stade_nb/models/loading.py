@@ -2,21 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import architectures, gguf_file
+from stade_nb.models.checkpoint import adapter_beside, check_complete, check_plain, reading
 from stade_nb.models.packaged import folder_of, packaged_models
-from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, check_complete, quiet, save
+from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
 
 __all__ = [
     "architecture",
@@ -97,23 +95,28 @@ def locate(name: str) -> str:
     """Where `name` is: an embedded model's folder, a local folder, or itself, a hub id.
 
     A packaged model or a GGUF file is converted into a folder first, where that was not done yet.
-    StadeError with the nearest names where it can be none of these.
+    StadeError with the nearest names where it can be none of these, and where it is two of them.
     """
-    if (EMBEDDED / name / "config.json").is_file():
+    kind = _own_kind(name)
+    if kind == "embedded":
         return str(EMBEDDED / name)
-    if name in packaged_models():
+    if kind == "packaged":
         return str(folder_of(name))
+    if not str(name):
+        raise StadeError("model '': expected a name, a folder, a .gguf file or a hub id")
     folder = Path(name).expanduser()
     if folder.suffix == ".gguf" and folder.is_file():
         return str(gguf_file.folder_of(folder))
     if folder.is_dir():
+        if (folder / "adapter_config.json").is_file():
+            raise adapter_beside(name)
         if not (folder / "config.json").is_file():
             raise StadeError(
                 f"folder {name!r} has no config.json: expected a model saved by save_pretrained"
             )
         return str(folder)
-    parts = name.split("/")
-    hub_id = len(parts) == 2 and all(parts) and parts[0] not in (".", "..", "~")
+    parts = str(name).split("/")
+    hub_id = len(parts) == 2 and not {"", ".", "..", "~"} & set(parts)
     if hub_id and folder.suffix != ".gguf":
         return name
     nearby = [*embedded_models(), *packaged_models(), *_models_beside(folder)]
@@ -125,6 +128,27 @@ def locate(name: str) -> str:
         f"({', '.join(packaged_models())}), a local folder, a .gguf file or a hub id such as "
         "facebook/opt-125m"
     )
+
+
+def _own_kind(name: str) -> str | None:
+    """Whether the project has a model called `name`: "embedded", "packaged", or None.
+
+    A path, such as "./llama-390k", is never one. StadeError where a model in the working directory
+    has the same name: measuring the wrong one of two would go unnoticed.
+    """
+    if name in embedded_models():
+        kind, own = "embedded", EMBEDDED / name
+    elif name in packaged_models():
+        kind, own = "packaged", gguf_file.cache() / name
+    else:
+        return None
+    here = Path(name)
+    if (here / "config.json").is_file() and here.resolve() != own.resolve():
+        raise StadeError(
+            f"{name!r} is the {kind} model and also a model's folder in the working directory: say "
+            f"'./{name}' for the folder; for the {kind} model rename the folder, or work elsewhere"
+        )
+    return kind
 
 
 def _models_beside(path: Path) -> list[str]:
@@ -139,26 +163,30 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
     Only the configuration is read; a packaged model is not even fetched. StadeError as `load`
     has it.
     """
-    if name in packaged_models():
+    if _own_kind(name) == "packaged":
         return packaged_models()[name].architecture
     where = locate(name)
-    with _reading(name):
-        return AutoConfig.from_pretrained(where, cache_dir=cache_dir).model_type
+    with reading(name, _remedy(where)):
+        return AutoConfig.from_pretrained(where, **_options(cache_dir)).model_type
 
 
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """What goes wrong inside, when files are missing or not what they should be, is explained."""
-    try:
-        yield
-    except (OSError, ValueError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StadeError(
-            f"cannot load {name!r}: {first}\nCheck the spelling; accept the licence and log in "
-            "(hf auth login) where the model is gated; without network, download it elsewhere and "
-            "give the folder, or cache_dir, instead. Embedded models need no network: "
-            + (", ".join(embedded_models()) or "none is present")
-        ) from error
+def _options(cache_dir: str | None) -> dict:
+    """Of all reading: code that a model brings along is never run, nor asked about."""
+    return {"cache_dir": cache_dir, "trust_remote_code": False}
+
+
+def _remedy(where: str) -> str:
+    """What to do where the files at `where`, a folder or a hub id, cannot be read."""
+    if Path(where).is_dir():
+        return (
+            "Expected a folder with config.json, tokenizer files and plain weights, as "
+            "save_pretrained of transformers writes it: download or save it again"
+        )
+    return (
+        "Check the spelling; accept the licence and log in (hf auth login) where the model is "
+        "gated; without network, download it elsewhere and give the folder, or cache_dir, instead. "
+        f"Embedded models need no network: {', '.join(embedded_models()) or 'none is present'}"
+    )
 
 
 def load(
@@ -178,12 +206,15 @@ def load(
     'LlamaForCausalLM'
     """
     device, dtype, where = check_device(device), check_dtype(dtype), locate(name)
-    options = {"cache_dir": cache_dir}
+    options = _options(cache_dir)
     # Reading a local folder takes no time worth a progress bar; a download does.
-    with _reading(name), quiet() if Path(where).is_dir() else nullcontext():
+    with reading(name, _remedy(where)), quiet(bars=not Path(where).is_dir()):
+        config = AutoConfig.from_pretrained(where, **options)
+        check_plain(name, where, config, cache_dir)
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
+        # Sizes that differ are reported by name only where they are not an error of its own.
         model, report = AutoModelForCausalLM.from_pretrained(
-            where, dtype=dtype, output_loading_info=True, **options
+            where, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
     architectures.blocks(model)
     check_complete(name, report)

@@ -103,24 +103,6 @@ def _check_storable(model: nn.Module, added: set[str]) -> None:
         )
 
 
-def check_complete(name: str, report: dict) -> None:
-    """StadeError for weights that a checkpoint lacks, or biases of it that a reload drops.
-
-    report: the loading info of `from_pretrained`; transformers itself only logs both.
-    """
-    if missing := sorted(report["missing_keys"]):
-        raise StadeError(
-            f"model {name!r} lacks {len(missing)} weights, first {missing[0]}: expected a complete "
-            "checkpoint of a causal language model; download or save it again"
-        )
-    if dropped := sorted(key for key in report["unexpected_keys"] if key.endswith(".bias")):
-        raise StadeError(
-            f"model {name!r} holds {len(dropped)} biases that its config.json does not announce, "
-            f"first {dropped[0]}, so they would be dropped: save it with "
-            "stade_nb.models.saving.save"
-        )
-
-
 def _with_biases(config: object) -> object:
     config = copy.deepcopy(config)
     for switch in BIAS_SWITCHES:
@@ -130,12 +112,19 @@ def _with_biases(config: object) -> object:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars of transformers and its hub client inside."""
-    was_shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
+def quiet(bars: bool = False) -> Iterator[None]:
+    """No warnings of transformers inside, and no progress bars of it unless `bars` are wanted.
+
+    What it warns of when it loads is checked, see `checkpoint.check_complete`.
+    """
+    was_shown = transformers_logging.is_progress_bar_enabled() and not bars
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    if was_shown:
+        transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
+        transformers_logging.set_verbosity(level)
         if was_shown:
             transformers_logging.enable_progress_bar()

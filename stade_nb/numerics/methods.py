@@ -29,7 +29,9 @@ class Method:
 
     title: the paper's name. equal_parameters: where Eq. 7 adds a bias to a layer that had none, one
     more weight goes for each of its values, so that the layer has as many parameters as without
-    them (Sec. 3.4); for a share only, see `masks.check_extra`.
+    them (Sec. 3.4); for a share only, see `masks.check_extra`. scope: who competes for a share
+    where nothing else is said, see `Pattern`: for magnitude a whole layer's weights, as in the
+    public code and in Table 3, for the others those of each row.
 
     >>> METHODS["stade"].treatment(centred=False).corrects
     True
@@ -41,6 +43,21 @@ class Method:
     uncentred: Treatment
     updates_weights: bool = False
     equal_parameters: bool = False
+    scope: str = "row"
+
+    def pattern(self, pattern: str | float | Pattern, scope: str | None = None) -> Pattern:
+        """`pattern` as this method prunes by it: a share competes in its `scope`, if none is given.
+
+        One that is parsed already keeps its own; N:M competes within groups, whatever the scope.
+
+        >>> METHODS["magnitude"].pattern("50%")
+        Pattern(sparsity=0.5, n=None, m=None, scope='layer')
+        """
+        if scope is not None:
+            return masks.parse_pattern(pattern, scope)
+        parsed = masks.parse_pattern(pattern)
+        own = isinstance(pattern, Pattern) or parsed.m is not None
+        return parsed if own else replace(parsed, scope=self.scope)
 
     def treatment(self, centred: bool) -> Treatment:
         """What happens to a layer whose input counts as centred, or does not."""
@@ -59,15 +76,20 @@ class Method:
 
 
 def _everywhere(
-    name: str, title: str, metric: str, corrects: bool = False, updates_weights: bool = False
+    name: str,
+    title: str,
+    metric: str,
+    corrects: bool = False,
+    updates_weights: bool = False,
+    scope: str = "row",
 ) -> Method:
     treatment = Treatment(METRICS[metric], corrects)
-    return Method(name, title, treatment, treatment, updates_weights)
+    return Method(name, title, treatment, treatment, updates_weights, scope=scope)
 
 
 _WANDA = Treatment(METRICS["wanda"])
 _ROWS = (
-    _everywhere("magnitude", "Magnitude", "magnitude"),
+    _everywhere("magnitude", "Magnitude", "magnitude", scope="layer"),
     _everywhere("random", "Random", "random"),
     _everywhere("wanda", "Wanda", "wanda"),
     _everywhere("std", "STD metric", "std", corrects=True),
@@ -151,7 +173,7 @@ def prune_layer(
     """Table 1: one layer pruned by `method`; new tensors in the input's dtype, nothing in place.
 
     weight: (out, in). bias: (out,). moments: of the layer's inputs, as the method needs them.
-    pattern: what `masks.parse_pattern` takes; SparseGPT has its own rule of who competes. centred:
+    pattern: what `Method.pattern` takes; SparseGPT has its own rule of who competes. centred:
     whether the input counts as centred. generator: for "random".
 
     StadeError where the method or the pattern is not known or does not fit, or the method lacks the
@@ -162,7 +184,8 @@ def prune_layer(
     >>> pruned.weight, pruned.bias  # the first input is constant: the bias takes its place
     (tensor([[0., 1.]]), tensor([3.]))
     """
-    chosen, pattern = _method(method), masks.parse_pattern(pattern)
+    chosen = _method(method)
+    pattern = chosen.pattern(pattern)
     if chosen.needs and moments is None:
         raise StadeError(
             f"method {chosen.name!r} without statistics of the layer's inputs: expected moments; "

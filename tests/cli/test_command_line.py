@@ -24,6 +24,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness, tasks
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.models import architectures, loading
+from stade_nb.models.windows import evaluation_windows
 
 
 @pytest.fixture
@@ -417,3 +418,33 @@ def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
     assert capsys.readouterr().err.strip() == (
         "stade_nb: interrupted; the same command goes on with a sweep"
     )
+
+
+def test_magnitude_is_one_number_by_the_public_rule_on_the_command_line_and_in_python(tmp_path):
+    """The public rule by hand: of a matrix's weights, whatever their row, the smallest 70 % go."""
+    by_hand, tokenizer = loading.load("llama-390k")
+    for block in architectures.blocks(by_hand):
+        for layer in architectures.linear_layers(block).values():
+            size = layer.weight.abs().flatten()
+            layer.weight.view(-1)[size.argsort(stable=True)[: int(0.7 * size.numel())]] = 0
+    ids = evaluation_windows("embedded", tokenizer, 4, 64)
+    expected = perplexity(by_hand, ids)
+
+    common = ["--model", "llama-390k", "--device", "cpu", "--quiet", "--evaluation", "embedded"]
+    common += ["--evaluation-windows", "4", "--window-length", "64"]
+    pruning = ["prune", *common, "--method", "magnitude", "--sparsity-ratio", "0.7"]
+    folders = [tmp_path / "own", tmp_path / "layer", tmp_path / "row"]
+    for folder in folders:
+        words = [] if folder.name == "own" else ["--scope", folder.name]
+        assert main([*pruning, *words, "--save", str(folder)]) == 0
+    own, layer, row = (json.loads((one / commands.REPORT).read_text()) for one in folders)
+    assert own["perplexity"] == layer["perplexity"] == expected != row["perplexity"]
+    assert [one["scope"] for one in (own, layer, row)] == ["layer", "layer", "row"]
+
+    model, _ = loading.load("llama-390k")
+    prune_model(model, None, "magnitude", "70%")
+    assert loading.fingerprint(model) == loading.fingerprint(by_hand)
+    swept = ["sweep", *common, "--methods", "magnitude", "--patterns", "0.7"]
+    results = ["--results-dir", str(tmp_path / "results"), "--out", str(tmp_path / "out.json")]
+    assert main([*swept, *results]) == 0
+    assert json.loads((tmp_path / "out.json").read_text())[0]["perplexity"] == expected

@@ -148,6 +148,10 @@ def test_cells_are_every_combination_once():
     assert {cell.seed for cell in asked[:5]} == {0} and {cell.seed for cell in asked[5:]} == {0, 3}
     (whole,) = cells(["wanda"], ["0.5"], scope="layer")
     assert whole.pattern.scope == "layer" and Cell("wanda", "0.5") != whole
+    both = cells(["magnitude", "wanda"], ["0.5", "2:4"])
+    assert [cell.pattern.scope for cell in both] == ["layer", "row", "row", "row"]
+    assert both[0] == Cell("magnitude", 0.5) != Cell("magnitude", parse_pattern(0.5))
+    assert cells(["magnitude"], ["0.5"], scope="row") == [Cell("magnitude", parse_pattern(0.5))]
     with pytest.raises(StadeError, match="unknown scope 'rows': did you mean 'row'"):
         cells(["wanda"], ["0.5"], scope="rows")
 
@@ -233,7 +237,8 @@ def test_resumed_and_shared(workplace, tmp_path, monkeypatch):
     run(workplace, same, tmp_path)
     assert len(computed) == len(CELLS)
     # And what it can change is not.
-    run(workplace, [Cell("random", "0.5", seed=4), Cell("magnitude", "0.5")], tmp_path)
+    by_row = Cell("magnitude", parse_pattern("0.5"))
+    run(workplace, [Cell("random", "0.5", seed=4), by_row], tmp_path)
     run(workplace, [DENSE], tmp_path, dtype="bfloat16")
     assert len(computed) == len(CELLS) + 3
     damaged = next(path for path in tmp_path.glob("*.json") if '"sparsegpt"' in path.read_text())

@@ -119,12 +119,12 @@ def test_std_without_correction_is_stds_mask_and_the_bias_as_it_was(golden, prun
 
 
 def test_methods_without_statistics(golden, pruned_layer):
-    result = pruned_layer("magnitude", moments=None)
-    assert result.pruned.equal(masks.select(golden["W"].abs(), 0.5))
+    by_row = pruned_layer("magnitude", parse_pattern(0.5, "row"), moments=None)
+    assert by_row.pruned.equal(masks.select(golden["W"].abs(), 0.5))
     of_layer = parse_pattern(0.5, "layer")
     layer = pruned_layer("magnitude", of_layer, moments=None)
     assert layer.pruned.equal(masks.select(golden["W"].abs(), of_layer))
-    assert not layer.pruned.equal(result.pruned)
+    assert not layer.pruned.equal(by_row.pruned)
     random = pruned_layer("random", moments=None)
     assert (random.pruned.sum(dim=1) == 192).all()
     assert random.pruned.equal(pruned_layer("random", moments=None).pruned)
@@ -224,3 +224,18 @@ def test_bad_input(pruned_layer):
         pruned_layer("stade", "2:5")
     with pytest.raises(StadeError, match="cross products were not gathered"):
         pruned_layer("sparsegpt", moments=Moments.zeros(384))
+
+
+def test_by_magnitude_the_whole_matrix_competes_unless_another_scope_is_given(golden, pruned_layer):
+    """Written out from the public rule: the smallest half of all weights of the matrix goes."""
+    size = golden["W"].abs()
+    smallest = size.flatten().sort().values[: size.numel() // 2].max()
+    assert (size == smallest).sum() == 1
+    assert pruned_layer("magnitude", moments=None).pruned.equal(size <= smallest)
+    scopes = {
+        name: {one.pattern(share).scope for share in (0.5, "50%")} for name, one in METHODS.items()
+    }
+    assert scopes.pop("magnitude") == {"layer"} and set.union(*scopes.values()) == {"row"}
+    assert METHODS["magnitude"].pattern("50%", "row").scope == "row"
+    assert METHODS["magnitude"].pattern(parse_pattern("50%")).scope == "row"
+    assert METHODS["magnitude"].pattern("2:4") == parse_pattern("2:4")

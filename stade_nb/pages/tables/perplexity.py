@@ -50,9 +50,9 @@ def cells(
     the seed means nothing has one cell.
     """
 
-    def scope(method: str, pattern: str) -> str:
+    def scope(method: str, pattern: str) -> str | None:
         share = parse_pattern(pattern).m is None
-        return magnitude_scope if method == "magnitude" and share else "row"
+        return magnitude_scope if method == "magnitude" and share else None
 
     pruned = [
         cell

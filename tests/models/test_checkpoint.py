@@ -1,0 +1,194 @@
+"""What is read is the model that was saved, or an error in one line: nothing is left out."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import build
+
+from stade_nb.errors import StadeError
+from stade_nb.models import loading
+from stade_nb.models.checkpoint import check_complete
+
+
+@pytest.fixture
+def folder(workplace, tmp_path):
+    return shutil.copytree(workplace / "model", tmp_path / "model")
+
+
+def configured(folder, **changes):
+    """Change entries of the folder's config.json."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def stored(folder, **more):
+    """Store tensors beside those that the folder's checkpoint has."""
+    weights = folder / "model.safetensors"
+    named = {name.replace("__", "."): tensor for name, tensor in more.items()}
+    save_file(load_file(weights) | named, weights, {"format": "pt"})
+
+
+def refused(folder):
+    """What loading the folder says: it names the folder, and is at most a line and a remedy."""
+    with pytest.raises(StadeError) as caught:
+        loading.load(str(folder))
+    said = str(caught.value)
+    assert str(folder) in said and said.count("\n") <= 1
+    return said
+
+
+def test_blocks_that_the_configuration_does_not_announce_are_refused(folder):
+    configured(folder, num_hidden_layers=2)
+    said = refused(folder)
+    assert "holds 9 weights that its config.json has no place for, first model.layers.2." in said
+    assert "num_hidden_layers" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["extra__weight", "score__weight", "model__layers__0__self_attn__q_proj__lora_A__weight"],
+)
+def test_a_weight_without_a_place_is_refused(folder, name):
+    stored(folder, **{name: torch.ones(3)})
+    assert f"holds 1 weights that its config.json has no place for, first {name[:5]}" in refused(
+        folder
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model__layers__0__self_attn__rotary_emb__inv_freq",
+        "model__layers__1__self_attn__rotary_emb__cos_cached",
+        "model__embeddings__position_ids",
+        "decoder__version",
+        "model__mtp_layers__0__proj__weight",
+        "mtp__layers__0__mlp__up_proj__bias",
+        "v_head__summary__weight",
+    ],
+)
+def test_what_changes_no_logits_may_be_left_out(folder, name):
+    stored(folder, **{name: torch.ones(3)})
+    model, _ = loading.load(str(folder))
+    assert loading.fingerprint(model) == loading.fingerprint(build("llama"))
+
+
+@pytest.mark.parametrize("entry", [{"vocab_size": 65}, {"intermediate_size": 40}])
+def test_weights_of_another_size_are_refused_by_name(folder, entry, capfd):
+    configured(folder, **entry)
+    said = refused(folder)
+    assert "of another size than its config.json announces, first " in said
+    assert " x " in said and not capfd.readouterr().err
+
+
+def test_every_kind_of_difference_has_its_words():
+    whole = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
+    check_complete("m", whole)
+    for kind, key, words in (
+        ("missing_keys", "lm_head.weight", "lacks 1 weights, first lm_head.weight"),
+        ("mismatched_keys", ("w", (2, 3), (4, 3)), r"first w \(2 x 3, announced 4 x 3\)"),
+        ("unexpected_keys", "q_proj.bias", "1 biases that its config.json does not announce"),
+        ("unexpected_keys", "q_proj.weight", "1 weights that its config.json has no place for"),
+    ):
+        with pytest.raises(StadeError, match=words):
+            check_complete("m", whole | {kind: {key}})
+
+
+def test_an_adapter_beside_a_model_is_an_error_with_a_remedy(folder):
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    assert "has an adapter (adapter_config.json)" in refused(folder)
+    (folder / "config.json").unlink()
+    assert "merge it first" in refused(folder)
+
+
+QUANTISED = [
+    {"quant_method": "gptq", "bits": 4},
+    {"quant_method": "awq", "bits": 4},
+    {"quant_method": "compressed-tensors", "config_groups": {}},
+    {"quant_method": "bitsandbytes", "load_in_4bit": True},
+    {"quant_method": "nothing known"},
+]
+
+
+@pytest.mark.parametrize("how", QUANTISED, ids=lambda how: how["quant_method"])
+def test_quantised_weights_are_refused(folder, how):
+    configured(folder, quantization_config=how)
+    assert f"is quantised ({how['quant_method']}): expected plain weights" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"_attn_implementation": "flash_attention_2"},
+        {"attn_implementation": "flash_attention_2"},
+        {"rope_parameters": {"rope_type": "nonsense", "rope_theta": 1e4}},
+        {"rope_scaling": {"type": "nonsense", "factor": 2}},
+        {"hidden_size": None},
+        {"num_attention_heads": None},
+        {"num_hidden_layers": None},
+        {"hidden_act": "nonsense"},
+        {"vocab_size": "many"},
+        {"model_type": "nonsense"},
+        {"model_type": None},
+        {"num_attention_heads": 0},
+        {"head_dim": 7},
+        {"rms_norm_eps": "small"},
+        {"torch_dtype": "float99"},
+    ],
+    ids=lambda entry: "-".join(f"{name}={value}" for name, value in entry.items())[:60],
+)
+def test_a_configuration_that_makes_no_sense_is_one_line(folder, entry):
+    """Refused, or of no effect: where it loads, it is the model as it was."""
+    configured(folder, **entry)
+    try:
+        model, _ = loading.load(str(folder))
+    except StadeError as error:
+        assert str(folder) in str(error) and str(error).count("\n") <= 1
+    else:
+        assert loading.fingerprint(model) == loading.fingerprint(build("llama"))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"null", b"{}", b"", b"\xff\xfe", b'"text"'])
+def test_a_file_that_is_something_else_is_one_line(folder, file, content):
+    (folder / file).write_bytes(content)
+    if file == "tokenizer_config.json" and content == b"{}":
+        loading.load(str(folder))  # the defaults
+    else:
+        refused(folder)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"null", b"{}", b'{"weight_map": {}}', b'{"weight_map": {"a": "b"}}']
+)
+def test_an_index_that_is_none_is_one_line(folder, content):
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_bytes(content)
+    refused(folder)
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_half_a_file_of_weights_is_one_line(folder, share):
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: int(share * len(whole))])
+    refused(folder)
+    weights.unlink()
+    torch.save(build("llama").state_dict(), folder / "pytorch_model.bin")
+    whole = (folder / "pytorch_model.bin").read_bytes()
+    (folder / "pytorch_model.bin").write_bytes(whole[: int(share * len(whole))])
+    refused(folder)
+
+
+def test_code_that_a_model_brings_along_is_neither_run_nor_asked_about(folder, monkeypatch):
+    (folder / "own.py").write_text("raise SystemExit('run')\n")
+    own = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
+    configured(folder, model_type="own", auto_map=own)
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    assert "cannot load" in refused(folder)
+    configured(folder, model_type="llama", auto_map=own)
+    model, _ = loading.load(str(folder))
+    assert type(model).__module__.startswith("transformers.")

@@ -1,0 +1,56 @@
+"""A name stands for one model: a path is that path, and what could be two models is neither."""
+
+import pytest
+from tiny_models import build
+
+from stade_nb.errors import StadeError
+from stade_nb.models import loading
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The working directory, with another model in a folder called as an embedded one is."""
+    monkeypatch.chdir(tmp_path)
+    _, tokenizer = loading.load("llama-390k")
+    loading.save(build("llama"), tokenizer, tmp_path / "llama-390k")
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["./llama-390k", "llama-390k/", "../{here}/llama-390k", "{all}"])
+def test_a_path_is_that_folder_whatever_an_embedded_model_is_called(here, path):
+    name = path.format(here=here.name, all=here / "llama-390k")
+    model, _ = loading.load(name)
+    assert loading.fingerprint(model) == loading.fingerprint(build("llama"))
+    assert loading.architecture(name) == "llama"
+
+
+def test_a_name_that_is_two_models_is_refused_and_both_are_named(here):
+    for ask in (loading.locate, loading.architecture, loading.load):
+        with pytest.raises(StadeError, match=r"embedded model and also .* say './llama-390k' for"):
+            ask("llama-390k")
+    _, tokenizer = loading.load("./llama-390k")
+    loading.save(build("llama"), tokenizer, here / "smollm2-135m")
+    for ask in (loading.locate, loading.architecture):
+        with pytest.raises(StadeError, match=r"packaged model and also .* say './smollm2-135m'"):
+            ask("smollm2-135m")
+
+
+def test_a_folder_that_holds_no_model_is_in_nobodys_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "llama-390k").mkdir()
+    assert loading.locate("llama-390k") == str(loading.EMBEDDED / "llama-390k")
+    with pytest.raises(StadeError, match=r"'./llama-390k' has no config.json"):
+        loading.locate("./llama-390k")
+
+
+def test_the_project_s_own_folders_are_in_nobodys_way(monkeypatch):
+    monkeypatch.chdir(loading.EMBEDDED)
+    assert loading.locate("llama-390k") == str(loading.EMBEDDED / "llama-390k")
+    assert loading.locate("./llama-390k") == "llama-390k"
+
+
+def test_a_path_outside_does_not_reach_an_embedded_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("./opt-340k", "../models/opt-340k", ".", "opt-340k/.", ""):
+        with pytest.raises(StadeError, match=r"no model|model ''|has no config.json"):
+            loading.locate(name)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stade_nb.engine import pruning, records
 from stade_nb.engine.cell import Cell, Setting
-from stade_nb.engine.report import Report
+from stade_nb.engine.report import Report, zeros_in
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
 from stade_nb.files import digest_of_ids
@@ -21,7 +21,7 @@ class Prepared:
     """A model with its tokenizer and token windows, and for each cell the fields of its record.
 
     calibration_ids: (windows, tokens) by seed. evaluation_ids: None where nothing is evaluated.
-    facts: what every record says besides.
+    facts: what every record says besides, such as the zeros of the model as it was "loaded".
     """
 
     model: nn.Module
@@ -73,6 +73,7 @@ def prepare(
     used = {"calibration_corpus": setting.calibration, "evaluation_corpus": setting.evaluation}
     facts = {
         "model": model,
+        "loaded": zeros_in(loaded),
         **{name: asked.as_record() for name, asked in used.items() if asked is not None},
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }

@@ -43,7 +43,7 @@ def prune(options: SimpleNamespace) -> None:
     path = folders[kept] / REPORT if kept else None
 
     competing = f" of each {cell.pattern.scope}" if cell.pattern.m is None else ""
-    _say_zeros(prepared)
+    _say_what_is_unusual(prepared)
     print(f"{describe(cell.method)}; pattern {cell.pattern}{competing}")
     if ids is not None:
         print(f"calibration: {_windows(ids, calibration.source)}, seed {cell.seed}")
@@ -73,7 +73,7 @@ def evaluate(options: SimpleNamespace) -> None:
     path = _out(options)
     setting = settings.setting_of(options, None, settings.evaluation_of(options))
     prepared = prepare(options.model, [DENSE], setting)
-    _say_zeros(prepared)
+    _say_what_is_unusual(prepared)
     _measure(prepared, _questions(options), options, _about(prepared), path)
 
 
@@ -91,6 +91,8 @@ def sweep(options: SimpleNamespace) -> None:
     )
     results = engine_sweep(options.model, asked, setting, progress=not options.quiet)
     _keep(results, path)
+    for use in ("calibration_corpus", "evaluation_corpus"):
+        _say_difference(results[0].get(use, {}))
     print(report.text(cell_table(results)))
 
 
@@ -173,14 +175,22 @@ def _about(prepared: Prepared, calibration_ids: Tensor | None = None) -> dict:
     return about
 
 
-def _say_zeros(prepared: Prepared) -> None:
-    """Of a model that is loaded with zeros, their share."""
+def _say_what_is_unusual(prepared: Prepared) -> None:
+    """An embedded text that is not the recorded one, and the zeros that a model came with."""
+    for use in ("calibration_corpus", "evaluation_corpus"):
+        _say_difference(prepared.facts.get(use, {}))
     loaded = prepared.facts["loaded"]
     if loaded["zeros"]:
         print(
             f"as loaded: {loaded['zeros']:,} of {loaded['size']:,} weights of the blocks' linear "
             f"layers are zero, {loaded['zeros'] / loaded['size']:.3%}"
         )
+
+
+def _say_difference(corpus: dict) -> None:
+    """Of an embedded text that is not the recorded one."""
+    if "difference" in corpus:
+        print(corpus["difference"])
 
 
 def _windows(ids: Tensor, source: str) -> str:

@@ -7,8 +7,9 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from stade_nb.corpus import documents
 from stade_nb.engine import pruning, records
-from stade_nb.engine.cell import Cell, Setting
+from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.report import Report, zeros_in
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
@@ -70,15 +71,25 @@ def prepare(
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "device": device.type,
     }
-    used = {"calibration_corpus": setting.calibration, "evaluation_corpus": setting.evaluation}
+    used = {"calibration": setting.calibration, "evaluation": setting.evaluation}
     facts = {
         "model": model,
         "loaded": zeros_in(loaded),
-        **{name: asked.as_record() for name, asked in used.items() if asked is not None},
+        **{f"{use}_corpus": _corpus(use, asked) for use, asked in used.items() if asked},
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     keys = {cell: key_fields(cell, loaded, calibration_ids, constants) for cell in cells}
     return Prepared(loaded, tokenizer, calibration_ids, evaluation_ids, keys, facts)
+
+
+def _corpus(use: str, asked: Windows) -> dict:
+    """What records say of a text; of an embedded one that is not the recorded one, so much too.
+
+    It is made of installed packages, and other versions of them have other words.
+    """
+    said = asked.as_record()
+    different = documents.difference(use) if asked.source == "embedded" else None
+    return said | ({"difference": different} if different else {})
 
 
 def key_fields(

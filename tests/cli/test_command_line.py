@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from stade_nb import evaluation
 from stade_nb.cli import commands, settings
 from stade_nb.cli.program import COMMANDS, main, program
+from stade_nb.corpus import documents
 from stade_nb.engine import sweep
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
@@ -514,3 +515,25 @@ def test_a_model_with_zeros_says_how_many_it_was_loaded_with(capsys, workplace, 
         assert "25.000%" in lines[-2] and "50.000%" in lines[-1]
     assert main(["evaluate", "--model", str(workplace / "model"), *text]) == 0
     assert "as loaded" not in capsys.readouterr().out
+
+
+def test_an_embedded_text_that_is_not_the_recorded_one_is_said_and_recorded(
+    capsys, tmp_path, monkeypatch
+):
+    recorded = documents.recorded()
+    recorded["evaluation"] |= {"sha256": "0" * 64, "packages": {"scipy": "1.0"}}
+    monkeypatch.setattr(documents, "recorded", lambda: recorded)
+    words = ["--model", "llama-230k", "--device", "cpu", "--quiet", "--window-length", "32"]
+    words += ["--evaluation", "embedded", "--evaluation-windows", "2"]
+    words += ["--out", str(tmp_path / "out.json")]
+    sentence = "the embedded evaluation text differs from the recorded one"
+    assert main(["evaluate", *words]) == 0
+    assert capsys.readouterr().out.count(sentence) == 1
+    measured = json.loads((tmp_path / "out.json").read_text())
+    assert sentence in measured["evaluation_corpus"]["difference"]
+    swept = ["sweep", *words, "--methods", "dense", "--patterns", "0.5", "--nsamples", "2"]
+    assert main([*swept, "--results-dir", str(tmp_path / "results")]) == 0
+    assert capsys.readouterr().out.count(sentence) == 1
+    (cell,) = json.loads((tmp_path / "out.json").read_text())
+    assert sentence in cell["evaluation_corpus"]["difference"]
+    assert "difference" not in cell["calibration_corpus"]

@@ -43,6 +43,7 @@ def prune(options: SimpleNamespace) -> None:
     path = folders[kept] / REPORT if kept else None
 
     competing = f" of each {cell.pattern.scope}" if cell.pattern.m is None else ""
+    _say_what_is_unusual(prepared)
     print(f"{describe(cell.method)}; pattern {cell.pattern}{competing}")
     if ids is not None:
         print(f"calibration: {_windows(ids, calibration.source)}, seed {cell.seed}")
@@ -72,6 +73,7 @@ def evaluate(options: SimpleNamespace) -> None:
     path = _out(options)
     setting = settings.setting_of(options, None, settings.evaluation_of(options))
     prepared = prepare(options.model, [DENSE], setting)
+    _say_what_is_unusual(prepared)
     _measure(prepared, _questions(options), options, _about(prepared), path)
 
 
@@ -89,21 +91,29 @@ def sweep(options: SimpleNamespace) -> None:
     )
     results = engine_sweep(options.model, asked, setting, progress=not options.quiet)
     _keep(results, path)
+    for use in ("calibration_corpus", "evaluation_corpus"):
+        _say_difference(results[0].get(use, {}))
     print(report.text(cell_table(results)))
 
 
 def cell_table(results: list[dict]) -> pandas.DataFrame:
-    """A row for each record of a sweep: what was done, the share of zeros, the perplexity."""
+    """A row for each record of a sweep: what was done, the share of zeros, the perplexity.
+
+    Of the unpruned model the zeros that it had when it was loaded.
+    """
     rows = []
     for result in results:
-        layers, size = result["layers"], sum(result["sizes"].values())
+        layers = result["layers"]
+        zeros, size = sum(result["zeros"].values()), sum(result["sizes"].values())
+        if result["method"] == DENSE.method.name:
+            zeros, size = result["loaded"]["zeros"], result["loaded"]["size"]
         rows.append(
             {
                 "method": result["method"],
                 "pattern": result["pattern"],
                 "layers": layers if isinstance(layers, str) else ",".join(layers),
                 "seed": result["seed"],
-                "sparsity": sum(result["zeros"].values()) / size if size else 0.0,
+                "sparsity": zeros / size,
                 "perplexity": f"{result['perplexity']:.4f}",
             }
         )
@@ -163,6 +173,24 @@ def _about(prepared: Prepared, calibration_ids: Tensor | None = None) -> dict:
             drawn = dict(zip(("windows", "length"), ids.shape, strict=True))
             about |= {use: key[use], f"{use}_corpus": about[f"{use}_corpus"] | drawn}
     return about
+
+
+def _say_what_is_unusual(prepared: Prepared) -> None:
+    """An embedded text that is not the recorded one, and the zeros that a model came with."""
+    for use in ("calibration_corpus", "evaluation_corpus"):
+        _say_difference(prepared.facts.get(use, {}))
+    loaded = prepared.facts["loaded"]
+    if loaded["zeros"]:
+        print(
+            f"as loaded: {loaded['zeros']:,} of {loaded['size']:,} weights of the blocks' linear "
+            f"layers are zero, {loaded['zeros'] / loaded['size']:.3%}"
+        )
+
+
+def _say_difference(corpus: dict) -> None:
+    """Of an embedded text that is not the recorded one."""
+    if "difference" in corpus:
+        print(corpus["difference"])
 
 
 def _windows(ids: Tensor, source: str) -> str:

@@ -28,6 +28,18 @@ class Listed(click.ParamType):
         return [self.item.convert(item, param, ctx) for item in items]
 
 
+class Text(click.ParamType):
+    """Words that are not empty: what a shell makes of a variable that is not set is no answer."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> str:
+        """The words as they are; a usage error where there are none."""
+        if not value.strip():
+            self.fail("nothing is given; leave the option out for its default.", param, ctx)
+        return value
+
+
 class Size(click.ParamType):
     """Bytes: a number alone, or with MiB or GiB behind it."""
 
@@ -52,7 +64,7 @@ def option(spelling: str, text: str, **how) -> click.Option:
     *names, last = spelling.replace(",", "").split()
     if last.startswith("--"):
         return click.Option([*names, last], help=text, is_flag=True, **how)
-    return click.Option(names, metavar=last, help=text, **how)
+    return click.Option(names, metavar=last, help=text, **{"type": Text()} | how)
 
 
 def section(title: str, *options: click.Option) -> Section:

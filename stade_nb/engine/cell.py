@@ -138,6 +138,10 @@ class Windows:
     count: int | None
     length: int | None = None
 
+    def __post_init__(self) -> None:
+        if not str(self.source).strip():
+            raise StadeError("windows of the text '': expected its name, such as 'embedded'")
+
     def as_record(self) -> dict:
         """What records say of them."""
         return {"source": self.source, "windows": self.count, "length": self.length}
@@ -181,3 +185,6 @@ class Setting:
                     f"{name} {size!r}: expected a number of bytes, such as {2**30} for 1 GiB, or "
                     "None to go by what is free"
                 )
+        for name in ("results_dir", "cache_dir"):
+            if getattr(self, name) == "":
+                raise StadeError(f"{name} '': expected a folder, or None")

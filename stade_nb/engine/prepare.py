@@ -7,9 +7,10 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from stade_nb.corpus import documents
 from stade_nb.engine import pruning, records
-from stade_nb.engine.cell import Cell, Setting
-from stade_nb.engine.report import Report
+from stade_nb.engine.cell import Cell, Setting, Windows
+from stade_nb.engine.report import Report, zeros_in
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
 from stade_nb.files import digest_of_ids
@@ -21,7 +22,7 @@ class Prepared:
     """A model with its tokenizer and token windows, and for each cell the fields of its record.
 
     calibration_ids: (windows, tokens) by seed. evaluation_ids: None where nothing is evaluated.
-    facts: what every record says besides.
+    facts: what every record says besides, such as the zeros of the model as it was "loaded".
     """
 
     model: nn.Module
@@ -70,14 +71,25 @@ def prepare(
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "device": device.type,
     }
-    used = {"calibration_corpus": setting.calibration, "evaluation_corpus": setting.evaluation}
+    used = {"calibration": setting.calibration, "evaluation": setting.evaluation}
     facts = {
         "model": model,
-        **{name: asked.as_record() for name, asked in used.items() if asked is not None},
+        "loaded": zeros_in(loaded),
+        **{f"{use}_corpus": _corpus(use, asked) for use, asked in used.items() if asked},
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     keys = {cell: key_fields(cell, loaded, calibration_ids, constants) for cell in cells}
     return Prepared(loaded, tokenizer, calibration_ids, evaluation_ids, keys, facts)
+
+
+def _corpus(use: str, asked: Windows) -> dict:
+    """What records say of a text; of an embedded one that is not the recorded one, so much too.
+
+    It is made of installed packages, and other versions of them have other words.
+    """
+    said = asked.as_record()
+    different = documents.difference(use) if asked.source == "embedded" else None
+    return said | ({"difference": different} if different else {})
 
 
 def key_fields(

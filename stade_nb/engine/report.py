@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas
+from torch import nn
+
+from stade_nb.models import architectures
 
 ALL = "all of these"
 
@@ -40,6 +43,19 @@ def sparsity(reports: Iterable[LayerReport], count_biases: bool = False) -> floa
     reports = list(reports)
     gone = sum(report.zeros - report.added_bias * count_biases for report in reports)
     return gone / sum(report.size for report in reports)
+
+
+def zeros_in(model: nn.Module) -> dict[str, int]:
+    """The "zeros" of a model as it is, and the "size", of the layers that could be pruned."""
+    weights = [
+        layer.weight
+        for block in architectures.blocks(model)
+        for layer in architectures.linear_layers(block).values()
+    ]
+    return {
+        "zeros": sum(int((weight == 0).sum()) for weight in weights),
+        "size": sum(weight.numel() for weight in weights),
+    }
 
 
 def layer_type(name: str) -> str:

@@ -19,9 +19,10 @@ def sweep(
 ) -> list[dict]:
     """The results of `cells` on one model, in order; those already on disk are not computed again.
 
-    Each is a dict of the record's fields (see `prepare.key_fields`) and of: model, perplexity,
-    losses (one per evaluation window), zeros, sizes and added_bias (by layer), seconds, versions,
-    and both corpora; the same, but faster, as `prune_model` and `perplexity` give for each cell.
+    Each is a dict of the record's fields (see `prepare.key_fields`) and of: model, loaded (zeros
+    and size of the layers that could be pruned, before anything was), perplexity, losses (one per
+    evaluation window), zeros, sizes and added_bias (by layer), seconds, versions, and both corpora;
+    the same, but faster, as `prune_model` and `perplexity` give for each cell.
 
     The model lies in host memory and only one of its blocks on the device, so it may be larger
     than that. Cells travel in groups (see `plan.groups`); the records of a group are written
@@ -73,7 +74,9 @@ def sweep(
             for outcome in outcomes:
                 if isinstance(outcome, StadeError):
                     raise outcome
-    return [records.found(results_dir, keys[cell]) for cell in cells]
+    # Records of earlier versions do not say how many zeros the model had.
+    loaded = {"loaded": prepared.facts["loaded"]}
+    return [records.found(results_dir, keys[cell]) | loaded for cell in cells]
 
 
 def unfinished(

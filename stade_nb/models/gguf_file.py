@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import shutil
-import struct
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -22,8 +21,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
+from stade_nb.models import checkpoint
 from stade_nb.models.architectures import SUPPORTED
-from stade_nb.models.checkpoint import check_complete
 from stade_nb.models.saving import quiet
 
 # What transformers needs to read a GGUF file, besides itself.
@@ -143,7 +142,7 @@ def _model(name: str, place: dict, config: object) -> nn.Module:
         marked, report = AutoModelForCausalLM.from_pretrained(
             **place, config=config, dtype=torch.float32, output_loading_info=True
         )
-    check_complete(name, report)
+    checkpoint.check_complete(name, report)
     settings = marked.config.to_dict()
     settings.pop("quantization_config", None)
     with torch.device("meta"):
@@ -153,15 +152,9 @@ def _model(name: str, place: dict, config: object) -> nn.Module:
     return model
 
 
-def _read(file: Path, reading: Callable[[], object]) -> object:
-    """What `reading` returns. StadeError where the reader can make no sense of the file."""
-    try:
-        return reading()
-    except StadeError:
-        raise
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, struct.error) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StadeError(
-            f"cannot read {str(file)!r}: {first}; expected a whole GGUF file of one of the "
-            f"architectures {', '.join(SUPPORTED)}"
-        ) from error
+def _read(file: Path, read: Callable[[], object]) -> object:
+    """What `read` returns. StadeError where the reader can make no sense of the file."""
+    architectures = ", ".join(SUPPORTED)
+    expected = f"Expected a whole GGUF file of one of the architectures {architectures}"
+    with checkpoint.reading(str(file), expected):
+        return read()

@@ -61,6 +61,8 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     >>> (folder / "config.json").is_file()
     True
     """
+    if not str(folder).strip():
+        raise StadeError(f"folder {folder!r}: expected the name of a folder, new or old")
     if Path(folder).is_file():
         raise StadeError(f"{str(folder)!r} is a file: expected a folder, new or old")
     config, state = model.config, model.state_dict()

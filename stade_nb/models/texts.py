@@ -1,5 +1,6 @@
 """Texts by name: embedded ones, files of the hub's C4 and WikiText-2, and local files."""
 
+import codecs
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,14 @@ from stade_nb.corpus import documents as embedded
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models.protocol import CALIBRATION, EVALUATION, HubFile
 
+# Byte-order marks; the longer ones first, as UTF-32's begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 SUFFIXES = (".txt", ".raw", ".npy")
 
 
@@ -109,10 +118,25 @@ def _hub(source, kind, named, cache_dir) -> Sequence[str]:
 
 
 def _read(path: Path) -> str:
+    r"""The text of a file, whatever editor wrote it: no byte-order mark, and "\n" as line ends.
+
+    UTF-8, or UTF-16 or UTF-32 where a byte-order mark says so. StadeError for other bytes.
+    """
+    with path.open("rb") as content:
+        start = content.read(4)
+    encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding=encoding)
     except UnicodeDecodeError as error:
-        raise StadeError(f"text file {str(path)!r} is not UTF-8 ({error}): convert it") from error
+        raise StadeError(
+            f"text file {str(path)!r} is not {encoding.upper()} ({error}): convert it to UTF-8"
+        ) from error
+    if "\0" in text:
+        raise StadeError(
+            f"text file {str(path)!r} holds bytes of zero: expected UTF-8, and this is no text, or "
+            "UTF-16 without its byte-order mark; convert it to UTF-8"
+        )
+    return text
 
 
 def _text_documents(path: Path) -> list[str]:

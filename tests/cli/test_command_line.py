@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from stade_nb import evaluation
 from stade_nb.cli import commands, settings
 from stade_nb.cli.program import COMMANDS, main, program
+from stade_nb.corpus import documents
 from stade_nb.engine import sweep
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
@@ -448,3 +449,91 @@ def test_magnitude_is_one_number_by_the_public_rule_on_the_command_line_and_in_p
     results = ["--results-dir", str(tmp_path / "results"), "--out", str(tmp_path / "out.json")]
     assert main([*swept, *results]) == 0
     assert json.loads((tmp_path / "out.json").read_text())[0]["perplexity"] == expected
+
+
+TEXT_OPTIONS = [
+    (command.name, one.opts[0]) for command in COMMANDS for one in command.params if not one.is_flag
+]
+
+
+@pytest.mark.parametrize(("command", "name"), TEXT_OPTIONS)
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_value_is_an_error_before_the_work(
+    capsys, tmp_path, monkeypatch, command, name, value
+):
+    monkeypatch.chdir(tmp_path)
+    required = {
+        "prune": ["--model", "llama-230k", "--method", "magnitude", "--sparsity-ratio", "0.5"],
+        "evaluate": ["--model", "llama-230k"],
+        "sweep": ["--model", "llama-230k", "--methods", "magnitude", "--patterns", "0.5"],
+    }
+    said = refused(capsys, command, *required[command], name, value)
+    assert f"'{name}'" in said and not list(tmp_path.iterdir())
+
+
+def test_empty_values_in_python_are_errors_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, tokenizer = loading.load("llama-230k")
+    few = Windows("embedded", 2, 32)
+    for ask in (
+        lambda: Windows("", 2),
+        lambda: Setting(few, few, ""),
+        lambda: Setting(few, few, None, cache_dir=""),
+        lambda: loading.save(model, tokenizer, ""),
+        lambda: loading.load(""),
+    ):
+        with pytest.raises(StadeError, match="'': expected"):
+            ask()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_with_zeros_says_how_many_it_was_loaded_with(capsys, workplace, tmp_path):
+    model, tokenizer = loading.load(str(workplace / "model"))
+    prune_model(model, None, "magnitude", "0.25")
+    loading.save(model, tokenizer, tmp_path / "zeros")
+    text = ["--evaluation", str(workplace / "evaluation.npy"), "--device", "cpu", "--quiet"]
+    asked = ["--model", str(tmp_path / "zeros"), *text]
+    weights = [
+        layer.weight
+        for block in architectures.blocks(model)
+        for layer in architectures.linear_layers(block).values()
+    ]
+    zeros, size = sum(int((one == 0).sum()) for one in weights), sum(map(torch.numel, weights))
+    assert zeros == size // 4
+
+    assert main(["evaluate", *asked, "--out", str(tmp_path / "out.json")]) == 0
+    assert f"as loaded: {zeros:,} of {size:,} weights" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out.json").read_text())["loaded"] == {
+        "zeros": zeros,
+        "size": size,
+    }
+    swept = ["sweep", *asked, "--methods", "dense,magnitude", "--patterns", "0.5"]
+    folder = tmp_path / "results"
+    for _ in range(2):
+        assert main([*swept, "--results-dir", str(folder)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert "25.000%" in lines[-2] and "50.000%" in lines[-1]
+    assert main(["evaluate", "--model", str(workplace / "model"), *text]) == 0
+    assert "as loaded" not in capsys.readouterr().out
+
+
+def test_an_embedded_text_that_is_not_the_recorded_one_is_said_and_recorded(
+    capsys, tmp_path, monkeypatch
+):
+    recorded = documents.recorded()
+    recorded["evaluation"] |= {"sha256": "0" * 64, "packages": {"scipy": "1.0"}}
+    monkeypatch.setattr(documents, "recorded", lambda: recorded)
+    words = ["--model", "llama-230k", "--device", "cpu", "--quiet", "--window-length", "32"]
+    words += ["--evaluation", "embedded", "--evaluation-windows", "2"]
+    words += ["--out", str(tmp_path / "out.json")]
+    sentence = "the embedded evaluation text differs from the recorded one"
+    assert main(["evaluate", *words]) == 0
+    assert capsys.readouterr().out.count(sentence) == 1
+    measured = json.loads((tmp_path / "out.json").read_text())
+    assert sentence in measured["evaluation_corpus"]["difference"]
+    swept = ["sweep", *words, "--methods", "dense", "--patterns", "0.5", "--nsamples", "2"]
+    assert main([*swept, "--results-dir", str(tmp_path / "results")]) == 0
+    assert capsys.readouterr().out.count(sentence) == 1
+    (cell,) = json.loads((tmp_path / "out.json").read_text())
+    assert sentence in cell["evaluation_corpus"]["difference"]
+    assert "difference" not in cell["calibration_corpus"]

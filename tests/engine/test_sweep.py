@@ -40,7 +40,7 @@ def many_cells(types):
         *(Cell(method, "0.7", layer) for layer in types for method in ("wanda", "std")),
         Cell("stade", "4:8", (types[1], types[-1])),
         Cell("sparsegpt", "0.5", types[3]),
-        Cell("magnitude", parse_pattern("0.5", "layer")),
+        Cell("magnitude", parse_pattern("0.5", "row")),
         Cell("std", parse_pattern("0.5", "layer")),
         Cell("wanda", "0.5", seed=1),
         Cell("sparsegpt", "2:4", seed=1),

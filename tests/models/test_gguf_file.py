@@ -145,11 +145,14 @@ def test_a_file_that_is_none_of_a_supported_model(file, tmp_path):
     whole = file.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:100], b"no model at all", b""):
         (tmp_path / "damaged.gguf").write_bytes(content)
-        with pytest.raises(StadeError, match=r"cannot read '.*damaged.gguf': .*whole GGUF file"):
+        with pytest.raises(StadeError, match=r"(?s)cannot load '.*damaged.gguf': .*a whole GGUF"):
             loading.load(str(tmp_path / "damaged.gguf"))
     for architecture, message in (
         ("falcon", "unknown architecture of other.gguf: 'falcon'"),
-        ("newest", "cannot read .*architecture newest is not supported.*one of .* llama, mistral"),
+        (
+            "newest",
+            "(?s)cannot load .*architecture newest is not supported.*one of .* llama",
+        ),
     ):
         other = small_gguf.write(tmp_path / "other.gguf", architecture=architecture)
         with pytest.raises(StadeError, match=message):

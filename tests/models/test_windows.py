@@ -254,3 +254,50 @@ def test_wrong_places(tokenizer, tmp_path):
     for windows, length in ((0, 8), (1, 1)):
         with pytest.raises(StadeError, match="expected at least 1 window of at least 2"):
             calibration_windows("embedded", tokenizer, windows, length, 0)
+
+
+BODY = "1 2 3 naïve\n4 5\n\n6 7 8 9\n \t\n10 11 12\n"
+# How editors write the same text.
+WRITTEN = {
+    "UTF-8": BODY.encode(),
+    "UTF-8 with a mark": BODY.encode("utf-8-sig"),
+    "CRLF": BODY.replace("\n", "\r\n").encode(),
+    "CRLF and a mark": BODY.replace("\n", "\r\n").encode("utf-8-sig"),
+    "CR": BODY.replace("\n", "\r").encode(),
+    "UTF-16": BODY.encode("utf-16"),
+    "UTF-16, big end first": b"\xfe\xff" + BODY.encode("utf-16-be"),
+    "UTF-16, CRLF": BODY.replace("\n", "\r\n").encode("utf-16"),
+    "UTF-32": BODY.encode("utf-32"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".raw"])
+@pytest.mark.parametrize("how", WRITTEN)
+def test_one_text_is_one_text_whatever_editor_wrote_it(tmp_path, tokenizer, suffix, how):
+    path, plain = tmp_path / f"written{suffix}", tmp_path / f"plain{suffix}"
+    path.write_bytes(WRITTEN[how])
+    plain.write_bytes(BODY.encode())
+    assert text_of(path) == text_of(plain) and documents_of(path) == documents_of(plain)
+    assert not text_of(path).startswith("\ufeff")
+    ids = evaluation_windows(path, tokenizer, None, 4)
+    assert ids.equal(evaluation_windows(plain, tokenizer, None, 4)) and ids[0, 1] == 1
+    draw = [calibration_windows(one, tokenizer, 3, 4, 0) for one in (path, plain)]
+    assert draw[0].equal(draw[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (BODY.encode("utf-16-le"), "is not UTF-8|holds bytes of zero"),
+        ("1 2 3".encode("utf-16-le"), "holds bytes of zero"),
+        (b"1 2\0 3", "holds bytes of zero"),
+        (BODY.encode("latin-1"), "is not UTF-8"),
+        (BODY.encode("utf-16")[:-1], "is not UTF-16"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused(tmp_path, content, words):
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    for read in (text_of, documents_of):
+        with pytest.raises(StadeError, match=words):
+            read(path)

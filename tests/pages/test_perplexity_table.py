@@ -122,6 +122,19 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
     assert facts["calibration tokens"] == f"one {both}, two {both}"
     assert facts["calibration"].endswith("seeds 0, 1")
     assert facts["seconds of computing"] == "33"
+    assert not [name for name in facts if name.startswith("embedded")]
+
+
+def test_facts_say_where_an_embedded_text_is_not_the_recorded_one(ran, monkeypatch):
+    said = {"calibration": None, "evaluation": "the embedded evaluation text differs"}
+    monkeypatch.setattr("stade_nb.corpus.documents.difference", said.get)
+    p = SimpleNamespace(
+        calibration="embedded", evaluation="embedded", windows=128, evaluation_windows=None,
+        window_length=None, seeds=[0, 1], dtype="float32", device="cpu", results_dir="results",
+    )  # fmt: skip
+    facts = tables.perplexity.facts(p, ran)
+    assert facts["embedded evaluation text"] == said["evaluation"]
+    assert "embedded calibration text" not in facts
 
 
 def test_each_row_names_the_record_it_was_read_from(ran):

@@ -11,6 +11,7 @@ from IPython.display import HTML
 from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.claims.paper import sparsity
+from stade_nb.corpus import documents
 from stade_nb.engine import cell as engine_cells
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.sweep import sweep
@@ -156,12 +157,24 @@ def facts(p: Measured, ran: pandas.DataFrame) -> dict:
         "calibration tokens": hashes("calibration"),
         "evaluation": f"{p.evaluation}, {p.evaluation_windows or 'all'} windows of {length} tokens",
         "evaluation tokens": hashes("evaluation"),
+        **_differences(p),
         "dtype": p.dtype,
         "seconds of computing": f"{sum(sum(s.values()) for s in ran['seconds']):.0f}",
         "device": p.device,
         "records": records(ran),
         "folder": p.results_dir,
     }
+
+
+def _differences(p: Measured) -> dict[str, str]:
+    """What a page says of embedded texts that are not the recorded ones; nothing where they are."""
+    texts = {"calibration": p.calibration, "evaluation": p.evaluation}
+    found = {
+        f"embedded {use} text": documents.difference(use)
+        for use, source in texts.items()
+        if source == "embedded"
+    }
+    return {use: different for use, different in found.items() if different}
 
 
 def records(ran: pandas.DataFrame) -> pandas.DataFrame:

@@ -17,8 +17,8 @@ from stade_nb.models import loading
 from stade_nb.numerics.moments import Moments
 from workflow import ROOT
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-GOLDEN = Path(__file__).resolve().parent / "golden"
+SHARED = ROOT.parent / "shared"
+GOLDEN = ROOT / "tests" / "golden"
 PATTERNS = ["0.5", "0.37", "2:4", "4:8"]  # of the golden layer
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared beside the checkout")
 

@@ -1,17 +1,10 @@
 """Records of the engine: those of the plain path, written group by group, resumed after a kill."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import pytest
+import recorded
 import torch
 from plain import run_cells
-from test_records import CELLS, all_records
-from test_records import run as run_either
+from recorded import CELLS, all_records, times
 from tiny_models import build, windows
 
 from stade_nb.engine import plan, sweep
@@ -26,15 +19,11 @@ ALL = [
 
 
 def run(workplace, chosen, results_dir, path=sweep.sweep, **options):
-    return run_either(workplace, chosen, results_dir, path, **options)
+    return recorded.run(workplace, chosen, results_dir, path, **options)
 
 
 def without_seconds(result):
     return {key: value for key, value in result.items() if key not in ("seconds", "losses")}
-
-
-def times(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}
 
 
 def test_the_records_are_those_of_the_plain_path(workplace, tmp_path):
@@ -165,52 +154,11 @@ def test_a_cell_that_fails_leaves_the_records_of_its_group(workplace, tmp_path, 
     assert {record["method"] for record in all_records(tmp_path)} == {"wanda", "dense"}
 
 
-MANY = [("stade", f"0.{number:02}") for number in range(20, 36)]
-PROGRAM = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from test_sweep import MANY, Cell, run
-run(Path(sys.argv[1]), [Cell(*cell) for cell in MANY], Path(sys.argv[2]), memory=int(sys.argv[3]))
-"""
-
-
 @pytest.mark.slow
 def test_a_killed_run_loses_its_group_and_nothing_else(workplace, tmp_path):
-    here = Path(__file__).parent
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))
-    }
-    log = (tmp_path / "log").open("w+")
-    results_dir = tmp_path / "results"
     of_two = 3 * plan.hidden_bytes(build("llama"), windows(6 + 9))
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(workplace), str(results_dir), str(of_two)],
-        env=environment,
-        stderr=log,
-        cwd=tmp_path,
-    )
-    deadline = time.monotonic() + 240
-    while len(list(results_dir.glob("*.json"))) < 3 and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    log.seek(0)
-    assert process.returncode == -signal.SIGKILL, log.read()
-    log.close()
-    finished = times(results_dir)
-    assert 3 <= len(finished) < len(MANY)
-    assert len(all_records(results_dir)) == len(finished)
-
-    torch.set_num_threads(1)
-    cells = [Cell(*cell) for cell in MANY]
-    results = run(workplace, cells, results_dir)
-    assert {path: path.stat().st_mtime_ns for path in finished} == finished
-    assert len(times(results_dir)) == len(MANY)
-    uninterrupted = run(workplace, cells, tmp_path / "fresh")
-    assert [each["losses"] for each in results] == [each["losses"] for each in uninterrupted]
+    results_dir = recorded.killed(workplace, tmp_path, sweep.sweep, 16, memory=of_two)
+    recorded.assert_resumed(workplace, results_dir, sweep.sweep, 16)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

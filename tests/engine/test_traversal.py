@@ -5,10 +5,10 @@ import math
 
 import pytest
 import torch
-from conftest import SHARED, needs_shared
+from conftest import needs_shared
+from golden_models import RESULTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_pruning import E2E, RESULTS, golden_file
 from tiny_models import CONFIGS, VOCABULARY, build, windows
 from transformers import AutoModelForCausalLM, LlamaConfig, OPTConfig
 
@@ -383,13 +383,6 @@ def test_a_cell_that_fails_stops_no_other():
     expected = plain(model, cells[3], CALIBRATION, EVALUATION, 8)[2]
     assert found[3]["losses"] == pytest.approx(expected.tolist(), rel=1e-6)
     assert loading.fingerprint(model) == before
-
-
-@pytest.fixture(scope="module", params=E2E)
-def real(request):
-    """A golden file and the model it was made with."""
-    model, _ = loading.load(str(SHARED / "reality" / "models" / E2E[request.param]))
-    return request.param, golden_file(request.param), model
 
 
 @needs_shared

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from local_hub import COMMIT, serving
-from test_windows import reference_draws
+from reference_draws import reference_draws
 from tiny_models import build
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel

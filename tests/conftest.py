@@ -6,6 +6,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from golden_models import E2E, golden_file
 from hypothesis import settings
 from tiny_models import build, windows
 from tokenizers import Tokenizer
@@ -17,8 +18,7 @@ from stade_nb.models import loading
 from stade_nb.numerics.moments import Moments
 from workflow import ROOT
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-GOLDEN = Path(__file__).resolve().parent / "golden"
+SHARED = ROOT.parent / "shared"
 PATTERNS = ["0.5", "0.37", "2:4", "4:8"]  # of the golden layer
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared beside the checkout")
 
@@ -45,8 +45,14 @@ def pins() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def golden() -> dict[str, torch.Tensor]:
     """One layer pruned by the public reference code; the keys are those of its README."""
-    with np.load(GOLDEN / "layer.npz") as file:
-        return {name: torch.from_numpy(file[name]) for name in file.files}
+    return golden_file("layer")
+
+
+@pytest.fixture(scope="module", params=E2E)
+def real(request):
+    """A golden file's name and content, and the model it was made with."""
+    model, _ = loading.load(str(SHARED / "reality" / "models" / E2E[request.param]))
+    return request.param, golden_file(request.param), model
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,19 @@
-"""The message for an unknown name."""
+"""The message for an unknown name, beside its docstring's example."""
 
-from stade_nb.errors import StadeError, unknown
+import pytest
 
-
-def test_unknown_suggests_the_closest_name():
-    error = unknown("method", "wnda", ["magnitude", "wanda"])
-    assert isinstance(error, StadeError) and isinstance(error, ValueError)
-    assert str(error) == "unknown method 'wnda': did you mean 'wanda'? known: magnitude, wanda"
+from stade_nb.errors import unknown
 
 
 def test_unknown_suggests_nothing_where_nothing_is_close():
     assert str(unknown("scope", 7, ["row", "layer"])) == "unknown scope 7: known: row, layer"
+
+
+def test_unknown_suggests_the_closest_of_several_and_lists_them_all():
+    message = str(unknown("method", "stad", ["std", "stade", "wanda"]))
+    assert message == "unknown method 'stad': did you mean 'stade'? known: std, stade, wanda"
+
+
+def test_callers_who_know_no_stade_error_catch_a_value_error():
+    with pytest.raises(ValueError, match="unknown scope"):
+        raise unknown("scope", 7, ["row", "layer"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 
 from stade_nb.errors import StadeError
+from workflow import ROOT
 from workflow.execute import EXECUTED
 from workflow.profiles import NOTEBOOKS
 
@@ -49,6 +50,7 @@ def store(source: Path, executed: Path) -> bool:
 if __name__ == "__main__":
     try:
         for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-            print(f"{path.name}: {'changed' if store(path, EXECUTED / path.name) else 'as it was'}")
+            changed = store(path, ROOT / EXECUTED / path.name)
+            print(f"{path.name}: {'changed' if changed else 'as it was'}")
     except StadeError as error:
         sys.exit(str(error))

@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stade_nb.errors import StadeError
-from workflow import profiles
+from workflow import ROOT, profiles
 
-EXECUTED = profiles.ROOT / "book" / "notebooks"
-BUILD = profiles.ROOT / "build"
+# Below the checkout.
+EXECUTED = Path("book", "notebooks")
+BUILD = Path("build")
 ERROR_LINES = 12
 
 
@@ -34,35 +35,37 @@ def _log_to(path: Path) -> None:
     logger.addHandler(logging.FileHandler(path, mode="w", encoding="utf-8"))
 
 
-def _failure(notebook: Path, error: Exception, kept: Path) -> StadeError:
+def _failure(notebook: str, error: Exception, kept: Path) -> StadeError:
     """What went wrong where, from papermill's or the kernel's error."""
     traceback = getattr(error, "traceback", None) or [str(error)]
     plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback)).rstrip().splitlines()
     where = f"cell {error.cell_index}" if hasattr(error, "cell_index") else "the kernel"
     return StadeError(
-        f"{notebook.name}: {where} failed; the notebook as far as it came is in "
-        f"{kept.relative_to(profiles.ROOT)}. The error's last lines:\n"
-        + "\n".join(f"    {line}" for line in plain[-ERROR_LINES:])
+        f"{notebook}: {where} failed; the notebook as far as it came is in {kept}. "
+        "The error's last lines:\n" + "\n".join(f"    {line}" for line in plain[-ERROR_LINES:])
     )
 
 
-def execute(notebook: Path, profile: str, progress: bool = False) -> Path:
+def execute(notebook: Path, profile: str, progress: bool = False, root: Path = ROOT) -> Path:
     """Run `notebook` and return the path of the executed copy, written only when all cells ran.
+
+    root: the checkout that the notebook belongs to.
 
     Raises StadeError naming the cell that failed.
     """
     from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError, execute_notebook
 
-    runs = profiles.load(profile)
-    if notebook.resolve().parent != profiles.NOTEBOOKS or notebook.stem not in runs:
-        raise StadeError(f"{notebook} is no notebook of {profiles.NOTEBOOKS}")
+    folder = root / profiles.NOTEBOOKS.name
+    runs = profiles.load(profile, folder)
+    if notebook.resolve().parent != folder.resolve() or notebook.stem not in runs:
+        raise StadeError(f"{notebook} is no notebook of {folder}")
     run = runs[notebook.stem]
-    _log_to(BUILD / "logs" / f"{notebook.stem}.log")
+    _log_to(root / BUILD / "logs" / f"{notebook.stem}.log")
     if run["offline"]:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the kernel inherits it
     running, failed, done = (
-        folder / notebook.name for folder in (BUILD / "running", BUILD / "failed", EXECUTED)
+        root / each / notebook.name for each in (BUILD / "running", BUILD / "failed", EXECUTED)
     )
     for path in (running, failed, done):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,10 +78,11 @@ def execute(notebook: Path, profile: str, progress: bool = False) -> Path:
             kernel_name="python3",
             log_output=True,
             progress_bar={"desc": notebook.stem} if progress else False,
-            cwd=profiles.ROOT,
+            cwd=root,
         )
     except (PapermillExecutionError, DeadKernelError) as error:
-        raise _failure(notebook, error, running.replace(failed)) from None
+        kept = running.replace(failed).relative_to(root)
+        raise _failure(notebook.name, error, kept) from None
     result.metadata["stade_nb"] = run | {
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 1),
@@ -87,18 +91,20 @@ def execute(notebook: Path, profile: str, progress: bool = False) -> Path:
     return running.replace(done)
 
 
-def timings() -> dict[str, dict]:
+def timings(root: Path = ROOT) -> dict[str, dict]:
     """When, how and how long each executed notebook ran, from the notebooks' own metadata."""
-    read = {path.stem: json.loads(path.read_text("utf-8")) for path in EXECUTED.glob("*.ipynb")}
+    read = {
+        path.stem: json.loads(path.read_text("utf-8")) for path in (root / EXECUTED).glob("*.ipynb")
+    }
     return {name: read[name]["metadata"]["stade_nb"] for name in sorted(read)}
 
 
-def write_timings() -> None:
+def write_timings(root: Path = ROOT) -> None:
     """Write ``build/timings.json``, and the same as a table for the book: ``build/timings.csv``."""
-    runs = timings()
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / "timings.json").write_text(json.dumps(runs, indent=1) + "\n", "utf-8")
-    with (BUILD / "timings.csv").open("w", encoding="utf-8", newline="") as file:
+    runs, build = timings(root), root / BUILD
+    build.mkdir(exist_ok=True)
+    (build / "timings.json").write_text(json.dumps(runs, indent=1) + "\n", "utf-8")
+    with (build / "timings.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["notebook", "profile", "started", "seconds"])
         for name, run in runs.items():

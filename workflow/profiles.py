@@ -42,21 +42,23 @@ def declared(notebook: Path) -> list[str]:
     return names
 
 
-def load(profile: str) -> dict[str, dict]:
+def load(profile: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
     """What every notebook is run with: ``{notebook: {"profile", "offline", "parameters"}}``.
 
+    folder: of the notebooks, with the profiles in ``folder/parameters``.
     Raises StadeError for an unknown profile, section, notebook or parameter.
     """
-    known = sorted(path.stem for path in PROFILES.glob("*.yaml"))
+    profiles = folder / PROFILES.name
+    known = sorted(path.stem for path in profiles.glob("*.yaml"))
     if profile not in known:
         raise unknown("profile", profile, known)
-    content = yaml.safe_load((PROFILES / f"{profile}.yaml").read_text("utf-8")) or {}
+    content = yaml.safe_load((profiles / f"{profile}.yaml").read_text("utf-8")) or {}
     for section in content:
         if section not in SECTIONS:
             raise unknown(f"section of profile {profile}", section, SECTIONS)
     common, own = content.get("common") or {}, content.get("notebooks") or {}
 
-    notebooks = sorted(NOTEBOOKS.glob("*.ipynb"))
+    notebooks = sorted(folder.glob("*.ipynb"))
     # A profile that gives nothing need not know what there is to give.
     names = {path.stem: declared(path) if common or own else [] for path in notebooks}
     for notebook, parameters in own.items():
@@ -82,10 +84,10 @@ def load(profile: str) -> dict[str, dict]:
     }
 
 
-def write(profile: str, folder: Path) -> None:
-    """Write ``folder/<notebook>.json`` for every notebook, leaving equal files as they are."""
+def write(profile: str, folder: Path, notebooks: Path = NOTEBOOKS) -> None:
+    """Write ``folder/<notebook>.json`` for all `notebooks`, leaving equal files as they are."""
     folder.mkdir(parents=True, exist_ok=True)
-    for notebook, run in load(profile).items():
+    for notebook, run in load(profile, notebooks).items():
         path, text = folder / f"{notebook}.json", json.dumps(run, indent=1) + "\n"
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")

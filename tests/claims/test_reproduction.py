@@ -1,10 +1,12 @@
-"""Our values beside the printed ones of the same model."""
+"""Our values beside the printed ones of the same model, and records beside what models do now."""
 
 from types import SimpleNamespace
 
+import pandas
 import pytest
 
 from stade_nb import claims
+from stade_nb.claims.verdicts import MIXED, SUPPORTED
 from stade_nb.models import texts
 from stade_nb.pages import tables
 
@@ -97,3 +99,12 @@ def test_the_page_says_where_there_is_nothing_to_compare(ran):
     opt = ran.assign(paper_model="opt-125m")
     page = tables.perplexity.shown(3, opt, p).data
     assert page == "<p>Table 3 prints no perplexity of opt-125m.</p>"
+
+
+def test_embedded_models_are_judged_by_their_records():
+    quality = pandas.DataFrame(
+        {"model": ["a", "b"], "evaluation": [20.0, 30.0], "recomputed": [20.001, 30.1]}
+    )
+    record = {"tokens_per_parameter": 100, "evaluation_ngram_perplexity": 25.0}
+    tokens, ngrams, drift = claims.reproduction.of_models(quality, [record, record])
+    assert (tokens.word, ngrams.word, drift.word) == (SUPPORTED, MIXED, MIXED)

@@ -2,10 +2,10 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN, SHARED, needs_shared
+from conftest import needs_shared
+from golden_models import RESULTS
 from tiny_models import CONFIGS, build, windows
 
 from stade_nb.engine import pruning
@@ -17,28 +17,6 @@ from stade_nb.models import architectures, loading
 from stade_nb.numerics import masks, methods
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.moments import Moments
-
-E2E = {"e2e_stories260K": "stories260K", "e2e_babygpt_opt": "babygpt-shakespeare-opt"}
-
-
-def golden_file(name):
-    with np.load(GOLDEN / f"{name}.npz") as file:
-        return {key: torch.from_numpy(np.asarray(file[key])) for key in file.files}
-
-
-RESULTS = [
-    (name, key.removesuffix("/perplexity"))
-    for name in E2E
-    for key in golden_file(name)
-    if key.endswith("/perplexity") and not key.startswith("dense")
-]
-
-
-@pytest.fixture(scope="module", params=E2E)
-def real(request):
-    """A golden file and the model it was made with."""
-    model, _ = loading.load(str(SHARED / "reality" / "models" / E2E[request.param]))
-    return request.param, golden_file(request.param), model
 
 
 def masks_of(model, layers="all"):
@@ -64,7 +42,8 @@ def test_the_golden_runs_are_met_at_every_method_pattern_and_layer_type(real):
     for key in (key for file, key in RESULTS if file == name):
         *only, method, pattern = key.split("/")
         model = copy.deepcopy(dense)
-        cell = Cell(method, pattern, only[1] if only else "all")
+        # The golden runs have every share by rows.
+        cell = Cell(method, parse_pattern(pattern), only[1] if only else "all")
         reports = prune_model(model, golden["calibration_ids"], cell)
         if not only:
             assert [report.zeros for report in reports.values()] == golden[f"{key}/zeros"].tolist()

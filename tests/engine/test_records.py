@@ -4,16 +4,13 @@ import copy
 import json
 import os
 import pickle
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import plain
 import pytest
+import recorded
 import torch
 from plain import run_cells
+from recorded import CELLS, all_records, run
 from tiny_models import build, windows
 
 from stade_nb.engine import prepare, pruning, records
@@ -26,12 +23,6 @@ from stade_nb.numerics.methods import METHODS
 
 FIELDS = {"method": "wanda", "pattern": "0.5", "seed": 0, "calibration": None}
 RESULT = {"perplexity": 3.25, "losses": [1.0, 1.5]}
-
-
-def all_records(folder):
-    """Fields and result of each record in one dict; a damaged one is an error."""
-    contents = [records.checked(path) for path in sorted(Path(folder).glob("*.json"))]
-    return [content["fields"] | content["result"] for content in contents]
 
 
 def test_round_trip(tmp_path):
@@ -180,24 +171,6 @@ def test_records_have_the_names_that_they_always_had(cell, name):
     assert records.path_of("", fields).name.startswith(name)
 
 
-def run(workplace, chosen, results_dir, path=run_cells, progress=False, **options):
-    calibration = Windows(str(workplace / "calibration.npy"), 6, 16)
-    evaluation = Windows(str(workplace / "evaluation.npy"), None, 16)
-    setting = Setting(calibration, evaluation, results_dir, **options)
-    return path(str(workplace / "model"), chosen, setting, progress)
-
-
-CELLS = [
-    DENSE,
-    Cell("stade", "0.5"),
-    Cell("wanda", "2:4"),
-    Cell("std", "0.7", "self_attn.v_proj"),
-    Cell("random", "0.5", seed=3),
-    Cell("magnitude", parse_pattern("0.5", "layer")),
-    Cell("sparsegpt", "0.5"),
-]
-
-
 def test_each_cell_as_by_itself(workplace, tmp_path):
     """The dense weights are really restored between cells, added biases included."""
     results = run(workplace, CELLS, tmp_path)
@@ -287,47 +260,7 @@ def test_cells_that_do_not_fit_stop_the_run_before_it_starts(workplace, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-MANY = [("stade", f"0.{number:02}") for number in range(20, 44)]
-PROGRAM = """
-import sys
-import torch
-torch.set_num_threads(1)
-from test_records import MANY, Cell, Path, run
-run(Path(sys.argv[1]), [Cell(*cell) for cell in MANY], sys.argv[2], progress=True)
-"""
-
-
 @pytest.mark.slow
 def test_a_killed_run_loses_nothing_that_was_finished(workplace, tmp_path):
-    here = Path(__file__).parent
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))
-    }
-    log = (tmp_path / "log").open("w+")
-    results_dir = tmp_path / "results"
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(workplace), str(results_dir)],
-        env=environment,
-        stderr=log,
-        cwd=tmp_path,
-    )
-    deadline = time.monotonic() + 240
-    while len(list(results_dir.glob("*.json"))) < 3 and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    log.seek(0)
-    assert process.returncode == -signal.SIGKILL, log.read()
-    log.close()
-    finished = {path: path.stat().st_mtime_ns for path in results_dir.glob("*.json")}
-    assert 3 <= len(finished) < len(MANY)
-    assert len(all_records(results_dir)) == len(finished)
-
-    torch.set_num_threads(1)
-    results = run(workplace, [Cell(*cell) for cell in MANY], results_dir)
-    assert {path: path.stat().st_mtime_ns for path in finished} == finished
-    assert len(list(results_dir.glob("*.json"))) == len(MANY)
-    assert [result["pattern"] for result in results] == [Cell(*cell).pattern_name for cell in MANY]
-    uninterrupted = run(workplace, [Cell(*cell) for cell in MANY], tmp_path / "fresh")
-    assert [each["losses"] for each in results] == [each["losses"] for each in uninterrupted]
+    results_dir = recorded.killed(workplace, tmp_path, run_cells, 24, progress=True)
+    recorded.assert_resumed(workplace, results_dir, run_cells, 24)

@@ -6,13 +6,12 @@ import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from local_hub import COMMIT, serving
-from test_windows import reference_draws
+from reference_draws import reference_draws
 from tiny_models import build
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -23,8 +22,8 @@ from stade_nb.engine.pruning import prune_model
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
+from workflow import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MODEL = "someone/tiny-llama"
 C4 = "datasets/allenai/c4"
 WIKITEXT = "datasets/Salesforce/wikitext"

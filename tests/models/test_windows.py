@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import needs_shared
+from reference_draws import reference_draws
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -50,23 +51,6 @@ def text_file(tmp_path, documents):
     path = tmp_path / "documents.txt"
     path.write_text(f"\n{ENDING}\n".join(documents), encoding="utf-8")
     return path
-
-
-def reference_draws(documents, tokenizer, windows, length, seed):
-    """REFERENCE, section 4, to the letter, with Python's global generator."""
-    state = random.getstate()
-    random.seed(seed)
-    drawn = []
-    for _ in range(windows):
-        while True:
-            i = random.randint(0, len(documents) - 1)
-            ids = tokenizer(documents[i]).input_ids
-            if len(ids) > length:
-                break
-        start = random.randint(0, len(ids) - length - 1)
-        drawn.append(ids[start : start + length])
-    random.setstate(state)
-    return torch.tensor(drawn)
 
 
 @pytest.mark.parametrize("seed", [0, 7])

@@ -11,7 +11,7 @@ import torch
 from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.engine import pruning
-from stade_nb.evaluation.perplexity import perplexity
+from stade_nb.evaluation.perplexity import perplexity, perplexity_of, window_losses
 from stade_nb.models import architectures
 from stade_nb.numerics import bias, metrics
 from stade_nb.numerics.moments import Moments
@@ -119,6 +119,28 @@ def test_the_right_loop_is_prune_model_and_the_other_sees_the_first_input(model)
         torch.testing.assert_close(
             seen[f"{name}.self_attn.q_proj"].mean, mean, rtol=1e-5, atol=1e-6
         )
+
+
+def test_a_plain_save_drops_corrected_biases_and_ours_keeps_them():
+    model = tiny_models.build("llama")
+    ids = torch.randint(tiny_models.VOCABULARY, (2, 16), generator=torch.Generator().manual_seed(0))
+    pruning.prune_model(model, ids, "stade", "0.5")
+
+    class Tokenizer:
+        def save_pretrained(self, folder):
+            """Nothing to save."""
+
+    found = audit.models.reloaded(model, Tokenizer(), ids).set_index("saved")
+    layers = 2 * model.config.num_hidden_layers
+    assert (found["of"] == layers).all()
+    assert found.loc["plain", "biases"] == 0 and found.loc["plain", "unexpected"] == layers
+    assert found.loc["plain", "difference"] > 1e-4
+    assert found.loc["announced", "biases"] == layers
+    assert found.loc["announced", "difference"] == found.loc["announced", "unexpected"] == 0
+    assert found.loc["announced", "perplexity"] == found.loc["not yet", "perplexity"]
+    assert found.loc["plain", "perplexity"] != found.loc["not yet", "perplexity"]
+    losses = window_losses(model, ids)
+    assert found.loc["not yet", "perplexity"] == pytest.approx(perplexity_of(losses))
 
 
 def test_exact_losses_are_those_of_running_the_layer(model, layers):

@@ -12,8 +12,8 @@ import yaml
 from stade_nb.errors import StadeError
 from stade_nb.pages import parameters
 from workflow import profiles
+from workflow.profiles import NOTEBOOKS
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 BIAS = {
     "inputs": 32,
     "outputs": 16,

@@ -17,8 +17,8 @@ from browser import BROWSER, OPTIONS, needs_browser, opened
 from bs4 import BeautifulSoup
 
 from stade_nb.cli.program import main, program
+from workflow import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "book" / "_build" / "html"
 # Attributes whose address a browser fetches by itself; a plain link <a href> waits for a click.
 LOADED = {

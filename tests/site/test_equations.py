@@ -6,7 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from workflow import ROOT
+
 DISPLAYED = re.compile(r"^\(eq-(\w+)\)=\n\$\$\n(.*?)^\$\$", re.M | re.S)
 MENTION = re.compile(r"(?<!\w)Eqs?\. (\d+)(?:(?:–| and )(\d+))?")
 LINK = re.compile(r"\[([^\]]+)\]\(eq-(\w+)\)")

@@ -6,11 +6,10 @@ import nbformat
 import pytest
 import yaml
 
-from workflow import profiles
+from workflow import ROOT, profiles
 from workflow.check_cells import MARK
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(profiles.NOTEBOOKS.glob("*.ipynb"))
 MOST_LINES = 15
 MOST_PARAMETERS = 25  # a line for each
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from stade_nb.theory import brute_force, equalities, synthetic
+from stade_nb.theory import brute_force, synthetic
 
 # Three independent inputs: value -> probability.
 INPUTS = [
@@ -159,24 +159,3 @@ def test_variances_of_many_samples_choose_as_the_true_ones():
     few = brute_force.agreement_from_samples(layers, 8, generator)
     many = brute_force.agreement_from_samples(layers, 8_000, generator)
     assert few < many and many > 0.95
-
-
-def test_every_displayed_equality_holds_on_a_random_layer():
-    generator = torch.Generator().manual_seed(1)
-    layer = synthetic.random_layers((2, 6), (-3, 3), (0.1, 3), generator)
-    new_bias = layer.bias.unsqueeze(-1) + torch.arange(-6.0, 6, dtype=torch.float64).view(2, 6)
-    ledger = equalities.exact(layer, new_bias)
-    assert list(ledger["holds"]) == [True] * 8
-    # The ledger can fail: a wrong standard deviation on one side is seen.
-    wrong = layer._replace(std=layer.std * 1.001)
-    assert not torch.allclose(
-        synthetic.expected_loss(layer, new_bias), equalities._closed(wrong, new_bias), rtol=1e-6
-    )
-
-
-def test_sampled_errors_fall_with_the_root_of_the_draws():
-    generator = torch.Generator().manual_seed(2)
-    layer = synthetic.random_layers((1, 32), (-2, 2), (0.1, 2), generator)
-    table = equalities.sampled(layer, layer.weight.clone(), [100, 1_000, 10_000], generator)
-    assert len(table) == 12 and table["furthest"].max() < 5
-    assert all(abs(rate + 0.5) < 0.15 for rate in equalities.rates(table).values())

@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +11,9 @@ from tiny_models import build, windows
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.evaluation import perplexity
 from stade_nb.models import architectures
+from workflow import ROOT
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+FOLDER = ROOT / "benchmarks"
 
 
 @pytest.fixture

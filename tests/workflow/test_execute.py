@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from stade_nb.errors import StadeError
-from workflow import check_cells, execute, profiles
+from workflow import check_cells, execute
 
 
 @pytest.fixture
@@ -25,25 +25,20 @@ def project(tmp_path, monkeypatch):
     (folder / "parameters" / "zero.yaml").write_text("common: {divisor: 0}")
     notebook = new.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(notebook, folder / "divide.ipynb")
-    monkeypatch.setattr(profiles, "ROOT", tmp_path)
-    monkeypatch.setattr(profiles, "NOTEBOOKS", folder)
-    monkeypatch.setattr(profiles, "PROFILES", folder / "parameters")
-    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
-    monkeypatch.setattr(execute, "EXECUTED", tmp_path / "executed")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     return tmp_path
 
 
 def test_a_run_leaves_its_outputs_its_parameters_and_its_time(project):
     source = project / "notebooks" / "divide.ipynb"
-    executed = execute.execute(source, "plain")
-    assert executed == project / "executed" / "divide.ipynb"
+    executed = execute.execute(source, "plain", root=project)
+    assert executed == project / "book" / "notebooks" / "divide.ipynb"
     assert nbformat.read(executed, 4).cells[1].outputs[0].text == "0.5\n"
     assert "0.5" in (project / "build" / "logs" / "divide.log").read_text()
     assert not (project / "build" / "running" / "divide.ipynb").exists()
-    run = execute.timings()["divide"]
+    run = execute.timings(project)["divide"]
     assert (run["profile"], run["parameters"]) == ("plain", {}) and run["seconds"] > 0
-    execute.write_timings()
+    execute.write_timings(project)
     heading, row = (project / "build" / "timings.csv").read_text("utf-8").splitlines()
     assert heading == "notebook,profile,started,seconds"
     assert row.split(",")[:3] == ["divide", "plain", run["started"]]
@@ -57,12 +52,12 @@ def test_a_run_leaves_its_outputs_its_parameters_and_its_time(project):
 
 def test_a_failure_names_the_cell_and_keeps_the_notebook(project):
     with pytest.raises(StadeError) as caught:
-        execute.execute(project / "notebooks" / "divide.ipynb", "zero")
+        execute.execute(project / "notebooks" / "divide.ipynb", "zero", root=project)
     message = str(caught.value)
     assert message.startswith("divide.ipynb: cell 2 failed")
     assert message.endswith("ZeroDivisionError: division by zero")
     assert (project / "build" / "failed" / "divide.ipynb").exists()
-    assert not (project / "executed" / "divide.ipynb").exists()
+    assert not (project / "book" / "notebooks" / "divide.ipynb").exists()
 
 
 def test_check_cells_come_from_a_run_with_the_defaults(project):
@@ -75,4 +70,4 @@ def test_check_cells_come_from_a_run_with_the_defaults(project):
 
 def test_a_notebook_from_elsewhere_is_refused(project):
     with pytest.raises(StadeError, match=r"other\.ipynb is no notebook of"):
-        execute.execute(project / "other.ipynb", "plain")
+        execute.execute(project / "other.ipynb", "plain", root=project)

@@ -14,29 +14,28 @@ def write(path, cells):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path):
     """Two notebooks and room for profiles."""
     for name, source in {"one": "windows = 3\nseed: int = 0", "two": "seed = 1"}.items():
         cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
         write(tmp_path / f"{name}.ipynb", [cell])
-    monkeypatch.setattr(profiles, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(profiles, "PROFILES", tmp_path)
+    (tmp_path / "parameters").mkdir()
     return tmp_path
 
 
 def test_common_values_go_where_they_are_taken_and_own_values_win(folder):
-    (folder / "small.yaml").write_text(
+    (folder / "parameters" / "small.yaml").write_text(
         "offline: true\ncommon: {windows: 4, seed: 7}\nnotebooks:\n  two: {seed: 8}\n"
     )
-    assert profiles.load("small") == {
+    assert profiles.load("small", folder) == {
         "one": {"profile": "small", "offline": True, "parameters": {"windows": 4, "seed": 7}},
         "two": {"profile": "small", "offline": True, "parameters": {"seed": 8}},
     }
 
 
 def test_an_empty_profile_leaves_the_defaults(folder):
-    (folder / "plain.yaml").write_text("# nothing to change\n")
-    assert [run["parameters"] for run in profiles.load("plain").values()] == [{}, {}]
+    (folder / "parameters" / "plain.yaml").write_text("# nothing to change\n")
+    assert [run["parameters"] for run in profiles.load("plain", folder).values()] == [{}, {}]
 
 
 @pytest.mark.parametrize(
@@ -50,15 +49,15 @@ def test_an_empty_profile_leaves_the_defaults(folder):
     ],
 )
 def test_names_what_it_does_not_know(folder, text, message):
-    (folder / "small.yaml").write_text(text)
+    (folder / "parameters" / "small.yaml").write_text(text)
     with pytest.raises(StadeError, match=message):
-        profiles.load("small")
+        profiles.load("small", folder)
 
 
 def test_names_the_profiles_there_are(folder):
-    (folder / "small.yaml").write_text("")
+    (folder / "parameters" / "small.yaml").write_text("")
     with pytest.raises(StadeError, match="unknown profile 'smal': did you mean 'small'"):
-        profiles.load("smal")
+        profiles.load("smal", folder)
 
 
 def test_a_notebook_without_parameters_is_refused(folder):
@@ -68,11 +67,11 @@ def test_a_notebook_without_parameters_is_refused(folder):
 
 
 def test_equal_files_are_left_alone(folder):
-    (folder / "small.yaml").write_text("notebooks: {one: {seed: 1}}")
-    profiles.write("small", folder / "out")
+    (folder / "parameters" / "small.yaml").write_text("notebooks: {one: {seed: 1}}")
+    profiles.write("small", folder / "out", folder)
     before = {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
     assert before.keys() == {"one.json", "two.json"}
-    (folder / "small.yaml").write_text("notebooks: {one: {seed: 2}}")
-    profiles.write("small", folder / "out")
+    (folder / "parameters" / "small.yaml").write_text("notebooks: {one: {seed: 2}}")
+    profiles.write("small", folder / "out", folder)
     after = {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
     assert after["one.json"] > before["one.json"] and after["two.json"] == before["two.json"]

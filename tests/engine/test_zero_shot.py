@@ -4,7 +4,7 @@ import pytest
 import torch
 import zero_shot_questions
 from plain import run_cells
-from test_records import all_records
+from recorded import all_records
 from transformers import AutoModelForCausalLM
 
 from stade_nb.engine import pruning

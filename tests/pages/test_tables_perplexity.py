@@ -1,4 +1,4 @@
-"""What a table of perplexities takes and how it is laid out; its figures draw without a warning."""
+"""What a table of perplexities takes and how it is laid out."""
 
 from types import SimpleNamespace
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +25,7 @@ from stade_nb.evaluation import harness, tasks
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import evaluation_windows
+from workflow import ROOT
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_help_has_every_option_under_a_heading(capsys, name):
 
 
 def test_the_book_runs_the_help_of_every_command():
-    page = (Path(__file__).parents[2] / "book" / "command_line.md").read_text("utf-8")
+    page = (ROOT / "book" / "command_line.md").read_text("utf-8")
     shown = re.findall(r"^```\{program-output\} python -m stade_nb (\w+) --help$", page, re.M)
     assert sorted(shown) == sorted(program.commands)
 

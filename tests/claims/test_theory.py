@@ -3,7 +3,6 @@
 import pandas
 import pytest
 
-from stade_nb import claims
 from stade_nb.claims import theory
 from stade_nb.claims.verdicts import CONTRADICTED, MIXED, SUPPORTED
 
@@ -95,12 +94,3 @@ def test_checks_that_decide_no_claim_are_counted_alike():
     assert theory.simulated(pandas.Series([4.9, 5.1]), "it").count[:3] == (1, 0, 1)
     (code,) = theory.of_code({"so it is": pandas.Series([True, True])})
     assert "so it is" in str(code) and code.word == SUPPORTED
-
-
-def test_embedded_models_are_judged_by_their_records():
-    quality = pandas.DataFrame(
-        {"model": ["a", "b"], "evaluation": [20.0, 30.0], "recomputed": [20.001, 30.1]}
-    )
-    record = {"tokens_per_parameter": 100, "evaluation_ngram_perplexity": 25.0}
-    tokens, ngrams, drift = claims.reproduction.of_models(quality, [record, record])
-    assert (tokens.word, ngrams.word, drift.word) == (SUPPORTED, MIXED, MIXED)

@@ -12,6 +12,7 @@ SCENARIOS = {
     "model_names",
     "engine/test_cuda.py",
     "models/test_hub.py",
+    "models/test_model_names.py",
     "models/test_real_models.py",
     "training/test_embedded_models.py",
 }

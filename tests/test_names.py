@@ -9,7 +9,6 @@ from workflow import ROOT
 TESTS, PACKAGE = ROOT / "tests", ROOT / "stade_nb"
 # What no one module does: a machine, a hub, and what is shipped.
 SCENARIOS = {
-    "model_names",
     "engine/test_cuda.py",
     "models/test_hub.py",
     "models/test_model_names.py",

@@ -131,7 +131,7 @@ $(PARAMETERS): parameters
 book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) requirements.lock
 	@$(BIN)/python -m workflow.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
 
-book/notebooks/real_models.ipynb: | packaged
+book/notebooks/real_models.ipynb: $(wildcard data/results/*.json) | packaged
 
 # Notebooks that share cells: the first one computes them, the later ones find them.
 book/notebooks/figure1_layers.ipynb: | book/notebooks/table2_layer_types.ipynb

@@ -6,6 +6,7 @@ import pandas
 
 from stade_nb.claims import paper, verdicts
 from stade_nb.engine import shipped
+from stade_nb.errors import StadeError
 from stade_nb.models import loading
 from stade_nb.numerics.methods import METHODS
 from stade_nb.pages import models
@@ -18,8 +19,8 @@ RIVAL = "wanda"
 def frame(names: Sequence[str], texts: tuple[str, str] = TEXTS) -> pandas.DataFrame:
     """The records of some models, calibrated on the first text and evaluated on the second.
 
-    Returns columns as `perplexity.run` does, and computed (date, threads, processor); no rows where
-    there are no such records.
+    Returns columns as `perplexity.run` does, and computed (date, threads, processor). StadeError
+    where there are no such records.
     """
     rows = []
     for name, label in models.labelled(names).items():
@@ -30,9 +31,12 @@ def frame(names: Sequence[str], texts: tuple[str, str] = TEXTS) -> pandas.DataFr
             if (row["calibration_corpus"]["source"], row["evaluation_corpus"]["source"]) == texts
             or (row["method"] == paper.DENSE and row["evaluation_corpus"]["source"] == texts[1])
         ]
+    if not rows:
+        raise StadeError(
+            f"no records of {', '.join(names)} from {texts[0]} to {texts[1]} in data/results: "
+            f"expected models with some ({', '.join(shipped.models())})"
+        )
     found = pandas.DataFrame(rows)
-    if found.empty:
-        return found
     found.loc[found["method"] == paper.DENSE, "pattern"] = paper.DENSE
     place = found["method"].map([paper.DENSE, *METHODS].index)
     dense = found["method"] != paper.DENSE

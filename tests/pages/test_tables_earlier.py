@@ -1,0 +1,47 @@
+"""Records computed earlier as frames: one model and pair of texts, beside Wanda, with origin."""
+
+import pytest
+
+from stade_nb.claims import paper, verdicts
+from stade_nb.engine import shipped
+from stade_nb.errors import StadeError
+from stade_nb.pages.tables import earlier
+
+MODEL = "smollm2-135m"
+
+
+def test_a_frame_has_the_dense_cell_first_and_only_the_texts_asked_for():
+    ran = earlier.frame([MODEL])
+    assert ran.iloc[0]["method"] == paper.DENSE and ran.iloc[0]["relative"] == 1
+    assert {corpus["source"] for corpus in ran["evaluation_corpus"]} == {earlier.TEXTS[1]}
+    assert len(ran) < len(shipped.rows(MODEL))
+    by_hand = {
+        (row["method"], row["pattern"], row["seed"]): row["perplexity"]
+        for row in shipped.rows(MODEL)
+        if row["evaluation_corpus"]["source"] == earlier.TEXTS[1] and row["method"] != "dense"
+    }
+    pruned = ran[ran["method"] != paper.DENSE]
+    keys = zip(pruned["method"], pruned["pattern"], pruned["seed"], strict=True)
+    assert dict(zip(keys, pruned["perplexity"], strict=True)) == by_hand
+
+
+def test_every_method_is_judged_against_wanda_and_they_share_the_95_percent():
+    ran = earlier.frame([MODEL])
+    judged = earlier.against(ran)
+    assert earlier.RIVAL not in set(judged["method"]) and set(judged["method"]) < set(ran["method"])
+    alone = verdicts.judge(ran, [paper.Claim("alone", "stade", "wanda", ("0.5",))]).iloc[0]
+    (shared,) = judged.query("method == 'stade' and pattern == '0.5'").itertuples()
+    assert shared.change == alone["change"]
+    assert shared.low < alone["low"] < alone["high"] < shared.high
+
+
+def test_it_says_with_what_the_records_were_computed():
+    ran = earlier.frame([MODEL])
+    how = earlier.how(ran)
+    assert how["count"].sum() == len(ran) and set(how["model"]) == {MODEL}
+    assert set(how["threads"]) == {made["threads"] for made in ran["computed"]}
+
+
+def test_a_model_without_records_is_refused_with_those_that_have_some():
+    with pytest.raises(StadeError, match=f"no records of llama-230k .*{MODEL}"):
+        earlier.frame(["llama-230k"])

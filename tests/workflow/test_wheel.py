@@ -26,30 +26,30 @@ MADE = ("corpus", "results")  # in data/
 QUESTIONS = """\
 import json
 from stade_nb import paths
-from stade_nb.corpus import embedded_tasks
+from stade_nb.corpus import questions
 from stade_nb.evaluation import tasks
 from stade_nb.pages import provenance
 loaded = tasks.load("embedded_rte", None, 2)
 facts = {
     "module": paths.__file__, "home": str(paths.HOME), "checkout": paths.CHECKOUT,
-    "hash": embedded_tasks.sha256("embedded_rte"), "loaded": len(loaded),
+    "hash": questions.sha256("embedded_rte"), "loaded": len(loaded),
     "commit": provenance.commit(), "results": str(paths.results("results")),
 }
 print(json.dumps(facts))
 """
 TEXT = """\
-from stade_nb.corpus import embedded_corpus
-embedded_corpus.PACKAGES = {"evaluation": ("tqdm",)}  # seconds instead of a minute
-embedded_corpus.part("evaluation")
+from stade_nb.corpus import documents
+documents.PACKAGES = {"evaluation": ("tqdm",)}  # seconds instead of a minute
+documents.part("evaluation")
 """
 TABLE = """\
 from stade_nb.claims import paper
 print(paper.table(3).to_csv(index=False), end="")
 """
 RECORD = """\
-from stade_nb.corpus import embedded_corpus
-embedded_corpus.describe = lambda name: {}
-embedded_corpus.record()
+from stade_nb.corpus import documents
+documents.describe = lambda name: {}
+documents.record()
 """
 
 
@@ -173,7 +173,7 @@ def test_folders_can_be_named(elsewhere, tmp_path):
 
 
 def test_a_maintainers_step_is_refused(elsewhere):
-    refused = RECORD.replace("embedded_corpus.record()", "try:\n    embedded_corpus.record()")
+    refused = RECORD.replace("documents.record()", "try:\n    documents.record()")
     refused += "except ValueError as error:\n    print(error)\n"
     assert elsewhere("-c", refused) == (
         "'corpus.json' of an installed package is not to be written: run this step in a checkout "

@@ -21,13 +21,18 @@ def path_of(folder: Path | str, fields: dict) -> Path:
     return Path(folder) / f"{digest(fields)}.json"
 
 
-def write(folder: Path | str, fields: dict, result: dict) -> Path:
-    """Write a record; whoever reads meanwhile, or after a kill, sees the whole of it or nothing."""
+def write(folder: Path | str, fields: dict, result: dict, indent: int | None = 1) -> Path:
+    """Write a record; whoever reads meanwhile, or after a kill, sees the whole of it or nothing.
+
+    indent: None is compact, all in one line.
+    """
     path = path_of(folder, fields)
     content = {"key": path.stem, "fields": fields, "result": result}
     content["digest"] = digest([fields, result])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_at_once(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(content, indent=indent, separators=separators, allow_nan=False)
+    write_at_once(path, text + "\n")
     return path
 
 

@@ -4,7 +4,6 @@ They are what the engine wrote, in `data/results`, with a note of where and when
 from here unasked: a page that shows such a number says so.
 """
 
-import json
 from pathlib import Path
 
 from stade_nb import paths
@@ -12,7 +11,7 @@ from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.sweep import sweep
 from stade_nb.errors import StadeError, unknown
-from stade_nb.files import digest, write_at_once
+from stade_nb.files import digest
 from stade_nb.numerics.masks import parse_pattern
 
 FOLDER = paths.DATA / "results"
@@ -56,10 +55,7 @@ def ship(path: Path, computed: dict, folder: Path = FOLDER) -> Path:
                 "needs another NUMERICS_VERSION"
             )
         return target
-    content |= {"result": result, "digest": digest([content["fields"], result])}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_at_once(target, json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n")
-    return target
+    return records.write(folder, content["fields"], result, indent=None)
 
 
 def cell_of(row: dict) -> Cell:
@@ -82,13 +78,8 @@ def again(row: dict, results_dir: Path, batch_size: int = 8) -> float:
             f"results_dir {str(results_dir)!r} has the record itself, so that it would be read and "
             "not computed again: name another folder, such as build/results-again"
         )
-    asked = [
-        Windows(
-            row[f"{use}_corpus"]["source"],
-            *(row[f"{use}_corpus"][n] for n in ("windows", "length")),
-        )
-        for use in ("calibration", "evaluation")
-    ]
+    texts = [row[f"{use}_corpus"] for use in ("calibration", "evaluation")]
+    asked = [Windows(text["source"], text["windows"], text["length"]) for text in texts]
     setting = Setting(*asked, results_dir, row["device"], row["dtype"], batch_size)
     (ours,) = sweep(row["model"], [cell_of(row)], setting)
     for name in ("fingerprint", "calibration", "evaluation"):

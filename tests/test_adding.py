@@ -231,20 +231,20 @@ def listed(tmp_path, monkeypatch):
 
 
 def test_a_new_claim_is_on_the_scorecard_by_each_of_its_rules(listed, tmp_path, monkeypatch):
-    monkeypatch.setattr(verdicts, "RULES", dict(verdicts.RULES))
-    monkeypatch.setattr(claims.scorecard, "RULES", verdicts.RULES)
+    decides = claims.scorecard.decides
+    monkeypatch.setattr(claims.scorecard, "RULES", dict(claims.scorecard.RULES))
     monkeypatch.setattr(claims.scorecard, "VERDICTS", tmp_path)
 
-    @verdicts.decides(verdicts.PRINTED, "", "mine")
+    @decides(verdicts.PRINTED, "", "mine")
     def by_print():
         return [Verdict("mine", verdicts.PRINTED, "so it is printed", Count(2, 1, 0))]
 
-    @verdicts.decides(verdicts.RUNS, "bananas", "mine")
+    @decides(verdicts.RUNS, "bananas", "mine")
     def by_runs(found):
         return Verdict("mine", verdicts.RUNS, "so it ran", Count(0, 0, found))
 
     with pytest.raises(ValueError, match="has a rule by print already: change by_print"):
-        verdicts.decides(verdicts.PRINTED, "", "mine")(by_runs)
+        decides(verdicts.PRINTED, "", "mine")(by_runs)
 
     (last,) = (v for v in claims.scorecard.collected(tmp_path) if (v.id, v.by) == ("mine", "runs"))
     assert last.word == "not run here" and "notebooks/bananas.ipynb" in str(last.count)

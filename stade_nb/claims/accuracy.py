@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas
 from scipy import stats
-from scipy.stats import binomtest
 
 from stade_nb.claims import verdicts
+from stade_nb.claims.paper import DENSE
+from stade_nb.claims.scorecard import decides
 from stade_nb.claims.verdicts import (
     CONFIDENCE,
     CONTRADICTED,
@@ -18,7 +20,7 @@ from stade_nb.claims.verdicts import (
     SUPPORTED,
     Difference,
     Verdict,
-    decides,
+    by_runs,
     shared_confidence,
 )
 from stade_nb.errors import StadeError
@@ -33,13 +35,13 @@ def interval(correct: int, questions: int, confidence: float = CONFIDENCE) -> tu
     >>> [round(end, 3) for end in interval(150, 300)]
     [0.442, 0.558]
     """
-    found = binomtest(correct, questions).proportion_ci(confidence, method="exact")
+    found = stats.binomtest(correct, questions).proportion_ci(confidence, method="exact")
     return float(found.low), float(found.high)
 
 
 def p_value(correct: int, questions: int, chance: float) -> float:
     """The probability that guessing answers at least as many questions (one-sided binomial)."""
-    return float(binomtest(correct, questions, chance, alternative="greater").pvalue)
+    return float(stats.binomtest(correct, questions, chance, alternative="greater").pvalue)
 
 
 def above_chance(correct: int, questions: int, chance: float, tasks: int = 1) -> bool:
@@ -82,11 +84,10 @@ def difference(ours: Answers, other: Answers, confidence: float = CONFIDENCE) ->
         gaps = [a - b for a, b in zip(ours[task], other[task], strict=True)]
         if len(gaps) < 2:
             raise StadeError(f"{len(gaps)} question of {task}: expected 2 or more for an interval")
-        mean = math.fsum(gaps) / len(gaps)
-        spread = math.fsum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1)
-        means.append(mean)
-        variances.append(spread / len(gaps))
-    mean, error = math.fsum(means) / len(means), math.sqrt(math.fsum(variances)) / len(means)
+        means.append(fmean(gaps))
+        squares = math.fsum((gap - means[-1]) ** 2 for gap in gaps)
+        variances.append(squares / (len(gaps) - 1) / len(gaps))
+    mean, error = fmean(means), math.sqrt(math.fsum(variances)) / len(means)
     half = float(stats.norm.ppf((1 + confidence) / 2)) * error
     return Difference(mean, mean - half, mean + half)
 
@@ -107,11 +108,11 @@ class Way(NamedTuple):
 def compare(ours: Way, other: Way, confidence: float) -> tuple[Difference, str, str]:
     """The difference of two ways' mean accuracies, the seeds that agree ("2 of 3"), the verdict."""
     pairs = verdicts.matched(ours.answers, other.answers)
-    averaged = [
-        {task: [math.fsum(a) / len(a) for a in zip(*(p[side][task] for p in pairs), strict=True)]
-         for task in pairs[0][side]}
-        for side in (0, 1)
-    ]  # fmt: skip
+    averaged = (
+        {task: list(map(fmean, zip(*(answers[task] for answers in way), strict=True)))
+         for task in way[0]}
+        for way in zip(*pairs, strict=True)
+    )  # fmt: skip
     found = difference(*averaged, confidence)
     alone = [difference(*pair, confidence).mean for pair in pairs]
     agree = f"{sum(gap * found.mean > 0 for gap in alone)} of {len(alone)}"
@@ -120,33 +121,30 @@ def compare(ours: Way, other: Way, confidence: float) -> tuple[Difference, str, 
 
 def ways(ran: pandas.DataFrame) -> dict[tuple[str, str, str], Way]:
     """By (model, method, pattern). ran: columns model, method, pattern, seed, losses, answers."""
-    found: dict[tuple[str, str, str], Way] = {}
-    for row in ran.itertuples():
-        way = found.setdefault((row.model, row.method, row.pattern), Way({}, {}))
-        way.losses[row.seed], way.answers[row.seed] = row.losses, row.answers
-    return found
+    keys = ["model", "method", "pattern"]
+    losses, answers = (verdicts.by_seed(ran, keys, value) for value in Way._fields)
+    return {key: Way(losses[key], answers[key]) for key in losses}
 
 
 def above(ran: pandas.DataFrame, pairs: Iterable[tuple[str, str]], patterns: Sequence[str]):
     """ "A above B" on each model at each pattern, for each pair (A, B) of methods.
 
-    All comparisons share the 95 %. Returns columns pattern, claim, model, ours, other, change, low,
-    high (of the accuracy), seeds, verdict.
+    All comparisons share the 95 %. Returns columns pattern, model, ours, other, change, low, high
+    (of the accuracy), seeds, verdict.
     """
     known = ways(ran)
-    models = list(dict.fromkeys(ran["model"]))
     asked = [
-        (pattern, a, b, model)
-        for a, b in pairs
+        (pattern, model, *pair)
+        for pair in pairs
         for pattern in patterns
-        for model in models
-        if (model, a, pattern) in known and (model, b, pattern) in known
+        for model in ran["model"].unique()
+        if all((model, way, pattern) in known for way in pair)
     ]
     rows = []
-    for pattern, a, b, model in asked:
-        two = known[model, a, pattern], known[model, b, pattern]
-        found, agree, word = compare(*two, shared_confidence(len(asked)))
-        rows.append((pattern, model, a, b, *found, agree, word))
+    for pattern, model, *pair in asked:
+        both = (known[model, way, pattern] for way in pair)
+        found, *words = compare(*both, shared_confidence(len(asked)))
+        rows.append((pattern, model, *pair, *found, *words))
     columns = ["pattern", "model", "ours", "other", "change", "low", "high", "seeds", "verdict"]
     return pandas.DataFrame(rows, columns=columns)
 
@@ -159,21 +157,17 @@ def follows(ran: pandas.DataFrame, patterns: Sequence[str]) -> pandas.DataFrame:
     on "lower is more accurate"), change (of the accuracy, lower - higher), verdict.
     """
     known, asked = ways(ran), []
-    for model in dict.fromkeys(ran["model"]):
+    for model in ran["model"].unique():
         for pattern in patterns:
-            methods = [m for name, m, p in known if name == model and p == pattern]
-            at = {m: known[model, m, pattern] for m in methods}
-            at |= {m: way for (name, m, p), way in known.items() if name == model and m == "dense"}
-            asked += [(model, pattern, pair, at) for pair in combinations(at, 2)]
-    confidence = shared_confidence(2 * len(asked))
-    rows = []
-    for model, pattern, pair, at in asked:
-        windows, alone = verdicts.paired(*(at[way].losses for way in pair))
-        lower, higher = pair if sum(alone) < 0 else pair[::-1]
-        windows, alone = verdicts.paired(at[lower].losses, at[higher].losses)
-        gap = verdicts.difference(*zip(*windows, strict=True), confidence)
-        perplexity = verdicts.verdict(gap, by_seed=alone)
-        found, _, accuracy = compare(at[lower], at[higher], confidence)
+            at = {m: way for (name, m, p), way in known.items() if (name, p) == (model, pattern)}
+            at |= {m: way for (name, m, p), way in known.items() if (name, m) == (model, DENSE)}
+            asked += [(model, pattern, pair) for pair in combinations(at.items(), 2)]
+    comparisons, rows = 2 * len(asked), []
+    for model, pattern, pair in asked:
+        gap, *_ = verdicts.compared(*(way.losses for _, way in pair), comparisons)
+        (lower, below), (higher, over) = pair if gap.mean < 0 else pair[::-1]
+        *_, perplexity = verdicts.compared(below.losses, over.losses, comparisons)
+        found, _, accuracy = compare(below, over, shared_confidence(comparisons))
         word = OPEN if perplexity == OPEN else accuracy
         rows.append((pattern, model, lower, higher, perplexity, accuracy, found.mean, word))
     columns = ["pattern", "model", "lower", "higher", "perplexity", "accuracy", "change", "verdict"]
@@ -191,37 +185,34 @@ def nm(patterns: Sequence[str]) -> list[str]:
 @decides(RUNS, "table4_zero_shot", "zero-shot-nm", "zero-shot-follows")
 def decide(above: pandas.DataFrame, follows: pandas.DataFrame) -> Iterator[Verdict]:
     """Sec. 4.4. above: from `above`, of `RIVALS` at N:M patterns; follows: from `follows`."""
-    for claim, rule, rows in (
-        (
-            "zero-shot-nm",
-            "N:M, on each model: STADE above Wanda, and above STADE (w/o bias), beyond noise",
-            above,
-        ),
-        (
-            "zero-shot-follows",
-            "each model, pattern and two of its ways, dense among them: the lower perplexity with "
-            "the higher accuracy, both beyond noise",
-            follows,
-        ),
-    ):
-        models = ", ".join(rows["model"].unique())
-        yield Verdict(claim, RUNS, rule, verdicts.counted(rows, unit="points"), models)
+    rule = "N:M, on each model: STADE above Wanda, and above STADE (w/o bias), beyond noise"
+    yield by_runs("zero-shot-nm", rule, above, unit="points")
+    rule = (
+        "each model, pattern and two of its ways, dense among them: the lower perplexity with the "
+        "higher accuracy, both beyond noise"
+    )
+    yield by_runs("zero-shot-follows", rule, follows, unit="points")
 
 
 def decide_dropped(dropped: pandas.DataFrame) -> Iterator[Verdict]:
     """What the corrected biases are worth, which a reload loses. dropped: from `dropped`."""
-    models = ", ".join(dropped["model"].unique())
-    lower = (1 - dropped["times"]).map(verdicts.side)
-    yield Verdict(
-        "biases-lower-perplexity", RUNS, "each cell: perplexity lower with the corrected biases",
-        verdicts.count(lower, dropped["times"], "times"), models,
-        "perplexity is higher without the corrected biases",
-    )  # fmt: skip
-    yield Verdict(
-        "biases-raise-accuracy", RUNS, "each cell: accuracy higher with them, beyond noise",
-        verdicts.counted(dropped, unit="points"), models,
-        "accuracy is lower without the corrected biases",
-    )  # fmt: skip
+    rule = "each cell: perplexity lower with the corrected biases"
+    text = "perplexity is higher without the corrected biases"
+    words = (1 - dropped["times"]).map(verdicts.side)
+    rows = dropped.assign(change=dropped["times"], verdict=words)
+    yield by_runs("biases-lower-perplexity", rule, rows, unit="times", text=text)
+    rule = "each cell: accuracy higher with them, beyond noise"
+    text = "accuracy is lower without the corrected biases"
+    yield by_runs("biases-raise-accuracy", rule, dropped, unit="points", text=text)
+
+
+def _both(ran: pandas.DataFrame, ours: str, other: str) -> Iterator[tuple]:
+    """(model, pattern, cell of `ours`, cell of the `other`): the first seed, where both ran."""
+    first = ran.drop_duplicates(["model", "method", "pattern"])
+    cells = {(cell.model, cell.pattern, cell.method): cell for cell in first.itertuples()}
+    for (model, pattern, method), cell in cells.items():
+        if method == ours and (model, pattern, other) in cells:
+            yield model, pattern, cell, cells[model, pattern, other]
 
 
 def task_tests(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
@@ -230,13 +221,10 @@ def task_tests(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame
     Columns model, pattern, task, gained and lost (questions that only `ours` and only the `other`
     answers correctly), differs (p below 5 % over all tests of the table, Bonferroni).
     """
-    first = ran.drop_duplicates(["model", "method", "pattern"])
-    cells = {(c.model, c.pattern, c.method): c.answers for c in first.itertuples()}
     rows = [
-        (model, pattern, task, *mcnemar(answers[task], cells[model, pattern, other][task]))
-        for (model, pattern, method), answers in cells.items()
-        if method == ours and (model, pattern, other) in cells
-        for task in answers
+        (model, pattern, task, *mcnemar(answers, theirs.answers[task]))
+        for model, pattern, own, theirs in _both(ran, ours, other)
+        for task, answers in own.answers.items()
     ]
     found = pandas.DataFrame(rows, columns=["model", "pattern", "task", "gained", "lost", "p"])
     return found.assign(differs=found["p"] * len(found) < LEVEL).drop(columns="p")
@@ -248,23 +236,16 @@ def pairing(ran: pandas.DataFrame, ours: str, other: str) -> pandas.DataFrame:
     Columns model, pattern, alike (share of questions that both or neither answers), paired and
     unpaired (standard errors of the difference of mean accuracies).
     """
-    first = ran.drop_duplicates(["model", "method", "pattern"])
-    cells = {(c.model, c.pattern, c.method): c for c in first.itertuples()}
     rows = []
-    for (model, pattern, method), one in cells.items():
-        if method != ours or (model, pattern, other) not in cells:
-            continue
-        two = cells[model, pattern, other]
-        pairs = [
-            pair
-            for task in one.answers
-            for pair in zip(one.answers[task], two.answers[task], strict=True)
+    for model, pattern, own, theirs in _both(ran, ours, other):
+        alike = [
+            answer == another
+            for task, answers in own.answers.items()
+            for answer, another in zip(answers, theirs.answers[task], strict=True)
         ]
-        alike = sum(a == b for a, b in pairs) / len(pairs)
-        found = difference(one.answers, two.answers, math.erf(math.sqrt(0.5)))
-        rows.append(
-            (model, pattern, alike, found.high - found.mean, math.hypot(one.error, two.error))
-        )
+        found = difference(own.answers, theirs.answers, math.erf(math.sqrt(0.5)))
+        errors = found.high - found.mean, math.hypot(own.error, theirs.error)
+        rows.append((model, pattern, fmean(alike), *errors))
     return pandas.DataFrame(rows, columns=["model", "pattern", "alike", "paired", "unpaired"])
 
 
@@ -279,11 +260,13 @@ def dropped(ran: pandas.DataFrame) -> pandas.DataFrame:
     both = ran[ran["biases"] == KEPT].merge(
         ran[ran["biases"] == DROPPED], on=keys, suffixes=("", "_dropped"), validate="one_to_one"
     )
-    rows = []
-    for cell in both.itertuples():
-        found = difference(cell.answers, cell.answers_dropped, shared_confidence(len(both)))
-        rows.append((*found, verdict(found)))
-    judged = pandas.DataFrame(rows, columns=["change", "low", "high", "verdict"])
+    confidence = shared_confidence(len(both))
+    found = [
+        difference(*pair, confidence)
+        for pair in zip(both["answers"], both["answers_dropped"], strict=True)
+    ]
+    judged = pandas.DataFrame(found, columns=["change", "low", "high"])
+    judged["verdict"] = list(map(verdict, found))
     shown = both[[*keys, "perplexity", "perplexity_dropped", "accuracy", "accuracy_dropped"]]
     ratio = shown["perplexity_dropped"] / shown["perplexity"]
     return pandas.concat([shown.assign(times=ratio), judged], axis="columns")

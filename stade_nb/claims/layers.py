@@ -1,27 +1,19 @@
 """Table 2: its metrics, the order of its rows, which metric it marks, and what it decides."""
 
 import math
-import statistics
 from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas
 
 from stade_nb.claims import paper, printed, verdicts
 from stade_nb.claims.printed_claims import EXEMPT, HIGHEST, WORDS
-from stade_nb.claims.verdicts import (
-    CONTRADICTED,
-    OPEN,
-    RUNS,
-    SUPPORTED,
-    Difference,
-    Verdict,
-    decides,
-    shared_confidence,
-)
-from stade_nb.models import architectures
+from stade_nb.claims.scorecard import decides
+from stade_nb.claims.verdicts import CONTRADICTED, OPEN, RUNS, SUPPORTED, Verdict, by_runs
 from stade_nb.models.architectures import is_centred, is_mlp
 
+KEYS = ["model", "layer", "sparsity", "metric"]
 METRICS = ("wanda", "std")
 
 PRINTED = "Llama-7B, printed"
@@ -29,7 +21,7 @@ PRINTED = "Llama-7B, printed"
 
 def predicted(layer: str) -> str:
     """Table 2's †: the metric that Sec. 3 expects to do better on a layer type."""
-    return "wanda" if architectures.is_centred(layer) else "std"
+    return "wanda" if is_centred(layer) else "std"
 
 
 def printed_rows(types: Sequence[str] | None = None) -> pandas.DataFrame:
@@ -43,22 +35,6 @@ def printed_rows(types: Sequence[str] | None = None) -> pandas.DataFrame:
     return rows.assign(model=PRINTED, seed=0, relative=rows["perplexity"] / dense)
 
 
-BySeed = dict[int, Sequence[float]]
-
-
-def judged(below: BySeed, above: BySeed, comparisons: int, factor: float = 1) -> tuple:
-    """`factor` times the perplexity of `below` against that of `above`: (Difference, verdict).
-
-    below, above: losses by seed, each (windows,). comparisons: how many share the 95 %. The
-    verdict is on "below < above".
-    """
-    windows, by_seed = verdicts.paired(below, above)
-    shift = math.log(factor)
-    found = verdicts.difference(*zip(*windows, strict=True), shared_confidence(comparisons))
-    found = Difference(*(end + shift for end in found))
-    return found, verdicts.verdict(found, by_seed=[gap + shift for gap in by_seed])
-
-
 def compared(
     ran: pandas.DataFrame, only: Callable[[str], bool] = lambda layer: True
 ) -> pandas.DataFrame:
@@ -69,22 +45,19 @@ def compared(
     paper prints), change (of perplexity from the other metric to †, relative), low, high, verdict
     (on "† is lower").
     """
-    pairs = [
-        (*key, cells)
-        for key, cells in by_cell(ran).items()
-        if set(METRICS) <= cells.keys() and only(key[1])
-    ]
+    losses = verdicts.by_seed(ran, KEYS)
+    perplexities = verdicts.by_seed(ran, KEYS, "perplexity")
+    cells = dict.fromkeys(tuple(key) for *key, _ in losses)
+    pairs = [c for c in cells if all((*c, metric) in losses for metric in METRICS) and only(c[1])]
     rows = []
-    for model, layer, sparsity, cells in pairs:
-        marked = predicted(layer)
-        other = "std" if marked == "wanda" else "wanda"
-        mean = {metric: statistics.fmean(p for p, _ in cells[metric].values()) for metric in cells}
+    for cell in pairs:
+        mean = {metric: fmean(perplexities[*cell, metric].values()) for metric in METRICS}
+        marked = predicted(cell[1])
+        (other,) = set(METRICS) - {marked}
         gap = round(mean[other], 2) - round(mean[marked], 2)
-        found, word = judged(losses_of(cells[marked]), losses_of(cells[other]), len(pairs))
-        outcome = "better" if gap > 0 else "worse" if gap < 0 else "equal"
+        found, _, word = verdicts.compared(losses[*cell, marked], losses[*cell, other], len(pairs))
         ends = map(math.expm1, found)
-        rows.append((model, layer, sparsity, mean["wanda"], mean["std"], marked, outcome, *ends,
-                     word))  # fmt: skip
+        rows.append((*cell, *mean.values(), marked, printed.outcome(gap), *ends, word))
     columns = "model layer sparsity wanda std predicted outcome change low high verdict"
     return pandas.DataFrame(rows, columns=columns.split())
 
@@ -92,10 +65,9 @@ def compared(
 def printed_comparisons(only: Callable[[str], bool] = lambda layer: True) -> pandas.DataFrame:
     """The paper's Table 2 in the columns of `compared`, as far as print has them: no windows."""
     both = printed.layers()
-    both = both[both["layer"].map(only)]
-    other = both["wanda"].where(both["predicted"] == "std", both["std"])
-    marked = both["std"].where(both["predicted"] == "std", both["wanda"])
-    return both.assign(model=PRINTED, change=marked / other - 1).drop(columns="input")
+    both = both[both["layer"].map(only)].assign(model=PRINTED)
+    change = both["marked"] / both["other"] - 1
+    return both.assign(change=change).drop(columns=["input", "marked", "other"])
 
 
 def counts(rows: pandas.DataFrame) -> pandas.DataFrame:
@@ -109,30 +81,15 @@ def counts(rows: pandas.DataFrame) -> pandas.DataFrame:
         for kind in ("not centred", "centred", "all"):
             some = rows[(rows["model"] == model) & ((kinds == kind) | (kind == "all"))]
             words = list(some["verdict"].dropna()) if "verdict" in some else []
-            known = len(words) == len(some)
-            found.append(
-                {"model": model, "input": kind}
-                | printed.counts(some)._asdict()
-                | {
-                    "better_beyond_noise": words.count(SUPPORTED) if known else "not printed",
-                    "worse_beyond_noise": words.count(CONTRADICTED) if known else "not printed",
-                }
-            )
+            noise = {
+                f"{outcome}_beyond_noise": words.count(word)
+                if len(words) == len(some)
+                else "not printed"
+                for outcome, word in WORDS.items()
+                if word != OPEN
+            }
+            found.append({"model": model, "input": kind} | printed.counts(some)._asdict() | noise)
     return pandas.DataFrame(found)
-
-
-def by_cell(ran: pandas.DataFrame) -> dict[tuple, dict[str, dict[int, tuple]]]:
-    """{(model, layer, sparsity): {metric: {seed: (perplexity, losses)}}}."""
-    found: dict[tuple, dict] = {}
-    columns = ["model", "layer", "sparsity", "metric", "seed", "perplexity", "losses"]
-    for *key, metric, seed, perplexity, losses in ran[columns].itertuples(index=False):
-        found.setdefault(tuple(key), {}).setdefault(metric, {})[seed] = perplexity, losses
-    return found
-
-
-def losses_of(cell: dict[int, tuple]) -> BySeed:
-    """The windows' losses by seed, from what `by_cell` holds of a metric."""
-    return {seed: losses for seed, (_, losses) in cell.items()}
 
 
 def kind_of(layer: str) -> str:
@@ -191,12 +148,11 @@ def comparisons(ran: pandas.DataFrame) -> Iterator[Compared]:
 @decides(RUNS, "table2_layer_types", *IDS)
 def decide(ran: pandas.DataFrame, claims: Sequence[str] = IDS) -> list[Verdict]:
     """The verdicts on `claims`; each model, layer type and sparsity of `ran` is a comparison."""
-    found = []
-    for claim, rule, rows, unit, text in comparisons(ran):
-        if claim in claims:
-            count, models = verdicts.counted(rows, EXEMPT, unit), ", ".join(rows["model"].unique())
-            found.append(Verdict(claim, RUNS, f"{rule}, beyond noise", count, models, text))
-    return found
+    return [
+        by_runs(claim, f"{rule}, beyond noise", rows, EXEMPT, unit, text)
+        for claim, rule, rows, unit, text in comparisons(ran)
+        if claim in claims
+    ]
 
 
 def decide_on_mlp(ran: pandas.DataFrame) -> list[Verdict]:
@@ -237,33 +193,29 @@ def each_layer(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 def _doubled(ran: pandas.DataFrame) -> pandas.DataFrame:
     """At 90 %: whether twice the dense perplexity is below that of each layer type and metric."""
-    cells, last = by_cell(ran), []
-    for (model, _, sparsity), by_metric in cells.items():
-        if sparsity == HIGHEST:
-            dense = cells[model, paper.DENSE, 0.0][paper.DENSE]
-            last += [(model, dense, pruned) for pruned in by_metric.values()]
-    rows = []
-    for model, dense, pruned in last:
-        found, word = judged(losses_of(dense), losses_of(pruned), len(last), factor=2)
+    losses, rows = verdicts.by_seed(ran, KEYS), []
+    last = {key: pruned for key, pruned in losses.items() if key[2] == HIGHEST}
+    for (model, *_), pruned in last.items():
+        dense = losses[model, paper.DENSE, 0.0, paper.DENSE]
+        found, _, word = verdicts.compared(dense, pruned, len(last), factor=2)
         rows.append((model, 2 * math.exp(-found.mean), word))
     return pandas.DataFrame(rows, columns=["model", "change", "verdict"])
 
 
 def _mlp_against_attention(ran: pandas.DataFrame) -> pandas.DataFrame:
     """At each sparsity: whether the attention's highest is below the MLP's highest, both by †."""
-    highest: dict[tuple, dict] = {}
-    for (model, layer, sparsity), by_metric in by_cell(ran).items():
-        if layer != paper.DENSE and predicted(layer) in by_metric:
-            cell = by_metric[predicted(layer)]
-            level = statistics.fmean(perplexity for perplexity, _ in cell.values())
-            top = highest.setdefault((model, sparsity), {})
-            top[is_mlp(layer)] = max(top.get(is_mlp(layer), (-math.inf, None)), (level, cell),
-                                     key=lambda pair: pair[0])  # fmt: skip
-    pairs = [(model, top) for (model, _), top in highest.items() if len(top) == 2]
-    rows = []
-    for model, top in pairs:
-        attention, mlp = (losses_of(top[of_mlp][1]) for of_mlp in (False, True))
-        found, word = judged(attention, mlp, len(pairs))
+    losses, rows = verdicts.by_seed(ran, KEYS), []
+    own = ran[ran["layer"] != paper.DENSE]
+    own = own[own["metric"] == own["layer"].map(predicted)]
+    own = own.assign(mlp=own["layer"].map(is_mlp))
+    levels = own.groupby([*KEYS, "mlp"], sort=False)["perplexity"].mean()
+    tops: dict[tuple, dict] = {}
+    highest = levels.groupby(["model", "sparsity", "mlp"], sort=False).idxmax()
+    for (*at, mlp), cell in highest.items():
+        tops.setdefault(tuple(at), {})[mlp] = losses[cell[: len(KEYS)]]
+    pairs = {at: top for at, top in tops.items() if len(top) == 2}
+    for (model, _), top in pairs.items():
+        found, _, word = verdicts.compared(top[False], top[True], len(pairs))
         rows.append((model, math.expm1(-found.mean), word))
     return pandas.DataFrame(rows, columns=["model", "change", "verdict"])
 

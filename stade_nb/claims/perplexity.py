@@ -8,7 +8,8 @@ import pandas
 from stade_nb.claims import paper, verdicts
 from stade_nb.claims.paper import Claim
 from stade_nb.claims.printed import DISTILLED
-from stade_nb.claims.verdicts import CONTRADICTED, OPEN, RUNS, SUPPORTED, Verdict, decides
+from stade_nb.claims.scorecard import decides
+from stade_nb.claims.verdicts import RUNS, Verdict, by_runs
 
 BIASED = "of models with biases of their own"
 
@@ -33,16 +34,14 @@ def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdic
     for name in dict.fromkeys(claim.id for claim in claims):
         made = [claim for claim in claims if claim.id == name]
         rows = judged[judged["id"] == name]
-        words = f"{rule(made)}, on each model, beyond noise"
-        if made[0].comparable:
-            words = f"{rule(made)}, on each model, within 1 % beyond noise"
-        models = ", ".join(rows["model"].unique())
-        count = verdicts.counted(rows, BIASED)
+        noise = "within 1 % beyond noise" if made[0].comparable else "beyond noise"
+        words = f"{rule(made)}, on each model, {noise}"
+        found = by_runs(name, words, rows, BIASED, text=made[0].reading)
         pairs = {pair: own for pair, own in rows.groupby("claim", sort=False)}
-        if len(pairs) == 2 and not count.note:
-            each = (f"{pair}: {verdicts.counted(own)}" for pair, own in pairs.items())
-            count = count._replace(note="; ".join(each))
-        yield Verdict(name, RUNS, words, count, models, made[0].reading)
+        if len(pairs) == 2 and not found.count.note:
+            each = "; ".join(f"{pair}: {verdicts.counted(own)}" for pair, own in pairs.items())
+            found = found._replace(count=found.count._replace(note=each))
+        yield found
 
 
 @decides(RUNS, "audit", "equal-parameters")
@@ -96,14 +95,12 @@ def of_gains(ran: pandas.DataFrame, by: str = RUNS) -> Verdict:
     note = "no model that the paper calls distilled"
     if places:
         note = f"the distilled ones are number {', '.join(places)} of {len(gain)}"
-    return Verdict(
-        "distilled-gain-most",
-        by,
+    words = (
         "log(Wanda / STADE), the mean over the patterns, of each model that Sec. 4.2 calls "
-        "distilled against each other model",
-        verdicts.count(map(verdicts.side, pairs), note=note),
-        ", ".join(gain.index),
+        "distilled against each other model"
     )
+    count = verdicts.count(map(verdicts.side, pairs), note=note)
+    return Verdict("distilled-gain-most", by, words, count, ", ".join(gain.index))
 
 
 # Printed orders ---------------------------------------------------------------------------------
@@ -139,15 +136,14 @@ def tally(number: int, judged: pandas.DataFrame, claims: Sequence[Claim]) -> pan
     """
     rows = []
     for claim in claims:
+        pair = f"{paper.title(claim.below)} against {paper.title(claim.above)}"
         for pattern in claim.patterns:
             ours = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
-            words = list(ours["verdict"])
-            here = [words.count(word) for word in (SUPPORTED, OPEN, CONTRADICTED)]
+            here = verdicts.count(ours["verdict"])[:3]
             there = paper.printed_counts(number, claim.below, claim.above, pattern)
-            pair = f"{paper.title(claim.below)} against {paper.title(claim.above)}"
-            counts = [
+            counts = (
                 " / ".join(map(str, found)) if sum(found) else none
                 for found, none in ((here, verdicts.NOT_RUN), (there, verdicts.NOT_PRINTED))
-            ]
+            )
             rows.append((pair, paper.sparsity(pattern), *counts))
     return pandas.DataFrame(rows, columns=["comparison", "sparsity", "here", "printed"])

@@ -14,6 +14,7 @@ from stade_nb.claims import paper
 from stade_nb.errors import unknown
 
 NM = ("2:4", "4:8")
+OF_TABLE_2 = "llama-7b"
 DISTILLED = ("llama-3.1-8b", "llama-3.2-1b", "llama-3.2-3b")  # so the paper groups them
 # Questions of each task's evaluation split in the harness: validation where tests are not public.
 TASK_SIZES = {
@@ -61,12 +62,16 @@ def dense(number: int) -> pandas.Series:
     return paper.table(number).query("method == 'dense'").set_index("model")[_value(number)]
 
 
+def outcome(gain: float) -> str:
+    """Better, equal or worse: the field of `Counts` in which a comparison counts."""
+    return "better" if gain > 0 else "worse" if gain < 0 else "equal"
+
+
 def cells(number: int, method: str, other: str) -> pandas.DataFrame:
     """Each comparison of `method` with `other` in a table: model, pattern, both values, outcome."""
     both = wide(number)[[method, other]].dropna()
     gain = (both[method] - both[other]) * (1 if number == 4 else -1)
-    outcome = gain.map(lambda g: "better" if g > 0 else "worse" if g < 0 else "equal")
-    return both.assign(outcome=outcome).reset_index()
+    return both.assign(outcome=gain.map(outcome)).reset_index()
 
 
 def counts(compared: pandas.DataFrame) -> Counts:
@@ -82,16 +87,6 @@ def growth() -> pandas.DataFrame:
     return wide(3).div(dense(3), axis="index", level="model")
 
 
-def relative_gain(number: int = 3) -> pandas.DataFrame:
-    """log(Wanda / STADE) of the printed perplexities, a row for each model, a column a pattern.
-
-    Positive where STADE is better; sorted by the mean over the patterns, in column "mean".
-    """
-    printed = wide(number)
-    gains = (printed["wanda"] / printed["stade"]).map(math.log).unstack("pattern")
-    return gains.assign(mean=gains.mean(axis=1)).sort_values("mean", ascending=False)
-
-
 def standard_error(accuracy: float = 0.5) -> float:
     """Table 4: binomial standard error of a seven-task mean, in points (percent).
 
@@ -105,18 +100,15 @@ def standard_error(accuracy: float = 0.5) -> float:
 def within(number: int, method: str, other: str, span: float) -> Counts:
     """How many differences of `method` and `other` are smaller than, equal to, above `span`."""
     both = cells(number, method, other)
-    gaps = (both[method] - both[other]).abs().round(6)
-    return Counts(
-        (gaps < span).sum().item(), (gaps == span).sum().item(), (gaps > span).sum().item()
-    )
+    room = span - (both[method] - both[other]).abs().round(6)
+    return counts(pandas.DataFrame({"outcome": room.map(outcome)}))
 
 
 def above_dense() -> pandas.DataFrame:
     """Table 4: pruned models that are printed with a higher accuracy than the dense one."""
-    printed, before = paper.table(4), dense(4)
-    printed = printed.assign(dense=printed["model"].map(before))
-    higher = printed["mean_accuracy_percent"] > printed["dense"]
-    return printed[higher].reset_index(drop=True)
+    printed = paper.table(4)
+    printed = printed.assign(dense=printed["model"].map(dense(4)))
+    return printed.query("mean_accuracy_percent > dense").reset_index(drop=True)
 
 
 def noise() -> pandas.Series:
@@ -154,36 +146,32 @@ def accuracy_noise(pairing: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def layers() -> pandas.DataFrame:
-    """Table 2: for each (layer, sparsity) both metrics' perplexities, `predicted` (†) and outcome.
+    """Table 2: a row for each (layer, sparsity), with the perplexities of both metrics.
 
-    Columns layer, input, sparsity, wanda, std, predicted, outcome (of the predicted metric).
+    Columns layer, input, sparsity, wanda, std, predicted (the metric that is marked †); marked and
+    other, the perplexities of that metric and of the other one; outcome, of the marked one.
     """
     printed = paper.table(2)
-    both = printed.pivot(
-        index=["layer", "input", "sparsity"], columns="metric", values="perplexity"
-    ).reset_index()
+    keys = ["layer", "input", "sparsity"]
+    both = printed.pivot(index=keys, columns="metric", values="perplexity").reset_index()
     marked = printed[printed["predicted_better"] == 1].drop_duplicates("layer")
     both["predicted"] = both["layer"].map(marked.set_index("layer")["metric"])
-    gain = (both["wanda"] - both["std"]) * both["predicted"].map({"std": 1, "wanda": -1})
-    outcome = gain.map(lambda g: "better" if g > 0 else "worse" if g < 0 else "equal")
-    return both.assign(outcome=outcome).rename_axis(columns=None)
+    both["marked"] = both["wanda"].where(both["predicted"] == "wanda", both["std"])
+    both["other"] = both["std"].where(both["predicted"] == "wanda", both["wanda"])
+    both["outcome"] = (both["other"] - both["marked"]).map(outcome)
+    return both.rename_axis(columns=None)
 
 
-def hurts_most(metric: str = "predicted") -> pandas.Series:
+def hurts_most(metric: str = "marked") -> pandas.Series:
     """Table 2: the layer type whose pruning gives the highest perplexity, for each sparsity.
 
-    metric: "wanda", "std", or "predicted" (†, what the paper's analysis chooses for each layer).
+    metric: "wanda", "std", or "marked" (†, what the paper's analysis chooses for each layer).
     Several layer types of equal perplexity are joined by commas. StadeError for another metric.
     """
+    if metric not in (known := ("marked", "wanda", "std")):
+        raise unknown("metric of Table 2", metric, known)
     both = layers()
-    if metric == "predicted":
-        value = both["wanda"].where(both["predicted"] == "wanda", both["std"])
-    elif metric in ("wanda", "std"):
-        value = both[metric]
-    else:
-        raise unknown("metric of Table 2", metric, ("predicted", "wanda", "std"))
-    both = both.assign(value=value)
-    highest = both["value"] == both.groupby("sparsity")["value"].transform("max")
+    highest = both[metric] == both.groupby("sparsity")[metric].transform("max")
     return both[highest].groupby("sparsity")["layer"].agg(", ".join)
 
 
@@ -196,5 +184,5 @@ def growth_at(sparsity: float) -> pandas.DataFrame:
     if sparsity not in set(printed["sparsity"]):
         raise unknown("sparsity of Table 2", sparsity, sorted(set(printed["sparsity"])))
     rows = printed[printed["sparsity"] == sparsity]
-    times = rows["perplexity"] / dense(3)["llama-7b"]
+    times = rows["perplexity"] / dense(3)[OF_TABLE_2]
     return rows.assign(times=times)[["layer", "metric", "perplexity", "times"]]

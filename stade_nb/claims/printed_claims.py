@@ -7,16 +7,17 @@ from scipy import stats
 
 from stade_nb.claims import paper, perplexity, printed, verdicts
 from stade_nb.claims.paper import Claim
+from stade_nb.claims.scorecard import decides, without_page
 from stade_nb.claims.verdicts import (
     CONTRADICTED,
     OPEN,
     PRINTED,
-    RULES,
     SUPPORTED,
     Count,
     Verdict,
+    checked,
     count,
-    decides,
+    side,
 )
 
 WORDS = {"better": SUPPORTED, "equal": OPEN, "worse": CONTRADICTED}  # of an outcome
@@ -26,8 +27,7 @@ HIGHEST, EXEMPT = 0.9, "at 90 %, which Sec. 4.1 exempts"
 
 def decide(claims: Sequence[str] = ()) -> list[Verdict]:
     """The verdicts of the printed tables on `claims`; on all of which they decide any if empty."""
-    functions = dict.fromkeys(rule.decide for (_, by), rule in RULES.items() if by == PRINTED)
-    found = [verdict for function in functions for verdict in function()]
+    found = (verdict for verdict in without_page() if verdict.by == PRINTED)
     return [verdict for verdict in found if not claims or verdict.id in claims]
 
 
@@ -55,20 +55,18 @@ def of_cells(number: int, claims: Sequence[Claim]) -> Verdict:
         for pattern in claim.patterns
         for gap in paper.printed_gaps(number, claim.below, claim.above, pattern, claim.family)
     ]
-    found = count((verdicts.side(*gap) for gap in gaps), (math.expm1(gap) for gap, _ in gaps))
+    found = count((side(*gap) for gap in gaps), (math.expm1(gap) for gap, _ in gaps))
     absent = {c.above for c in claims} - set(paper.table(number)["method"])
     if not gaps:
         found = Count(0, 0, 0, note="no such cells")
     elif absent:
         compared = dict.fromkeys(paper.title(c.above) for c in claims if c.above not in absent)
         rows = ", ".join(sorted(map(paper.title, absent)))
-        found = Count(
-            0, 0, 0, note=f"no {rows} on all layers; against {', '.join(compared)} {found}"
-        )
-    return Verdict(
-        claims[0].id, PRINTED, f"Table {number}: {perplexity.rule(claims)}, in every cell", found,
-        f"Table {number}", claims[0].reading,
-    )  # fmt: skip
+        note = f"no {rows} on all layers; against {', '.join(compared)} {found}"
+        found = Count(0, 0, 0, note=note)
+    rule, where = perplexity.rule(claims), f"Table {number}"
+    reading = claims[0].reading
+    return Verdict(claims[0].id, PRINTED, f"{where}: {rule}, in every cell", found, where, reading)
 
 
 # Table 2 ---------------------------------------------------------------------------------------
@@ -78,16 +76,14 @@ def of_cells(number: int, claims: Sequence[Claim]) -> Verdict:
 def of_marked_metrics() -> Iterator[Verdict]:
     """Sec. 4.1: each layer type and sparsity, the metric that is expected to win lower."""
     both = printed.layers()
-    marked = both["std"].where(both["predicted"] == "std", both["wanda"])
-    other = both["wanda"].where(both["predicted"] == "std", both["std"])
-    both = both.assign(change=marked / other - 1, verdict=both["outcome"].map(WORDS))
+    both["change"] = both["marked"] / both["other"] - 1
+    both["verdict"] = both["outcome"].map(WORDS)
+    both["counts"] = (both["input"] != "centered") | (both["sparsity"] != HIGHEST)
     for claim, kind, metric in (
         ("std-better-uncentred", "not centered", "STD"),
         ("wanda-better-centred", "centered", "Wanda"),
     ):
-        rows = both[both["input"] == kind]
-        exempt = (kind == "centered") & (rows["sparsity"] == HIGHEST)
-        found = verdicts.counted(rows.assign(counts=~exempt), EXEMPT)
+        found = verdicts.counted(both[both["input"] == kind], EXEMPT)
         rule = f"Table 2, layers marked {kind}: {metric} is lower than the other metric"
         yield Verdict(claim, PRINTED, rule, found, "Table 2")
 
@@ -98,33 +94,22 @@ def of_sparsities() -> Iterator[Verdict]:
     both = printed.layers()
     last = both[(both["sparsity"] == HIGHEST) & (both["input"] == "centered")]
     change = last["std"] / last["wanda"] - 1
-    yield Verdict(
-        "std-better-at-90",
-        PRINTED,
-        "Table 2 at 90 %, centred inputs: STD is lower than Wanda for each layer type",
-        count(change.map(verdicts.side), change),
-        "Table 2",
-    )
+    rule = "Table 2 at 90 %, centred inputs: STD is lower than Wanda for each layer type"
+    yield Verdict("std-better-at-90", PRINTED, rule, count(change.map(side), change), "Table 2")
     times = printed.growth_at(HIGHEST)["times"]
-    yield Verdict(
-        "doubled-at-90",
-        PRINTED,
-        "Table 2 at 90 %: each perplexity is more than twice the dense one",
-        count((2 - times).map(verdicts.side), times, "times"),
-        "Table 2",
-    )
+    rule = "Table 2 at 90 %: each perplexity is more than twice the dense one"
+    found = count((2 - times).map(side), times, "times")
+    yield Verdict("doubled-at-90", PRINTED, rule, found, "Table 2")
     worst = printed.hurts_most().str.split(", ")
     mlp = worst.map(lambda names: {name.startswith("mlp.") for name in names})
     words = {(True,): SUPPORTED, (False,): CONTRADICTED}
-    from_ = 100 * worst[mlp == {True}].index.min()
-    yield Verdict(
-        "mlp-hurts-most",
-        PRINTED,
+    note = f"from {100 * worst[mlp == {True}].index.min():.0f} % on"
+    found = count((words.get(tuple(kinds), OPEN) for kinds in mlp), note=note)
+    rule = (
         "Table 2, each layer type by its † metric: an MLP layer has the highest perplexity at each "
-        "sparsity",
-        count((words.get(tuple(kinds), OPEN) for kinds in mlp), note=f"from {from_:.0f} % on"),
-        "Table 2",
+        "sparsity"
     )
+    yield Verdict("mlp-hurts-most", PRINTED, rule, found, "Table 2")
 
 
 # Tables 3 and 4 --------------------------------------------------------------------------------
@@ -137,17 +122,13 @@ def of_growth() -> Iterator[Verdict]:
     newer = times.loc["llama-3.1-8b"].stack()
     older = times.loc["llama-3-8b"].drop(columns="magnitude").stack()
     tripled, near = newer > 3, older.round(1).isin([1.4, 1.5, 1.6])
-    yield Verdict(
-        "threefold",
-        PRINTED,
+    rule = (
         "Table 3, every pattern: Llama-3.1-8B above 3 times dense with every method, and "
-        "Llama-3-8B, magnitude apart, 1.4 to 1.6 times (rounded)",
-        count(
-            (SUPPORTED if true else CONTRADICTED for true in [*tripled, *near]),
-            note=f"{tripled.sum()} of {len(newer)} and {near.sum()} of {len(older)}",
-        ),
-        "Table 3",
+        "Llama-3-8B, magnitude apart, 1.4 to 1.6 times (rounded)"
     )
+    note = f"{tripled.sum()} of {len(newer)} and {near.sum()} of {len(older)}"
+    found = checked([*tripled, *near], note)
+    yield Verdict("threefold", PRINTED, rule, found, "Table 3")
 
 
 @decides(PRINTED, "", "distilled-gain-most")
@@ -155,8 +136,7 @@ def of_distilled() -> Iterator[Verdict]:
     """Sec. 4.2: which models gain most from STADE in Table 3."""
     table = paper.table(3)
     found = perplexity.of_gains(table.assign(paper_model=table["model"]), PRINTED)
-    ranking = list(printed.relative_gain().index)
-    third = sum(name.startswith("llama-3") for name in ranking[:4])
+    third = sum(name.startswith("llama-3") for name in perplexity.gains(table).index[:4])
     note = f"{found.count.note}; as Secs. 4.4 and 6 read, all of Llama-3: {third} of the first 4"
     yield found._replace(count=found.count._replace(note=note), where="Table 3")
 
@@ -164,38 +144,23 @@ def of_distilled() -> Iterator[Verdict]:
 @decides(PRINTED, "", "zero-shot-follows", "zero-shot-nm")
 def of_accuracies() -> Iterator[Verdict]:
     """Sec. 4.4 against Table 4."""
-    both = printed.cells(4, "stade", "wanda")
-    other = printed.cells(3, "stade", "wanda")
+    both, other = (printed.cells(number, "stade", "wanda") for number in (4, 3))
     shared = both.merge(other, on=["model", "pattern"], suffixes=("", "_perplexity"))
     shared = shared[shared["outcome_perplexity"] != "equal"]
     same = int((shared["outcome"] == shared["outcome_perplexity"]).sum())
     chance = stats.binomtest(same, len(shared)).pvalue
     agree = SUPPORTED if 2 * same > len(shared) else CONTRADICTED
-    yield Verdict(
-        "zero-shot-follows",
-        PRINTED,
+    note = f"so in {same} of {len(shared)} cells, p = {chance:.2f}"
+    rule = (
         "Tables 3 and 4, STADE and Wanda: the lower perplexity goes with the higher accuracy more "
-        "often than a coin would have it (one sign test, 5 %)",
-        count(
-            [agree if chance < 0.05 else OPEN],
-            note=f"so in {same} of {len(shared)} cells, p = {chance:.2f}",
-        ),
-        "Tables 3 and 4",
+        "often than a coin would have it (one sign test, 5 %)"
     )
+    found = count([agree if chance < 0.05 else OPEN], note=note)
+    yield Verdict("zero-shot-follows", PRINTED, rule, found, "Tables 3 and 4")
     cells = printed.wide(4).query("pattern in @NM", local_dict={"NM": printed.NM})
-    rivals = cells.drop(columns="stade")
-    ahead = rivals.rsub(cells["stade"], axis=0) / 100
-    best = int((ahead > 0).all(axis=1).sum())
-    flat = ahead.stack()
-    yield Verdict(
-        "zero-shot-nm",
-        PRINTED,
-        "Table 4, N:M: STADE is above Wanda, and above STADE (w/o bias), in each cell",
-        count(
-            (-flat).map(verdicts.side),
-            flat,
-            "points",
-            f"above both in {best} of {len(cells)}, above Wanda in {(ahead['wanda'] > 0).sum()}",
-        ),
-        "Table 4",
-    )
+    ahead = cells.drop(columns="stade").rsub(cells["stade"], axis=0) / 100
+    best, flat = (ahead > 0).all(axis=1).sum(), ahead.stack()
+    note = f"above both in {best} of {len(cells)}, above Wanda in {(ahead['wanda'] > 0).sum()}"
+    rule = "Table 4, N:M: STADE is above Wanda, and above STADE (w/o bias), in each cell"
+    found = count((-flat).map(side), flat, "points", note)
+    yield Verdict("zero-shot-nm", PRINTED, rule, found, "Table 4")

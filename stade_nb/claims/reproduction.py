@@ -8,6 +8,7 @@
   compared: the values answer different questions.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +16,8 @@ from types import SimpleNamespace
 import pandas
 
 from stade_nb.claims import paper, printed, verdicts
-from stade_nb.claims.verdicts import CONTRADICTED, RUNS, SUPPORTED, Verdict
-from stade_nb.models import protocol
-from stade_nb.models.architectures import ORDER
+from stade_nb.claims.verdicts import RUNS, Verdict
+from stade_nb.models import CALIBRATION, EVALUATION, HubFile
 
 MATCH, CLOSE, DIFFERS, APART = "match", "close", "differs", "not compared"
 DECIMALS = 2
@@ -36,29 +36,23 @@ def verdict(ours: float, printed: float) -> str:
 def departures(p: SimpleNamespace) -> list[str]:
     """In what a notebook's parameters depart from Section 4's protocol, in words; often nothing."""
 
-    def is_text(source: str, known: dict[str, protocol.HubFile]) -> bool:
+    def is_text(source: str, known: dict[str, HubFile]) -> bool:
         ((name, hub),) = known.items()
         path = Path(source).expanduser()
         return source == name or path.name == Path(hub.file).name or (path / hub.file).is_file()
 
-    found = []
-    if not is_text(p.calibration, protocol.CALIBRATION):
-        found.append(f"calibrated on {p.calibration}, not C4")
-    if not is_text(p.evaluation, protocol.EVALUATION):
-        found.append(f"evaluated on {p.evaluation}, not WikiText-2")
-    if p.windows != WINDOWS:
-        found.append(f"{p.windows} calibration windows, not {WINDOWS}")
-    if p.evaluation_windows is not None:
-        found.append(f"{p.evaluation_windows} evaluation windows, not all")
-    if p.window_length not in (None, LENGTH):
-        found.append(f"windows of {p.window_length} tokens, not {LENGTH}")
-    # Only Table 4 has these two.
-    asked = getattr(p, "tasks", ["official"])
-    if set(asked) not in ({"official"}, set(printed.TASK_SIZES)):
-        found.append("other tasks than the paper's seven")
-    if getattr(p, "limit", None) is not None:
-        found.append(f"{p.limit} questions of each task, not all")
-    return found
+    # Only Table 4 has tasks, and a limit of them.
+    tasks, limit = set(getattr(p, "tasks", ["official"])), getattr(p, "limit", None)
+    found = {
+        f"calibrated on {p.calibration}, not C4": not is_text(p.calibration, CALIBRATION),
+        f"evaluated on {p.evaluation}, not WikiText-2": not is_text(p.evaluation, EVALUATION),
+        f"{p.windows} calibration windows, not {WINDOWS}": p.windows != WINDOWS,
+        f"{p.evaluation_windows} evaluation windows, not all": p.evaluation_windows is not None,
+        f"windows of {p.window_length} tokens, not {LENGTH}": p.window_length not in (None, LENGTH),
+        "other tasks than the paper's seven": tasks not in ({"official"}, set(printed.TASK_SIZES)),
+        f"{limit} questions of each task, not all": limit is not None,
+    }
+    return [words for words, departs in found.items() if departs]
 
 
 def beside(
@@ -66,47 +60,26 @@ def beside(
 ) -> pandas.DataFrame:
     """Each printed `value` of Table `number` whose cell ran; empty where no model is the paper's.
 
-    ran: from `tables.run`. p: the notebook's checked parameters. Returns columns model, method,
-    sparsity, printed, ours, difference (relative), verdict.
+    ran: from `tables.run`, for Table 2 from `layer_types.run`. p: the notebook's checked
+    parameters. Returns columns model, method (for Table 2 layer and metric), sparsity, printed,
+    ours (mean over the seeds), difference (relative), verdict.
     """
-    printed = paper.table(number).set_index(["model", "method", "pattern"])[value]
-    rows = []
-    of_paper = ran.dropna(subset="paper_model")
-    keys = ["paper_model", "method", "pattern"]
-    for key, ours in of_paper.groupby(keys, sort=False)[value].mean().items():
-        if key in printed.index:
-            model, method, pattern = key
-            head = {"model": model, "method": paper.title(method)}
-            rows.append(head | {"sparsity": paper.sparsity(pattern)} | row(ours, printed[key], p))
-    return pandas.DataFrame(rows)
-
-
-def row(ours: float, printed: float, p: SimpleNamespace) -> dict:
-    """The last columns of `beside` for one value; p: the notebook's checked parameters."""
-    word = APART if departures(p) else verdict(ours, printed)
-    return {"printed": printed, "ours": ours, "difference": ours / printed - 1, "verdict": word}
-
-
-MODEL = "llama-7b"
-
-
-def beside_layers(ran: pandas.DataFrame, p: SimpleNamespace) -> pandas.DataFrame:
-    """Each value of Table 2 whose cells ran, by the rules of `reproduction`; else empty.
-
-    ran: from `layer_types.run`. p: the notebook's checked parameters. Returns columns model, layer,
-    metric, sparsity, printed, ours (mean over the seeds), difference (relative), verdict.
-    """
-    printed = paper.table(2).set_index(["layer", "metric", "sparsity"])["perplexity"]
-    own = ran[(ran["paper_model"] == MODEL) & ran["layer"].isin(ORDER)]
-    rows = []
-    keys = ["layer", "metric", "sparsity"]
-    for key, ours in own.groupby(keys, sort=False)["perplexity"].mean().items():
-        if key in printed.index:
-            layer, metric, sparsity = key
-            head = {"model": MODEL, "layer": layer, "metric": paper.title(metric)}
-            head["sparsity"] = paper.sparsity(str(sparsity))
-            rows.append(head | row(ours, printed[key], p))
-    return pandas.DataFrame(rows)
+    keys = ["model", *(["layer", "metric", "sparsity"] if number == 2 else ["method", "pattern"])]
+    table = paper.table(number)
+    table = table if "model" in table else table.assign(model=printed.OF_TABLE_2)
+    theirs = table.set_index(keys)[value].rename("printed")
+    own = ran.drop(columns="model").rename(columns={"paper_model": "model"})
+    means = own.dropna(subset="model").groupby(keys, sort=False)[value].mean()
+    found = means.to_frame("ours").join(theirs, how="inner")
+    found = found.reset_index().rename(columns={"pattern": "sparsity"})
+    for column in found.columns.intersection(["method", "metric"]):
+        found[column] = found[column].map(paper.title)
+    found["sparsity"] = [paper.sparsity(str(each)) for each in found["sparsity"]]
+    found["difference"] = found["ours"] / found["printed"] - 1
+    pairs = zip(found["ours"], found["printed"], strict=True)
+    found["verdict"] = APART if departures(p) else list(itertools.starmap(verdict, pairs))
+    head = [*keys[:-1], "sparsity"]
+    return found[[*head, "printed", "ours", "difference", "verdict"]]
 
 
 TOKENS = 100  # of training text for a parameter outside the embeddings, at least
@@ -126,5 +99,5 @@ def of_models(quality: pandas.DataFrame, records: Sequence[Mapping]) -> Iterator
          "evaluation perplexity below that of 3-grams"),
         ("as-recorded", drift < 1e-3, "evaluation perplexity as recorded, to one in a thousand"),
     ):  # fmt: skip
-        count = verdicts.count(true.map({True: SUPPORTED, False: CONTRADICTED}))
-        yield Verdict(name, RUNS, "each model", count, ", ".join(quality["model"]), text)
+        models = ", ".join(quality["model"])
+        yield Verdict(name, RUNS, "each model", verdicts.checked(true), models, text)

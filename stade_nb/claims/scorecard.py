@@ -1,21 +1,50 @@
 """Every claim of the paper with all that is known of it here: by theory, by print and by runs.
 
-A claim has at most one rule for each kind of evidence (`verdicts.RULES`). Some need nothing but the
+A claim has at most one rule for each kind of evidence (`RULES`). Some need nothing but the
 paper; the others are given the data of a page, which writes what came out to a file of its own.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas
 
 from stade_nb.claims import paper
-from stade_nb.claims.verdicts import PRINTED, RULES, RUNS, THEORY, Count, Verdict
+from stade_nb.claims.verdicts import PRINTED, RUNS, THEORY, Count, Verdict
+from stade_nb.errors import StadeError
 from stade_nb.files import write_at_once
 from stade_nb.paths import VERDICTS, results
 
 KINDS = (THEORY, PRINTED, RUNS)
+
+
+class Rule(NamedTuple):
+    """The function that decides a claim by one kind of evidence, and the page that calls it."""
+
+    decide: Callable[..., Any]
+    page: str
+
+
+RULES: dict[tuple[str, str], Rule] = {}  # by (claim, by): every claim's rules, one for each kind
+
+
+def decides(by: str, page: str, *claims: str) -> Callable[[Callable], Callable]:
+    """Name the function that decides `claims` by one kind of evidence; StadeError for a second.
+
+    page: the notebook whose data it is given, "" where it needs none.
+    """
+
+    def register(function: Callable) -> Callable:
+        for claim in claims:
+            if (claim, by) in RULES:
+                there = RULES[claim, by].decide.__name__
+                raise StadeError(f"{claim!r} has a rule by {by} already: change {there}")
+            RULES[claim, by] = Rule(function, page)
+        return function
+
+    return register
 
 
 def write(page: str, found: Iterable[Verdict]) -> list[Verdict]:

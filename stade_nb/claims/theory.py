@@ -10,16 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import pandas
 
-from stade_nb.claims.verdicts import (
-    CONTRADICTED,
-    RUNS,
-    SUPPORTED,
-    THEORY,
-    Count,
-    Verdict,
-    count,
-    decides,
-)
+from stade_nb.claims.scorecard import decides
+from stade_nb.claims.verdicts import RUNS, THEORY, Count, Verdict, checked
 from stade_nb.theory import other_work
 
 ERRORS = 5  # standard errors within which a simulation agrees
@@ -29,16 +21,20 @@ SAME = 1e-3  # the share of entries below which two masks count as the same
 SMALL, MOST = 0.1, 0.95
 
 
+def _so(true: pandas.Series) -> tuple[int, int]:
+    """In how many of so many cases it is so."""
+    return int(true.sum()), len(true)
+
+
 def _all(**parts: tuple[int, int]) -> Count:
     """So many of so many of each kind of check; what does not agree contradicts."""
-    agree, total = (int(sum(part[k] for part in parts.values())) for k in (0, 1))
+    agree, total = map(sum, zip(*parts.values(), strict=True))
     note = ", ".join(f"{a:,} of {n:,} {name}" for name, (a, n) in parts.items())
     return Count(agree, 0, total - agree, note=note if len(parts) > 1 else "")
 
 
 def _steps(ledger: pandas.DataFrame, equation: str = "Eq.") -> tuple[int, int]:
-    holds = ledger[ledger["equation"].str.startswith(equation)]["holds"]
-    return int(holds.sum()), len(holds)
+    return _so(ledger[ledger["equation"].str.startswith(equation)]["holds"])
 
 
 def _chosen(agreed: pandas.DataFrame, metric: str, refit: bool) -> tuple[int, int]:
@@ -52,15 +48,13 @@ def _chosen(agreed: pandas.DataFrame, metric: str, refit: bool) -> tuple[int, in
 @decides(THEORY, "wanda", "wanda-optimal")
 def wanda_optimal(ledger: pandas.DataFrame, agreed: pandas.DataFrame) -> Verdict:
     """Eqs. 4–6, and on centred inputs Wanda's choice against brute force."""
-    kept, refitted = (_chosen(agreed, "wanda", refit) for refit in (False, True))
-    return Verdict(
-        "wanda-optimal",
-        THEORY,
+    both = zip(*(_chosen(agreed, "wanda", refit) for refit in (False, True)), strict=True)
+    rule = (
         "centred inputs: each step of Eqs. 4–6 holds, and Wanda chooses the cheapest weight in "
-        "each output, with the bias kept and with the bias refitted",
-        _all(steps=_steps(ledger), outputs=(kept[0] + refitted[0], kept[1] + refitted[1])),
-        "random layers, centred",
+        "each output, with the bias kept and with the bias refitted"
     )
+    found = _all(steps=_steps(ledger), outputs=tuple(map(sum, both)))
+    return Verdict("wanda-optimal", THEORY, rule, found, "random layers, centred")
 
 
 @decides(THEORY, "bias", "bias-optimum", "std-optimal", "no-bias-optimum", "wanda-suboptimal")
@@ -68,55 +62,44 @@ def of_the_bias(
     ledger: pandas.DataFrame, drawn: pandas.DataFrame, agreed: pandas.DataFrame
 ) -> Iterator[Verdict]:
     """Eqs. 7–9: each equality, its simulation, and the metrics against brute force, any means."""
-    cheapest = "chooses the cheapest weight in each output"
+    where, cheapest = "random layers, any means", "chooses the cheapest weight in each output"
     for claim, equation, choice, words in (
         ("bias-optimum", "Eq. 7", None, ""),
         ("std-optimal", "Eq. 8", ("std", True), f", and STD {cheapest}, bias refitted"),
         ("no-bias-optimum", "Eq. 9", ("without_bias", False), f", and Eq. 9 {cheapest}, bias kept"),
     ):
         near = drawn[drawn["equation"].str.startswith(equation)]["furthest"] < ERRORS
-        parts = {"steps": _steps(ledger, equation), "simulations": (int(near.sum()), len(near))}
+        parts = {"steps": _steps(ledger, equation), "simulations": _so(near)}
         if choice:
             parts["outputs"] = _chosen(agreed, *choice)
         rule = f"each equality of {equation} holds, by computing and by simulation{words}"
-        yield Verdict(claim, THEORY, rule, _all(**parts), "random layers, any means")
+        yield Verdict(claim, THEORY, rule, _all(**parts), where)
     (wanda, outputs), (std, _) = (_chosen(agreed, metric, True) for metric in ("wanda", "std"))
-    yield Verdict(
-        "wanda-suboptimal",
-        THEORY,
+    note = f"Wanda's is the cheapest in {wanda:,} of {outputs:,} outputs"
+    rule = (
         "any means, bias refitted: in some output Wanda does not choose the cheapest weight, and "
-        "STD does in each",
-        count(
-            [SUPPORTED if wanda < outputs == std else CONTRADICTED],
-            note=f"Wanda's is the cheapest in {wanda:,} of {outputs:,} outputs",
-        ),
-        "random layers, any means",
+        "STD does in each"
     )
+    yield Verdict("wanda-suboptimal", THEORY, rule, checked([wanda < outputs == std], note), where)
 
 
 @decides(THEORY, "bias", "more-general")
 def more_general(centred: pandas.DataFrame, general: pandas.DataFrame) -> Verdict:
     """The abstract's sentence, for single weights: both methods in four cases, see `agreed`."""
-    words, best = [], {"STADE": 0, "Wanda": 0}
-    for agreed in (centred, general):
-        for refit in (True, False):
-            ours, theirs = (
-                len(set(_chosen(agreed, metric, refit))) == 1
-                for metric in ("std" if refit else "without_bias", "wanda")
-            )
-            best["STADE"], best["Wanda"] = best["STADE"] + ours, best["Wanda"] + theirs
-            words.append(SUPPORTED if ours >= theirs else CONTRADICTED)
-    if best["STADE"] <= best["Wanda"]:
-        words = [CONTRADICTED] * len(words)
-    return Verdict(
-        "more-general",
-        THEORY,
+    cases = [
+        [len(set(_chosen(agreed, metric, refit))) == 1 for metric in (ours, "wanda")]
+        for agreed in (centred, general)
+        for refit, ours in ((True, "std"), (False, "without_bias"))
+    ]
+    stade, wanda = map(sum, zip(*cases, strict=True))
+    true = [ours >= theirs and stade > wanda for ours, theirs in cases]
+    rule = (
         "inputs centred or not, bias refitted or kept: STADE (Eq. 8 with a bias; without one the "
         "form that agrees with Eq. 9, not Eq. 12 as printed) is optimal, for single weights, "
-        "wherever Wanda is, and somewhere else too",
-        count(words, note=f"optimal: STADE in {best['STADE']}, Wanda in {best['Wanda']}"),
-        "random layers, centred and not",
+        "wherever Wanda is, and somewhere else too"
     )
+    found = checked(true, f"optimal: STADE in {stade}, Wanda in {wanda}")
+    return Verdict("more-general", THEORY, rule, found, "random layers, centred and not")
 
 
 # Sec. 3.4 ---------------------------------------------------------------------------------------
@@ -131,46 +114,38 @@ def of_eq12(random: pandas.DataFrame, real: pandas.DataFrame) -> Iterator[Verdic
     ones for each layer.
     """
     printed = random[random["form"] == "printed"]
-    nearer = printed["wanda"] < printed["std"]
+    found = _all(patterns=_so(printed["wanda"] < printed["std"]))
     far, near = (f"{100 * printed[metric].max():.1f} %" for metric in ("wanda", "std"))
-    yield Verdict(
-        "eq12-estimates-eq9",
-        THEORY,
+    note = f"entries that differ from Wanda's {far}, from STD's {near} at most"
+    rule = (
         "Eq. 12 to the letter, a random layer, each pattern: its masks are nearer to those of Eq. "
-        "9, which are Wanda's, than to STD's",
-        _all(patterns=(nearer.sum(), len(nearer)))._replace(
-            note=f"entries that differ from Wanda's {far}, from STD's {near} at most"
-        ),
-        "a random layer",
+        "9, which are Wanda's, than to STD's"
     )
+    found = found._replace(note=note)
+    yield Verdict("eq12-estimates-eq9", THEORY, rule, found, "a random layer")
     every = pandas.concat([random, real])
+    rule = "each layer and pattern: fewer than one mask entry in a thousand differs"
+    where = "a random layer, and layers of models that count as not centred"
     for name, form, metric, text in (
         ("eq9-is-wanda", "consistent", "wanda", "Eq. 9's form has Wanda's masks"),
         ("eq12-is-std", "printed", "std", "Eq. 12 to the letter has STD's masks"),
     ):
-        same = every[every["form"] == form][metric] < SAME
-        rule = "each layer and pattern: fewer than one mask entry in a thousand differs"
-        where = "a random layer, and layers of models that count as not centred"
-        yield Verdict(name, THEORY, rule, _all(masks=(same.sum(), len(same))), where, text)
+        found = _all(masks=_so(every[every["form"] == form][metric] < SAME))
+        yield Verdict(name, THEORY, rule, found, where, text)
 
 
 @decides(THEORY, "", "equal-parameters")
 def of_added_biases() -> Iterator[Verdict]:
     """Sec. 3.4's balance by arithmetic: what the biases are that STADE adds to Llama-7B's block."""
-    block = other_work.added_biases()
-    biases, weights, share = (block[key] for key in ("biases", "weights", "share"))
-    yield Verdict(
-        "equal-parameters",
-        THEORY,
+    weights, biases, share = other_work.added_biases().values()
+    note = f"{biases:,} to {weights:,} weights, {100 * share:.3f} %"
+    rule = (
         "the biases that STADE adds to a block of Llama-7B are too few, below 0.05 % of its "
-        "weights, to change a sparsity that is given in tenths of a percent",
-        count(
-            [SUPPORTED if share < 5e-4 else CONTRADICTED],
-            note=f"{biases:,} to {weights:,} weights, {100 * share:.3f} %",
-        ),
-        "a block of Llama-7B",
-        "with or without one more weight pruned per added bias, counts are equal",
+        "weights, to change a sparsity that is given in tenths of a percent"
     )
+    text = "with or without one more weight pruned per added bias, counts are equal"
+    found = checked([share < 5e-4], note)
+    yield Verdict("equal-parameters", THEORY, rule, found, "a block of Llama-7B", text)
 
 
 @decides(RUNS, "audit", "normalised-is-centred")
@@ -181,17 +156,10 @@ def normalised_is_centred(ratios: pandas.DataFrame) -> Verdict:
     """
     behind = ratios[ratios["centred"]]
     share = float((behind["ratio"] < SMALL).mean())
-    return Verdict(
-        "normalised-is-centred",
-        RUNS,
-        f"{MOST:.0%} of the features behind normalisations have |mean| below {SMALL} std".replace(
-            "%", " %"
-        ),
-        count(
-            [SUPPORTED if share >= MOST else CONTRADICTED], note=f"{100 * share:.0f} % of them have"
-        ),
-        ", ".join(behind["model"].unique()),
-    )
+    rule = f"{100 * MOST:.0f} % of the features behind normalisations have |mean| below {SMALL} std"
+    found = checked([share >= MOST], f"{100 * share:.0f} % of them have")
+    models = ", ".join(behind["model"].unique())
+    return Verdict("normalised-is-centred", RUNS, rule, found, models)
 
 
 # Checks that decide no claim of the list --------------------------------------------------------
@@ -208,15 +176,14 @@ def steps(ledger: pandas.DataFrame) -> Verdict:
 def algebra(confirmed: pandas.Series) -> Verdict:
     """Both sides of each equality, subtracted by SymPy. confirmed: whether nothing was left."""
     rule = "each step: SymPy subtracts the two sides and nothing is left"
-    found = _all(steps=(int(confirmed.sum()), len(confirmed)))
+    found = _all(steps=_so(confirmed))
     return Verdict("algebra", THEORY, rule, found, "", "the same by algebra")
 
 
 def simulated(errors: pandas.Series, what: str) -> Verdict:
     """Simulations against closed forms. errors: how far apart, in standard errors."""
-    near = errors < ERRORS
     rule = f"each estimate: less than {ERRORS} standard errors off"
-    found = _all(estimates=(int(near.sum()), len(near)))
+    found = _all(estimates=_so(errors < ERRORS))
     return Verdict("simulation", THEORY, rule, found, "", f"simulation agrees with {what}")
 
 
@@ -238,17 +205,15 @@ def sets(
     ):
         rows = frame[(frame["refit"] == refit) & (frame["correlation"] == rho)]
         share = rows[rows["choice"] == choice]["optimal"]
-        found = _all(patterns=(int((share == 1).sum()), len(share)))
-        least = f"in at least {100 * share.min():.0f} % of the outputs"
-        bias = "bias refitted" if refit else "bias kept"
-        yield Verdict(
-            "cheapest-set", THEORY, "each pattern: the cheapest set in every output",
-            found._replace(note=least), f"{inputs}, {bias}",
-            f"{inputs}, {bias}: {'STD' if choice == 'std' else 'Wanda'} removes the cheapest set",
-        )  # fmt: skip
+        note = f"in at least {100 * share.min():.0f} % of the outputs"
+        where = f"{inputs}, bias {'refitted' if refit else 'kept'}"
+        rule = "each pattern: the cheapest set in every output"
+        text = f"{where}: {'STD' if choice == 'std' else 'Wanda'} removes the cheapest set"
+        found = _all(patterns=_so(share == 1))._replace(note=note)
+        yield Verdict("cheapest-set", THEORY, rule, found, where, text)
 
 
 def of_code(checks: Mapping[str, pandas.Series]) -> Iterator[Verdict]:
     """What re-stated code does: for each text, whether it was so in each case."""
     for text, true in checks.items():
-        yield Verdict("code", RUNS, "each case", _all(cases=(int(true.sum()), len(true))), "", text)
+        yield Verdict("code", RUNS, "each case", _all(cases=_so(true)), "", text)

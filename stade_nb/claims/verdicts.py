@@ -8,7 +8,8 @@ One comparison of perplexities ("A is below B", "A and B are comparable"):
 - "A below B" is supported where the whole interval says so, contradicted where the whole interval
   says the opposite, and open otherwise. "Comparable" is supported where the whole interval lies
   within ±1 % of perplexity, contradicted where it lies wholly outside, and open otherwise.
-- Each calibration seed by itself must be on the same side; where one is not, it is open.
+- An interval covers the choice of evaluation windows. Calibration seeds are too few for one of
+  their own, so each by itself must be on the same side; where one is not, it is open.
 - The comparisons of one claim share the 95 % (Bonferroni), those that are left out of it included.
 
 Printed numbers have no windows: they are compared as they stand, and equal ones are open.
@@ -22,36 +23,32 @@ A claim is its comparisons, counted. The count is the verdict; the word that goe
 - open: none contradicts it, and no more support it than are open.
 
 Comparisons of which the paper itself does not speak are counted apart.
-
-An interval covers the choice of evaluation windows. For calibration a few seeds are too few for an
-interval of their own, so they must agree instead.
 """
 
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import pandas
 from scipy import stats
 
 from stade_nb.claims import paper
-from stade_nb.claims.paper import Claim
 from stade_nb.errors import StadeError
 
 SUPPORTED, OPEN, CONTRADICTED, MIXED = "supported", "open", "contradicted", "mixed"
 NOT_RUN, NOT_PRINTED = "not run here", "not printed"
 THEORY, PRINTED, RUNS = "theory", "print", "runs"
-CONFIDENCE = 0.95
-COMPARABLE = math.log(1.01)
+CONFIDENCE, COMPARABLE = 0.95, math.log(1.01)
 
 
 class Count(NamedTuple):
-    """How many comparisons support a claim, leave it open and contradict it.
+    """How many comparisons support a claim, leave it open and contradict it; `note`: what else.
 
     lowest, highest: ends of the effects, relative changes (unit "%"), differences of accuracies
-    ("points") or ratios ("times"); None without. note: what else was found.
+    ("points") or ratios ("times"); None without.
 
     >>> print(Count(22, 2, 0, -0.069, -0.003))
     supported 22, open 2, contradicted 0 of 24 (−6.9 to −0.3 %)
@@ -80,12 +77,11 @@ class Count(NamedTuple):
         return SUPPORTED if self.supported > self.open else OPEN
 
     def __str__(self) -> str:
-        parts = (f"{word} {getattr(self, word):,}" for word in (SUPPORTED, OPEN, CONTRADICTED))
-        text = f"{', '.join(parts)} of {self.total:,}" if self.total else ""
+        words = (f"{word} {getattr(self, word):,}" for word in (SUPPORTED, OPEN, CONTRADICTED))
+        text = f"{', '.join(words)} of {self.total:,}" if self.total else ""
         if self.total and self.lowest is not None and self.highest is not None:
-            scale, digits, form = (1, 2, ".2f") if self.unit == "times" else (100, 1, "+.1f")
-            rounded = (round(scale * end, digits) + 0.0 for end in (self.lowest, self.highest))
-            ends = (f"{end:{form}}" for end in rounded)  # + 0.0: no negative zero
+            scale, form = (1, ".2f") if self.unit == "times" else (100, "+z.1f")
+            ends = (f"{scale * end:{form}}" for end in (self.lowest, self.highest))
             text += f" ({' to '.join(dict.fromkeys(ends))} {self.unit})".replace("-", "−")
         return "; ".join(filter(None, (text, self.note)))
 
@@ -98,6 +94,11 @@ def count(
     sizes = [float(effect) for effect in effects if not math.isnan(effect)]
     ends = (min(sizes), max(sizes)) if sizes else (None, None)
     return Count(found[SUPPORTED], found[OPEN], found[CONTRADICTED], *ends, unit, note)
+
+
+def checked(true: Iterable[bool], note: str = "") -> Count:
+    """Checks counted: supported is what is so, contradicted what is not."""
+    return count([SUPPORTED if each else CONTRADICTED for each in true], note=note)
 
 
 def counted(rows: pandas.DataFrame, left_out: str = "", unit: str = "%") -> Count:
@@ -138,39 +139,16 @@ class Verdict(NamedTuple):
         return self.count.word or (NOT_PRINTED if self.by == PRINTED else NOT_RUN)
 
     def __str__(self) -> str:
-        return ": ".join(
-            filter(None, (self.word, f"{self.claim} ({self.id}, by {self.by})", str(self.count)))
-        )
+        parts = self.word, f"{self.claim} ({self.id}, by {self.by})", str(self.count)
+        return ": ".join(filter(None, parts))
 
 
-class Rule(NamedTuple):
-    """The function that decides a claim by one kind of evidence, and the page that calls it."""
-
-    decide: Callable[..., Any]
-    page: str
-
-
-RULES: dict[tuple[str, str], Rule] = {}  # by (claim, by): every claim's rules, one for each kind
-
-
-def decides(by: str, page: str, *claims: str) -> Callable[[Callable], Callable]:
-    """Name the function that decides `claims` by one kind of evidence; StadeError for a second.
-
-    page: the notebook whose data it is given, "" where it needs none.
-    """
-
-    def register(function: Callable) -> Callable:
-        for claim in claims:
-            if (claim, by) in RULES:
-                there = RULES[claim, by].decide.__name__
-                raise StadeError(f"{claim!r} has a rule by {by} already: change {there}")
-            RULES[claim, by] = Rule(function, page)
-        return function
-
-    return register
-
-
-# Comparisons of perplexities --------------------------------------------------------------------
+def by_runs(
+    claim: str, rule: str, rows: pandas.DataFrame, left_out: str = "", unit: str = "%", text=""
+) -> Verdict:
+    """The verdict on `claim` of comparisons: `rows` as for `counted`, with a column model."""
+    models = ", ".join(rows["model"].unique())
+    return Verdict(claim, RUNS, rule, counted(rows, left_out, unit), models, text)
 
 
 class Difference(NamedTuple):
@@ -195,9 +173,9 @@ def difference(
             f"{len(ours)} evaluation windows against {len(other)}: expected the same ones, and at "
             "least 2 for an interval"
         )
-    mean = math.fsum(a - b for a, b in zip(ours, other, strict=True)) / len(ours)
-    with warnings.catch_warnings():  # where all windows differ alike the interval is that point
-        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+    mean = fmean(a - b for a, b in zip(ours, other, strict=True))
+    # Where all windows differ alike there is a loss of precision: the interval is that point.
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         found = stats.ttest_rel(ours, other).confidence_interval(confidence)
     return Difference(mean, float(found.low), float(found.high))
 
@@ -218,12 +196,13 @@ def verdict(found: Difference, comparable: bool = False, by_seed: Sequence[float
 
 def side(gap: float, comparable: bool = False) -> str:
     """The word for a difference as it stands, without noise: what two printed numbers say."""
-    if comparable:
-        return SUPPORTED if abs(gap) < COMPARABLE else CONTRADICTED
-    return SUPPORTED if gap < 0 else CONTRADICTED if gap > 0 else OPEN
+    return verdict(Difference(gap, gap, gap), comparable)
 
 
-def matched(ours: dict[int, Any], other: dict[int, Any]) -> list[tuple[Any, Any]]:
+BySeed = dict[int, Any]  # what a way to prune a model has for each calibration seed
+
+
+def matched(ours: BySeed, other: BySeed) -> list[tuple[Any, Any]]:
     """What two ways have for each seed; a way with one seed only goes with each of the other's.
 
     StadeError for several seeds on both sides that are not the same.
@@ -240,34 +219,41 @@ def matched(ours: dict[int, Any], other: dict[int, Any]) -> list[tuple[Any, Any]
     return [(ours[seed], other[seed]) for seed in ours]
 
 
-def paired(below: dict[int, list], above: dict[int, list]) -> tuple[list[tuple], list[float]]:
-    """Two methods' losses, {seed: (windows,)}, brought together.
+def by_seed(ran: pandas.DataFrame, keys: list[str], value: str = "losses") -> dict[tuple, BySeed]:
+    """{what a row has in `keys`: {its seed: its `value`}}, in the order of `ran`."""
+    found: dict[tuple, BySeed] = {}
+    for *key, seed, held in ran[[*keys, "seed", value]].itertuples(index=False):
+        found.setdefault(tuple(key), {})[seed] = held
+    return found
 
-    Returns for each window its mean losses over the seeds, (below, above), and for each seed the
-    mean difference. Seeds go together as in `matched`, with its StadeError.
+
+def compared(
+    below: BySeed, above: BySeed, comparisons: int, comparable: bool = False, factor: float = 1
+) -> tuple[Difference, str, str]:
+    """`factor` times the perplexity of `below` against that of `above`: difference, seeds, word.
+
+    below, above: losses, (windows,) for each seed. comparisons: so many share the 95 %. seeds: how
+    many are on the mean's side of zero, or of ±1 % if `comparable`, "2 of 3".
     """
-    pairs = [list(zip(*both, strict=True)) for both in matched(below, above)]
-    windows = [
-        tuple(math.fsum(losses) / len(losses) for losses in zip(*window, strict=True))
-        for window in zip(*pairs, strict=True)
-    ]
-    return windows, [math.fsum(a - b for a, b in seed) / len(seed) for seed in pairs]
+    pairs, shift = matched(below, above), math.log(factor)
+    means = (list(map(fmean, zip(*way, strict=True))) for way in zip(*pairs, strict=True))
+    found = Difference(*(end + shift for end in difference(*means, shared_confidence(comparisons))))
+    alone = [fmean(a - b for a, b in zip(*pair, strict=True)) + shift for pair in pairs]
+    here, *sides = (side(gap, comparable) for gap in (found.mean, *alone))
+    return found, f"{sides.count(here)} of {len(sides)}", verdict(found, comparable, alone)
 
 
-def judge(ran: pandas.DataFrame, claims: Iterable[Claim]) -> pandas.DataFrame:
+def judge(ran: pandas.DataFrame, claims: Iterable[paper.Claim]) -> pandas.DataFrame:
     """Each comparison that `claims` make on the cells in `ran`, with interval and word.
 
     ran: columns model, method, pattern, seed, losses (one per window); family where a claim has
     one; added_bias (by layer) where a claim is about added biases; a row for each seed. Returns
-    columns id, pattern, claim, model, change (of perplexity, relative), low, high, seeds ("2 of 3":
-    so many are on the change's side of zero, or of the ±1 % of a comparable claim), verdict, counts
-    (whether the claim speaks of it).
+    columns id, pattern, claim, model, change (of perplexity, relative), low, high, seeds, verdict
+    (see `compared`), counts (whether the claim speaks of it).
     """
-    losses: dict[tuple, dict] = {}
-    for row in ran[["model", "method", "pattern", "seed", "losses"]].itertuples():
-        losses.setdefault((row.model, row.method, row.pattern), {})[row.seed] = row.losses
+    losses = by_seed(ran, ["model", "method", "pattern"])
     family = dict(zip(ran["model"], ran.get("family", ran["model"]), strict=True))
-    biased = _biased(ran)
+    own = _biased(ran)
     pairs = [
         (claim, pattern, model, losses.get((model, claim.below, pattern)),
          losses.get((model, claim.above, pattern)))
@@ -277,15 +263,10 @@ def judge(ran: pandas.DataFrame, claims: Iterable[Claim]) -> pandas.DataFrame:
     pairs = [pair for pair in pairs if None not in pair]
     shared = Counter(claim.id for claim, *_ in pairs)
     rows = []
-    for claim, pattern, model, below, above in pairs:
-        windows, by_seed = paired(below, above)
-        found = difference(*zip(*windows, strict=True), shared_confidence(shared[claim.id]))
-        word = verdict(found, claim.comparable, by_seed)
-        sides = [side(gap, claim.comparable) for gap in by_seed]
-        seeds = f"{sides.count(side(found.mean, claim.comparable))} of {len(sides)}"
-        counts = not (claim.adds_bias and model in biased)
-        row = (claim.id, pattern, claim.words, model, *map(math.expm1, found), seeds, word, counts)
-        rows.append(row)
+    for claim, pattern, model, *both in pairs:
+        found, *words = compared(*both, shared[claim.id], claim.comparable)
+        row = claim.id, pattern, claim.words, model, *map(math.expm1, found), *words
+        rows.append((*row, not (claim.adds_bias and model in own)))
     columns = "id pattern claim model change low high seeds verdict counts"
     return pandas.DataFrame(rows, columns=columns.split())
 
@@ -294,6 +275,5 @@ def _biased(ran: pandas.DataFrame) -> set[str]:
     """The models of which the records say that no method added a bias: their layers had them."""
     if "added_bias" not in ran:
         return set()
-    added = ran["added_bias"].map(lambda by_layer: sum((by_layer or {}).values()))
-    most = added.groupby(ran["model"]).max()
-    return set(most[most == 0].index)
+    added = ran["added_bias"].map(lambda by_layer: any((by_layer or {}).values()))
+    return set(ran["model"]) - set(ran["model"][added])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stade_nb.corpus import documents as embedded
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models.protocol import CALIBRATION, EVALUATION, HubFile
+from stade_nb.models import CALIBRATION, EVALUATION, HubFile
 
 # Byte-order marks; the longer ones first, as UTF-32's begins with that of UTF-16.
 _MARKS = {

@@ -7,7 +7,6 @@ import pytest
 
 from stade_nb import claims
 from stade_nb.claims import paper
-from stade_nb.claims.printed import relative_gain
 from stade_nb.claims.verdicts import CONTRADICTED, MIXED, NOT_RUN, PRINTED, SUPPORTED
 
 METHODS = ["magnitude", "wanda", "stade"]
@@ -72,7 +71,8 @@ def test_is_not_run_without_models_of_both_kinds():
 
 
 def test_what_is_printed_of_the_distilled_models():
-    assert list(relative_gain().index).index("llama-3-8b") == 1  # before two of the distilled
+    gains = claims.perplexity.gains(paper.table(3))
+    assert list(gains.index).index("llama-3-8b") == 1  # before two of the distilled
     (found,) = claims.printed_claims.of_distilled()
     assert (found.by, found.word) == (PRINTED, MIXED)
     assert str(found.count).startswith("supported 10, open 0, contradicted 2 of 12; the distilled")

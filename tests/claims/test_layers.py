@@ -171,7 +171,7 @@ def test_llama_7b_stands_beside_what_table_2_prints():
         own.loc[here, "perplexity"] = value + 0.5 * own.loc[here, "seed"] - 0.25
     other = frame({}, model="two").assign(paper_model=None)
     ran = pandas.concat([own, other])
-    found = claims.reproduction.beside_layers(ran, p)
+    found = claims.reproduction.beside(2, ran, p)
     assert set(found["layer"]) == {Q}, "Table 2 has no fc1"
     words = found.set_index(["metric", "sparsity"])["verdict"]
     assert words["Wanda", "10 %"] == words["Wanda", "90 %"] == "match"
@@ -182,5 +182,5 @@ def test_llama_7b_stands_beside_what_table_2_prints():
     opt = own[own["layer"] != Q].assign(paper_model="opt-125m")
     assert "prints no perplexity of opt-125m" in tables.perplexity.table2(opt, p).data
     p.windows = 16
-    assert set(claims.reproduction.beside_layers(ran, p)["verdict"]) == {"not compared"}
+    assert set(claims.reproduction.beside(2, ran, p)["verdict"]) == {"not compared"}
     assert "16 calibration windows, not 128" in tables.perplexity.table2(ran, p).data

@@ -7,6 +7,7 @@ import pytest
 
 from stade_nb import claims
 from stade_nb.claims import paper, scorecard
+from stade_nb.claims.scorecard import RULES, decides
 from stade_nb.claims.verdicts import (
     CONTRADICTED,
     MIXED,
@@ -14,13 +15,11 @@ from stade_nb.claims.verdicts import (
     NOT_RUN,
     OPEN,
     PRINTED,
-    RULES,
     RUNS,
     SUPPORTED,
     THEORY,
     Count,
     Verdict,
-    decides,
 )
 from stade_nb.errors import StadeError
 from workflow.profiles import NOTEBOOKS

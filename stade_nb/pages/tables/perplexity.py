@@ -223,4 +223,4 @@ def page(
 
 def table2(ran: pandas.DataFrame, p: Measured) -> HTML:
     """`beside` for a page, and a sentence where there is nothing to compare, or not all."""
-    return page(2, claims.reproduction.beside_layers(ran, p), ran, p)
+    return shown(2, ran, p)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.special import ndtr
 
 from stade_nb.errors import StadeError
 
@@ -112,20 +113,20 @@ def relu(mean: Tensor, covariance: Tensor) -> Inputs:
     """
     root, std = _root(mean, covariance), covariance.diagonal().sqrt()
     a, r = mean / std, covariance / torch.outer(std, std)
-    first = mean * _cdf(a) + std * _pdf(a)
+    first = mean * ndtr(a) + std * _pdf(a)
     q = (1 - r.square()).clamp(min=0).sqrt()
     row, column = a[:, None].expand_as(r), a.expand_as(r)
     off = ~torch.eye(len(a), dtype=torch.bool, device=a.device)
     safe = torch.where(off, q, 1)
     # (m_i m_j + s_i s_j r) P + s_i m_j φ(a_i) Φ((a_j - r a_i)/q) + the same with i and j swapped
     # + s_i s_j q² times the bivariate density at (a_i, a_j); divided by s_i s_j throughout.
-    edge = _pdf(row) * column * _cdf((column - r * row) / safe)
+    edge = _pdf(row) * column * ndtr((column - r * row) / safe)
     exponent = (row.square() - 2 * r * row * column + column.square()) / (2 * safe.square())
     density = (-exponent).exp() * safe / (2 * math.pi)
     both = (row * column + r) * _both_positive(row, column, torch.where(off, r, 0))
     product = both + edge + edge.T + density
     # Far below zero the two terms cancel to noise of either sign; a variance is never negative.
-    single = torch.maximum((a.square() + 1) * _cdf(a) + a * _pdf(a), (first / std).square())
+    single = torch.maximum((a.square() + 1) * ndtr(a) + a * _pdf(a), (first / std).square())
     second = torch.where(off, product, single.diag()) * torch.outer(std, std)
     covariance = torch.addr(second, first, first, alpha=-1)
     return Inputs(
@@ -135,10 +136,6 @@ def relu(mean: Tensor, covariance: Tensor) -> Inputs:
 
 def _pdf(x: Tensor) -> Tensor:
     return (-x.square() / 2).exp() / math.sqrt(2 * math.pi)
-
-
-def _cdf(x: Tensor) -> Tensor:
-    return torch.special.ndtr(x)
 
 
 def _both_positive(a: Tensor, b: Tensor, r: Tensor) -> Tensor:
@@ -152,4 +149,4 @@ def _both_positive(a: Tensor, b: Tensor, r: Tensor) -> Tensor:
     a2, b2 = a.unsqueeze(-1), b.unsqueeze(-1)
     exponent = (a2.square() - 2 * a2 * b2 * t.sin() + b2.square()) / (2 * t.cos().square())
     integral = ((-exponent).exp() * weights).sum(dim=-1) * half.squeeze(-1)
-    return _cdf(a) * _cdf(b) + integral / (2 * math.pi)
+    return ndtr(a) * ndtr(b) + integral / (2 * math.pi)

@@ -21,12 +21,26 @@ def _closed(layer: Layer, new_bias: Tensor) -> Tensor:
     return synthetic.loss(bias, new_bias, layer.weight, layer.mean, layer.std**2)
 
 
+def _table(sides: list[tuple[str, str, str, Tensor, Tensor]]) -> pandas.DataFrame:
+    """A row for each equality (equation, left, right, and the values of both sides).
+
+    A difference is the largest, relative to the largest value, or to 1 where the right side is zero
+    throughout; `holds` where it is below `tolerance`.
+    """
+    rows = []
+    for equation, left, right, a, b in sides:
+        gap = float((a - b).abs().max() / (b.abs().max() or 1))
+        tolerance = SEARCH if "search" in left else ROUNDING
+        rows.append((equation, left, right, gap, tolerance, gap < tolerance))
+    columns = ["equation", "left", "right", "difference", "tolerance", "holds"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
 def exact(layer: Layer, new_bias: Tensor) -> pandas.DataFrame:
     """Eqs. 3 and 7–9 without sampling: two sides of each equality for every weight of `layer`.
 
     new_bias: (out, in), an arbitrary B* for Eqs. 3 and 7. "full" is Eq. 2's expectation with the
-    layer run with and without each weight. A difference is the largest over the weights, relative
-    to the largest value; `holds` where it is below `tolerance`.
+    layer run with and without each weight. Columns: see `_table`.
     """
     bias, squared = layer.bias.unsqueeze(-1), layer.weight**2
     keep, best = bias.expand_as(squared), synthetic.best_bias(bias, layer.weight, layer.mean)
@@ -40,20 +54,18 @@ def exact(layer: Layer, new_bias: Tensor) -> pandas.DataFrame:
     )
     searched = synthetic.best_bias_by_search(layer)
     least, unchanged = (brute_force.lowest_losses(layer, refit) for refit in (True, False))
-    sides = [
-        ("Eq. 3", "full", "closed form", full, _closed(layer, new_bias)),
-        ("Eq. 7", "d full / dB*", "d closed form / dB*", full_slope, slope),
-        ("Eq. 7", "d closed form / dB*", "−2(B − B*) − 2μW", slope, printed),
-        ("Eq. 7", "B* where full is least, by search", "B + μW", searched, best),
-        ("Eq. 8", "full, least over B*", "closed form at B + μW", least, _closed(layer, best)),
-        ("Eq. 8", "closed form at B + μW", "σ²W²", _closed(layer, best), variance * squared),
-        ("Eq. 9", "full at B* = B", "closed form at B", unchanged, _closed(layer, keep)),
-        ("Eq. 9", "closed form at B", "(σ² + μ²)W²", _closed(layer, keep), second * squared),
-    ]
-    rows = [(*names, float((a - b).abs().max() / b.abs().max())) for *names, a, b in sides]
-    ledger = pandas.DataFrame(rows, columns=["equation", "left", "right", "difference"])
-    ledger["tolerance"] = [SEARCH if "search" in side else ROUNDING for side in ledger["left"]]
-    return ledger.assign(holds=ledger["difference"] < ledger["tolerance"])
+    return _table(
+        [
+            ("Eq. 3", "full", "closed form", full, _closed(layer, new_bias)),
+            ("Eq. 7", "d full / dB*", "d closed form / dB*", full_slope, slope),
+            ("Eq. 7", "d closed form / dB*", "−2(B − B*) − 2μW", slope, printed),
+            ("Eq. 7", "B* where full is least, by search", "B + μW", searched, best),
+            ("Eq. 8", "full, least over B*", "closed form at B + μW", least, _closed(layer, best)),
+            ("Eq. 8", "closed form at B + μW", "σ²W²", _closed(layer, best), variance * squared),
+            ("Eq. 9", "full at B* = B", "closed form at B", unchanged, _closed(layer, keep)),
+            ("Eq. 9", "closed form at B", "(σ² + μ²)W²", _closed(layer, keep), second * squared),
+        ]
+    )
 
 
 def sampled(
@@ -96,45 +108,26 @@ def rates(table: pandas.DataFrame) -> dict[str, float]:
     }
 
 
-COLUMNS = ["equation", "left", "right", "difference", "tolerance", "holds"]
-
-
-def _table(sides: list[tuple[str, str, str, Tensor, Tensor]]) -> pandas.DataFrame:
-    rows = []
-    for equation, left, right, a, b in sides:
-        # Relative to the largest value, or to 1 where the right side is zero throughout.
-        gap = float((a - b).abs().max() / (b.abs().max() or 1))
-        tolerance = SEARCH if "search" in left else ROUNDING
-        rows.append((equation, left, right, gap, tolerance, gap < tolerance))
-    return pandas.DataFrame(rows, columns=COLUMNS)
-
-
 def eq3(layer: Layer, new_bias: Tensor) -> pandas.DataFrame:
     """Eq. 3, its five lines, for every weight of `layer` and an arbitrary new_bias (out, in).
 
     The first line is Eq. 2 with the layer run with and without the weight. Expectations of the
     lines between are plain averages over the two points mean ± std of X_j alone, which have its
-    mean and variance. Columns: equation, left, right (its two sides in
-    words), difference (relative), tolerance, holds.
+    mean and variance. Columns: see `_table`.
     """
     step, w = layer.bias.unsqueeze(-1) - new_bias, layer.weight
     points = torch.stack([layer.mean + layer.std, layer.mean - layer.std])
     xw = points.unsqueeze(1) * w  # (2, out, in)
-    closed = synthetic.loss(layer.bias.unsqueeze(-1), new_bias, w, layer.mean, layer.std**2)
     lines = [
         ("Eq. 2, both layers in full", synthetic.expected_loss(layer, new_bias)),
         ("E[((B − B*) + XW)²]", (step + xw).square().mean(dim=0)),
         ("E[(B − B*)² + 2(B − B*)XW + (XW)²]", (step**2 + 2 * step * xw + xw**2).mean(dim=0)),
         ("(B − B*)² + 2(B − B*)E[XW] + E[(XW)²]",
          step**2 + 2 * step * xw.mean(dim=0) + xw.square().mean(dim=0)),
-        ("(B − B*)² + 2(B − B*)μW + (σ² + μ²)W²", closed),
+        ("(B − B*)² + 2(B − B*)μW + (σ² + μ²)W²", _closed(layer, new_bias)),
     ]  # fmt: skip
-    return _table(
-        [
-            (f"Eq. 3, line {number}", left, right, a, b)
-            for number, ((left, a), (right, b)) in enumerate(pairwise(lines), 1)
-        ]
-    )
+    steps = enumerate(pairwise(lines), 1)
+    return _table([(f"Eq. 3, line {n}", left, right, a, b) for n, ((left, a), (right, b)) in steps])
 
 
 def eqs_4_to_6(layer: Layer, x: Tensor) -> pandas.DataFrame:
@@ -146,8 +139,7 @@ def eqs_4_to_6(layer: Layer, x: Tensor) -> pandas.DataFrame:
     keep = layer.bias.unsqueeze(-1).expand_as(layer.weight)
     refitted, kept = (brute_force.lowest_losses(layer, refit) for refit in (True, False))
     closed = layer.std**2 * layer.weight**2
-    data = Moments.zeros(x.shape[-1], x.device)
-    data.update(x)
+    data = Moments.of(x)
     about_zero = x.double().square().sum(dim=0) / (data.count - 1)
     root = metrics.wanda(layer.weight, (data.squared_norm / (data.count - 1)).sqrt())
     ranks = [

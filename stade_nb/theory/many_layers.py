@@ -11,9 +11,9 @@ import pandas
 import torch
 from torch import Tensor
 
-from stade_nb.numerics.masks import Pattern
 from stade_nb.theory import correlated_inputs, many_weights
 from stade_nb.theory.correlated_inputs import Inputs
+from stade_nb.theory.many_weights import AnyPattern
 from stade_nb.theory.synthetic import Layer
 
 Family = Callable[[Tensor, Tensor], Inputs]
@@ -40,7 +40,7 @@ def each(layers: Layer, family: Family, correlation: float) -> Iterator[tuple[Te
 def over_correlations(
     layers: Layer,
     correlations: Sequence[float],
-    patterns: Sequence[str | float | Pattern],
+    patterns: Sequence[AnyPattern],
     family: Family = correlated_inputs.gaussian,
 ) -> pandas.DataFrame:
     """`many_weights.compared`, all layers together, at each correlation, pattern and for each bias.
@@ -67,20 +67,16 @@ def over_correlations(
 def single_and_exact(
     layers: Layer,
     correlation: float,
-    pattern: str | float | Pattern,
+    pattern: AnyPattern,
     family: Family = correlated_inputs.gaussian,
 ) -> Pair:
     """Eq. 8 added up over the sets that STD takes, and their exact loss, the bias refitted."""
     pairs = []
     for weight, inputs in each(layers, family, correlation):
-        pruned = many_weights.greedy(weight, inputs, pattern)["std"]
-        pairs.append(
-            (
-                many_weights.sum_of_single_losses(weight, pruned, inputs.covariance),
-                many_weights.set_loss(weight, pruned, inputs.covariance),
-            )
-        )
-    return Pair(*(torch.cat(part) for part in zip(*pairs, strict=True)))
+        removed = weight, many_weights.greedy(weight, inputs, pattern)["std"], inputs.covariance
+        losses = many_weights.sum_of_single_losses, many_weights.set_loss
+        pairs.append([loss(*removed) for loss in losses])
+    return Pair(*map(torch.cat, zip(*pairs, strict=True)))
 
 
 def relative_error(pair: Pair) -> float:
@@ -92,7 +88,7 @@ def bias_gains(
     layers: Layer,
     correlations: Sequence[float],
     spreads: Sequence[float],
-    pattern: str | float | Pattern,
+    pattern: AnyPattern,
     family: Family = correlated_inputs.gaussian,
 ) -> pandas.DataFrame:
     """Which share of the loss a bias saves, at each correlation and each size of the means.
@@ -111,32 +107,27 @@ def bias_gains(
                 _refitted_and_kept(weight, inputs, pattern, sets)
                 for weight, inputs in each(moved, family, correlation)
             )
-            wanda, std, cheapest, wanda_kept, cheapest_kept = losses.tolist()
-            shares = wanda / wanda_kept, std / wanda_kept, cheapest / cheapest_kept
-            rows.append((correlation, spread, *(1 - share for share in shares)))
+            refitted, kept = losses.split(3)
+            rows.append((correlation, spread, *(1 - refitted / kept).tolist()))
     return pandas.DataFrame(rows, columns=["correlation", "spread", "wanda", "std", "cheapest"])
 
 
-def _refitted_and_kept(
-    weight: Tensor, inputs: Inputs, pattern: str | float | Pattern, sets: Tensor
-) -> Tensor:
-    """Losses, all outputs: of Wanda's, STD's, cheapest sets refitted; Wanda's, cheapest kept."""
+def _refitted_and_kept(weight: Tensor, inputs: Inputs, pattern: AnyPattern, sets: Tensor) -> Tensor:
+    """Losses of all outputs, those of one share of `bias_gains` three places apart: (6,)."""
     pruned = many_weights.greedy(weight, inputs, pattern)
-    refitted, kept = (many_weights.matrix_of(inputs, refit) for refit in (True, False))
-    taken = [
-        (pruned["wanda"], refitted),
-        (pruned["std"], refitted),
-        (many_weights.cheapest_set(weight, refitted, sets), refitted),
-        (pruned["wanda"], kept),
-        (many_weights.cheapest_set(weight, kept, sets), kept),
-    ]
-    return torch.stack([many_weights.set_loss(weight, mask, m).sum() for mask, m in taken])
+    found = []
+    for refit, choices in ((True, ("wanda", "std")), (False, ("wanda", "wanda"))):
+        matrix = many_weights.matrix_of(inputs, refit)
+        taken = [pruned[choice] for choice in choices]
+        taken.append(many_weights.cheapest_set(weight, matrix, sets))
+        found += [many_weights.set_loss(weight, mask, matrix).sum() for mask in taken]
+    return torch.stack(found)
 
 
 def simulated(
     layer: Layer,
     correlations: Sequence[float],
-    pattern: str | float | Pattern,
+    pattern: AnyPattern,
     samples: int,
     generator: torch.Generator,
 ) -> pandas.DataFrame:
@@ -153,14 +144,11 @@ def simulated(
             inputs = family(layer.mean, covariance)
             pruned = many_weights.greedy(layer.weight, inputs, pattern)
             for refit, metric in ((True, "std"), (False, "wanda")):
-                matrix = many_weights.matrix_of(inputs, refit)
-                exact = many_weights.set_loss(layer.weight, pruned[metric], matrix)
-                (found,) = many_weights.simulated_loss(
-                    layer.weight, pruned[metric], inputs, refit, [samples], generator
-                )
-                mean, error = found.mean[:, 0], found.error[:, 0]
-                apart = float(((mean - exact) / error).abs().max())
-                means = float(exact.mean()), float(mean.mean())
-                rows.append((inputs.name, correlation, refit, *means, apart))
+                removed = layer.weight, pruned[metric]
+                exact = many_weights.set_loss(*removed, many_weights.matrix_of(inputs, refit))
+                drawn = many_weights.simulated_loss(*removed, inputs, refit, [samples], generator)
+                mean, error = drawn[0].mean[:, 0], drawn[0].error[:, 0]
+                values = exact.mean(), mean.mean(), ((mean - exact) / error).abs().max()
+                rows.append((inputs.name, correlation, refit, *map(float, values)))
     columns = ["inputs", "correlation", "refit", "exact", "simulated", "errors"]
     return pandas.DataFrame(rows, columns=columns)

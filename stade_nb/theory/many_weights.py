@@ -24,6 +24,7 @@ from stade_nb.numerics.masks import Pattern
 from stade_nb.theory import synthetic
 from stade_nb.theory.correlated_inputs import Inputs
 
+AnyPattern = str | float | Pattern  # as `masks.parse_pattern` takes it
 MOST_SETS = 200_000
 
 
@@ -46,7 +47,7 @@ def sum_of_single_losses(weight: Tensor, pruned: Tensor, matrix: Tensor) -> Tens
     return torch.where(pruned, weight, 0).square() @ matrix.diagonal()
 
 
-def _group(inputs: int, pattern: str | float | Pattern) -> tuple[int, int]:
+def _group(inputs: int, pattern: AnyPattern) -> tuple[int, int]:
     """How many columns compete together, and how many of them go."""
     pattern = masks.parse_pattern(pattern)
     masks.check_groups(inputs, pattern)
@@ -55,7 +56,7 @@ def _group(inputs: int, pattern: str | float | Pattern) -> tuple[int, int]:
     return inputs, int(inputs * pattern.sparsity)
 
 
-def allowed_sets(inputs: int, pattern: str | float | Pattern) -> Tensor:
+def allowed_sets(inputs: int, pattern: AnyPattern) -> Tensor:
     """Every set of columns that `pattern` may prune in a row of `inputs` columns, (sets, in) bool.
 
     A share takes int(inputs * share) columns anywhere, N:M takes N of each M consecutive ones.
@@ -89,7 +90,7 @@ def cheapest_set(weight: Tensor, matrix: Tensor, sets: Tensor) -> Tensor:
     return sets[torch.stack(best)]
 
 
-def greedy(weight: Tensor, inputs: Inputs, pattern: str | float | Pattern) -> dict[str, Tensor]:
+def greedy(weight: Tensor, inputs: Inputs, pattern: AnyPattern) -> dict[str, Tensor]:
     """The masks (out, in) of Table 1's scores with the inputs' true moments.
 
     Each score looks at one weight at a time: magnitude, Wanda (Eq. 10), STD (Eq. 11).
@@ -102,7 +103,7 @@ def greedy(weight: Tensor, inputs: Inputs, pattern: str | float | Pattern) -> di
     return {name: masks.select(score, pattern) for name, score in scores.items()}
 
 
-def stepwise(weight: Tensor, matrix: Tensor, pattern: str | float | Pattern) -> Tensor:
+def stepwise(weight: Tensor, matrix: Tensor, pattern: AnyPattern) -> Tensor:
     """Greedy with covariances: each time the weight that adds least to the exact loss, (out, in).
 
     For N:M a column leaves the competition when its group has lost its N.
@@ -120,9 +121,7 @@ def stepwise(weight: Tensor, matrix: Tensor, pattern: str | float | Pattern) -> 
     return pruned
 
 
-def compared(
-    weight: Tensor, inputs: Inputs, pattern: str | float | Pattern, refit: bool
-) -> pandas.DataFrame:
+def compared(weight: Tensor, inputs: Inputs, pattern: AnyPattern, refit: bool) -> pandas.DataFrame:
     """The scores and stepwise choice against the cheapest set, all outputs together.
 
     Columns: choice; loss, the mean exact loss of its sets; excess, that over the least possible,

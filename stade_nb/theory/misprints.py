@@ -10,18 +10,16 @@ from torch.nn import functional
 
 from stade_nb.errors import unknown
 from stade_nb.numerics import masks, metrics, sparsegpt
-from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.moments import Moments
-from stade_nb.theory.many_weights import set_loss
+from stade_nb.theory import synthetic
+from stade_nb.theory.many_weights import AnyPattern, set_loss
 
 # Eq. 12 to the letter, and in the form that Eq. 9 needs.
 EQ12 = {"printed": "without_bias_as_printed", "consistent": "without_bias"}
 RIVALS = ("std", "wanda")  # Eqs. 11 and 10
 
 
-def eq12_differences(
-    weight: Tensor, moments: Moments, pattern: str | float | Pattern
-) -> pandas.DataFrame:
+def eq12_differences(weight: Tensor, moments: Moments, pattern: AnyPattern) -> pandas.DataFrame:
     """Eq. 12 as printed and in the form that Eq. 9 needs, against STD's and Wanda's masks.
 
     A row for each form (index "form") and a column for each metric: the share of mask entries that
@@ -64,11 +62,8 @@ def off_centre_after(
 
     Columns: inputs ("as drawn", "after LayerNorm", "after RMSNorm"), median, largest.
     """
-
-    def drawn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
-
-    x = spread * drawn(features) + drawn(tokens, features)
+    means = spread * synthetic.normal((features,), generator)
+    x = means + synthetic.normal((tokens, features), generator)
     found = {
         "as drawn": off_centre(x),
         "after LayerNorm": off_centre(normalise(x, "layer")),
@@ -96,7 +91,7 @@ def sparsegpt_scores(weight: Tensor, moments: Moments, damping: float = 0.01) ->
 
 
 def sparsegpt_without_update(
-    weight: Tensor, moments: Moments, pattern: str | float | Pattern
+    weight: Tensor, moments: Moments, pattern: AnyPattern
 ) -> pandas.DataFrame:
     """What each of `sparsegpt_scores` costs when no weight is updated and no bias is added.
 
@@ -110,14 +105,8 @@ def sparsegpt_without_update(
         for name, score in sparsegpt_scores(weight, moments).items()
     }
     wanda = pruned["nothing refitted"]
-    rows = [
-        (
-            name,
-            float(set_loss(weight.double(), mask, second).mean()),
-            float((mask != wanda).double().mean()),
-        )
-        for name, mask in pruned.items()
-    ]
-    table = pandas.DataFrame(rows, columns=["score", "loss", "differs"])
-    table.insert(2, "relative", table["loss"] / table["loss"].min())
+    loss = [float(set_loss(weight.double(), mask, second).mean()) for mask in pruned.values()]
+    table = pandas.DataFrame({"score": list(pruned), "loss": loss})
+    table["relative"] = table["loss"] / table["loss"].min()
+    table["differs"] = [float((mask != wanda).double().mean()) for mask in pruned.values()]
     return table

@@ -1,8 +1,8 @@
-"""FLAP's score and compensation beside Eqs. 7 and 8: the same statistics, a year earlier.
+"""What other code does: FLAP beside Eqs. 7 and 8, the two versions of the paper's own, torch.topk.
 
-FLAP (An et al., arXiv 2312.11983) removes whole input channels. Re-stated from its paper: the
-score of channel j is var_j ‖W_:,j‖², and the mean of what the removed channels contributed to an
-output goes into the bias.
+FLAP (An et al., arXiv 2312.11983), a year earlier, removes whole input channels by the same
+statistics. Re-stated from its paper: the score of channel j is var_j ‖W_:,j‖², and the mean of what
+the removed channels contributed to an output goes into the bias.
 """
 
 import pandas
@@ -11,20 +11,8 @@ from torch import Tensor
 
 from stade_nb.numerics import bias, masks, metrics
 from stade_nb.numerics.moments import Moments
+from stade_nb.theory import synthetic
 from stade_nb.theory.many_weights import set_loss
-
-
-def flap_score(weight: Tensor, variance: Tensor) -> Tensor:
-    """FLAP's fluctuation metric: sigma_j² ‖W_:,j‖², one number for each channel, (in,).
-
-    weight: (out, in). It is the sum over outputs of Eq. 8's loss sigma_j² W_ij².
-    """
-    return variance * weight.square().sum(dim=0)
-
-
-def flap_compensation(weight: Tensor, removed: Tensor, baseline: Tensor) -> Tensor:
-    """FLAP's baseline bias: what the `removed` channels, (in,) bool, give on average, (out,)."""
-    return weight @ (baseline * removed)
 
 
 def compared(weight: Tensor, moments: Moments, share: float = 0.5) -> pandas.Series:
@@ -34,12 +22,12 @@ def compared(weight: Tensor, moments: Moments, share: float = 0.5) -> pandas.Ser
     FLAP's score and the summed Eq. 8, relative. bias: that of FLAP's compensation and Eq. 7's.
     compensated, plain: mean squared change of an output with and without it, over its variance.
     """
-    score = flap_score(weight, moments.variance)
+    score = moments.variance * weight.square().sum(dim=0)
     summed = metrics.std(weight, moments.variance).sum(dim=0)
     removed = masks.lowest(score[None], int(share * len(score)))[0]
     pruned = removed.expand_as(weight)
     ours = bias.correction(weight, pruned, moments.mean)
-    theirs = flap_compensation(weight, removed, moments.mean)
+    theirs = weight @ (moments.mean * removed)
     covariance, second = moments.cross / moments.count, moments.gram / moments.count
     whole = set_loss(weight, torch.ones_like(pruned), covariance).mean()
     return pandas.Series(
@@ -119,30 +107,18 @@ def variance_errors(
     makes every number of a feature equal there is no truth; error is NaN if all features are such.
     """
     rows = []
-    shape = (batches, tokens, features)
-    noise = torch.randn(
-        shape, generator=generator, dtype=torch.float64, device=generator.device
-    ).cpu()
+    noise = synthetic.normal((batches, tokens, features), generator).cpu()
+    rules = {"squared sums": variance_by_squared_sums, "merging": variance_by_merging}
     for ratio in ratios:
         for dtype in dtypes:
             x = (noise + ratio).to(dtype)
             truth = x.double().flatten(0, 1).var(dim=0)
-            for rule, function in (
-                ("squared sums", variance_by_squared_sums),
-                ("merging", variance_by_merging),
-            ):
+            for rule, function in rules.items():
                 found = function(list(x), dtype).double()
                 error = (found / truth - 1).abs()[(truth > 0) & found.isfinite()]
-                rows.append(
-                    (
-                        ratio,
-                        str(dtype).removeprefix("torch."),
-                        rule,
-                        error.median().item() if len(error) else torch.nan,
-                        (found < 0).double().mean().item(),
-                        (~found.isfinite()).double().mean().item(),
-                    )
-                )
+                median = error.median().item() if len(error) else torch.nan
+                shares = (float(bad.double().mean()) for bad in (found < 0, ~found.isfinite()))
+                rows.append((ratio, str(dtype).removeprefix("torch."), rule, median, *shares))
     columns = ["ratio", "dtype", "rule", "error", "negative", "not_finite"]
     return pandas.DataFrame(rows, columns=columns)
 

@@ -20,8 +20,7 @@ KNOWN, ESTIMATED, ASSUMED = (
 
 
 def expected(count: int, mean, variance, fourth) -> dict[str, tuple]:
-    """Expectation and variance of each estimate of `variance` from `count` >= 2 draws, in closed
-    form.
+    """(Expectation, variance) of each estimate of `variance` from `count` >= 2 draws, exactly.
 
     mean, variance and fourth (the fourth central moment; 3·variance² if normal) of the input,
     symmetric about its mean. Any number type: fractions stay exact.
@@ -48,11 +47,7 @@ def estimates(x: torch.Tensor, mean: float) -> dict[str, torch.Tensor]:
 
 
 def simulated(
-    counts: Sequence[int],
-    mean: float,
-    std: float,
-    repetitions: int,
-    generator: torch.Generator,
+    counts: Sequence[int], mean: float, std: float, repetitions: int, generator: torch.Generator
 ) -> pandas.DataFrame:
     """Normal draws, `repetitions` samples for each N of `counts`, beside the closed forms.
 
@@ -64,31 +59,10 @@ def simulated(
         x = mean + std * synthetic.normal((repetitions, count), generator)
         truth = expected(count, mean, std**2, 3 * std**4)
         for name, values in estimates(x, mean).items():
-            expectation, variance = truth[name]
-            found = float(values.mean())
+            (expectation, variance), found = truth[name], float(values.mean())
             error = (float(values.var()) / repetitions) ** 0.5
-            rows.append(
-                (
-                    count,
-                    name,
-                    expectation,
-                    found,
-                    abs(found - expectation) / error,
-                    variance**0.5,
-                    float(values.std()),
-                    expectation / std**2 - 1,
-                )
-            )
-    return pandas.DataFrame(
-        rows,
-        columns=[
-            "N",
-            "estimate",
-            "expectation",
-            "mean",
-            "errors",
-            "spread",
-            "simulated_spread",
-            "relative_bias",
-        ],
-    )
+            row = {"N": count, "estimate": name, "expectation": expectation, "mean": found}
+            row["errors"] = abs(found - expectation) / error
+            row["spread"], row["simulated_spread"] = variance**0.5, float(values.std())
+            rows.append(row | {"relative_bias": expectation / std**2 - 1})
+    return pandas.DataFrame(rows)

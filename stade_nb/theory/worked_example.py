@@ -36,21 +36,9 @@ def weight() -> Tensor:
     return torch.tensor(WEIGHT, dtype=torch.float64)
 
 
-def bias() -> Tensor:
-    """B, (out 2,), float64."""
-    return torch.tensor(BIAS, dtype=torch.float64)
-
-
-def inputs() -> Tensor:
-    """X, (tokens 6, in 4), float64."""
-    return torch.tensor(INPUTS, dtype=torch.float64)
-
-
 def moments() -> Moments:
     """Eqs. 5 and 8 for the six inputs, with XᵀX."""
-    gathered = Moments.zeros(len(WEIGHT[0]), gram=True)
-    gathered.update(inputs())
-    return gathered
+    return Moments.of(torch.tensor(INPUTS, dtype=torch.float64), gram=True)
 
 
 def features() -> pandas.DataFrame:
@@ -93,56 +81,36 @@ def squared_score(method: Method, centred: bool) -> Tensor:
 def table1() -> pandas.DataFrame:
     """Table 1 from the methods of this book, each row computed on the example.
 
-    Columns: name, title, updates (its weights), centred ("any" where it does not matter), formula
-    (LaTeX), score (out, in), pruned (out, in) at 2:4, weight (out, in), bias (out,). The row of
-    SparseGPT shows the scores before any weight is updated.
+    Columns: name; method, its title; updates_weights, corrects_bias; centred ("any" where it does
+    not matter) and input, the same in words; metric (LaTeX) and equation ("–" for this book's own);
+    score (out, in), pruned (out, in) at 2:4, weight (out, in), bias (out,). The row of SparseGPT
+    shows the scores before any weight is updated.
     """
-    rows = []
+    rows, bias = [], torch.tensor(BIAS, dtype=torch.float64)
     # Where every layer has a bias, as here, equal parameters are no other method.
     for method in (each for each in METHODS.values() if not each.equal_parameters):
         same = method.centred == method.uncentred
         for centred in (False,) if same else (True, False):
             generator = torch.Generator().manual_seed(0)
             layer = prune_layer(
-                weight(), bias(), moments(), method, PATTERN,
-                centred=centred, generator=generator,
-            )  # fmt: skip
-            rows.append(
-                {
-                    "name": method.name,
-                    "title": method.title,
-                    "updates": method.updates_weights,
-                    "centred": "any" if same else "yes" if centred else "no",
-                    "formula": method.treatment(centred).metric.formula,
-                    "score": squared_score(method, centred),
-                    "pruned": layer.pruned,
-                    "weight": layer.weight,
-                    "bias": layer.bias,
-                }
+                weight(), bias, moments(), method, PATTERN, centred=centred, generator=generator
             )
+            treatment = method.treatment(centred)
+            kind = "any" if same else "yes" if centred else "no"
+            rows.append({
+                "name": method.name, "method": method.title,
+                "centred": kind, "input": INPUT_WORDS[kind],
+                "metric": treatment.metric.formula, "equation": treatment.metric.equation or "–",
+                "corrects_bias": treatment.corrects, "updates_weights": method.updates_weights,
+                "score": squared_score(method, centred),
+                "pruned": layer.pruned, "weight": layer.weight, "bias": layer.bias,
+            })  # fmt: skip
     return pandas.DataFrame(rows)
 
 
 def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
-    """Table 1 as the paper lays it out, from `table1`: a row for each method and kind of input.
-
-    Columns: method, input, metric (LaTeX), equation ("–" for this book's own), corrects_bias,
-    updates_weights.
-    """
-    rows = []
-    for row in table.itertuples():
-        treatment = METHODS[row.name].treatment(row.centred == "yes")
-        rows.append(
-            {
-                "method": row.title,
-                "input": INPUT_WORDS[row.centred],
-                "metric": row.formula,
-                "equation": treatment.metric.equation or "–",
-                "corrects_bias": treatment.corrects,
-                "updates_weights": row.updates,
-            }
-        )
-    return pandas.DataFrame(rows)
+    """Table 1 as the paper lays it out: the columns of `table1` that it prints."""
+    return table[["method", "input", "metric", "equation", "corrects_bias", "updates_weights"]]
 
 
 def printable(table: pandas.DataFrame) -> pandas.DataFrame:
@@ -153,19 +121,11 @@ def printable(table: pandas.DataFrame) -> pandas.DataFrame:
     """
     rows = []
     for row in table.itertuples():
-        metric = METHODS[row.name].treatment(row.centred == "yes").metric
-        for output, score in enumerate(row.score):
+        head = {"method": row.method, "input": row.input, "metric": row.equation}
+        for output, score in enumerate(row.score.tolist()):
             gone = row.pruned[output].nonzero()[:, 0].tolist()
-            rows.append(
-                {
-                    "method": row.title,
-                    "input": INPUT_WORDS[row.centred],
-                    "metric": metric.equation or "–",
-                    "output": output,
-                    "squared_scores": ", ".join(f"{value:.3g}" if value < 1 else f"{value:.0f}"
-                                                for value in score.tolist()),
-                    "removed": ", ".join(map(str, gone)),
-                    "bias": int(row.bias[output]),
-                }
-            )  # fmt: skip
+            scores = ", ".join(f"{each:.3g}" if each < 1 else f"{each:.0f}" for each in score)
+            found = {"output": output, "squared_scores": scores}
+            found |= {"removed": ", ".join(map(str, gone)), "bias": int(row.bias[output])}
+            rows.append(head | found)
     return pandas.DataFrame(rows)

@@ -11,10 +11,10 @@ import torch
 from stade_nb.claims.paper import Claim
 from stade_nb.claims.theory import SMALL
 from stade_nb.numerics import masks, metrics
-from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import prune_layer
 from stade_nb.pages.models import LayerInputs
 from stade_nb.theory import many_weights, misprints, other_work
+from stade_nb.theory.many_weights import AnyPattern
 
 
 def by_type(
@@ -25,9 +25,7 @@ def by_type(
     return pandas.DataFrame(rows).groupby("layer", sort=False).mean().reset_index()
 
 
-def correction_orders(
-    layers: Sequence[LayerInputs], pattern: str | float | Pattern
-) -> pandas.DataFrame:
+def correction_orders(layers: Sequence[LayerInputs], pattern: AnyPattern) -> pandas.DataFrame:
     """5.1: Eq. 7's correction for STD's mask, summed before and after zeroing the weights.
 
     Columns layer; before, after: root mean square over outputs of correction / std of the output.
@@ -38,15 +36,13 @@ def correction_orders(
         pruned = masks.select(metrics.std(weight, moments.variance), pattern)
         spread = ((weight @ (moments.cross / moments.count)) * weight).sum(dim=-1).sqrt()
         found = other_work.corrections(weight, pruned, moments.mean)
-        return {
-            key.split()[0]: float((value / spread).square().mean().sqrt())
-            for key, value in found.items()
-        }
+        sizes = ((value / spread).square().mean().sqrt() for value in found.values())
+        return dict(zip(("before", "after"), map(float, sizes), strict=True))
 
     return by_type(layers, measure)
 
 
-def additivity(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+def additivity(layers: Sequence[LayerInputs], pattern: AnyPattern) -> pandas.DataFrame:
     """5.6: the exact loss of a layer's pruned sets over the sum of their single losses.
 
     Columns layer; refitted: STD's mask, bias of Eq. 7, Cov(X); kept: Wanda's mask, no bias,
@@ -54,11 +50,10 @@ def additivity(layers: Sequence[LayerInputs], pattern: str | float | Pattern) ->
     """
 
     def ratio(layer: LayerInputs, method: str, matrix: torch.Tensor) -> float:
-        gone = prune_layer(
-            layer.weight, None, layer.moments, method, pattern, centred=layer.centred
-        ).pruned
-        exact = many_weights.set_loss(layer.weight, gone, matrix).sum()
-        return float(exact / many_weights.sum_of_single_losses(layer.weight, gone, matrix).sum())
+        weight, moments = layer.weight, layer.moments
+        gone = prune_layer(weight, None, moments, method, pattern, centred=layer.centred).pruned
+        exact = many_weights.set_loss(weight, gone, matrix).sum()
+        return float(exact / many_weights.sum_of_single_losses(weight, gone, matrix).sum())
 
     def measure(layer: LayerInputs) -> dict[str, float]:
         moments = layer.moments
@@ -70,9 +65,7 @@ def additivity(layers: Sequence[LayerInputs], pattern: str | float | Pattern) ->
     return by_type(layers, measure)
 
 
-def without_update(
-    layers: Sequence[LayerInputs], pattern: str | float | Pattern
-) -> pandas.DataFrame:
+def without_update(layers: Sequence[LayerInputs], pattern: AnyPattern) -> pandas.DataFrame:
     """5.7: what SparseGPT's masks cost if nothing is updated, over the cost of Wanda's.
 
     Columns layer, algorithm (squared Cholesky diagonals), printed (Table 1's diagonal).
@@ -86,7 +79,7 @@ def without_update(
     return by_type(layers, measure)
 
 
-def eq1(layers: Sequence[LayerInputs], pattern: str | float | Pattern) -> pandas.DataFrame:
+def eq1(layers: Sequence[LayerInputs], pattern: AnyPattern) -> pandas.DataFrame:
     """5.9: Eq. 1 to the letter, ‖X_j‖ times the norm of all weights of input j, against Wanda.
 
     Columns layer; differs, share of mask entries; channels, share of the inputs that all outputs
@@ -162,7 +155,7 @@ def everywhere(patterns: Sequence[str]) -> tuple[Claim, Claim]:
 
 
 def eq12(
-    inputs: Mapping[str, Sequence[LayerInputs]], patterns: Sequence[str | float | Pattern]
+    inputs: Mapping[str, Sequence[LayerInputs]], patterns: Sequence[AnyPattern]
 ) -> pandas.DataFrame:
     """5.4: both forms of Eq. 12 against STD's and Wanda's masks, in layers that are not centred.
 
@@ -176,12 +169,10 @@ def eq12(
             for pattern in [] if layer.centred else patterns:
                 part = misprints.eq12_differences(layer.weight.float(), layer.moments, pattern)
                 place = {"model": model, "block": layer.block, "layer": layer.short}
-                parts.append(part.reset_index().assign(
-                    **place, pattern=str(pattern)
-                ))  # fmt: skip
-    columns = ["model", "block", "layer", "pattern", "form"]
-    table = pandas.concat(parts, ignore_index=True)
-    return table[[*columns, *(name for name in table.columns if name not in columns)]]
+                parts.append(pandas.DataFrame(place | {"pattern": str(pattern)}, part.index)
+                             .join(part))  # fmt: skip
+    keys = ["model", "block", "layer", "pattern", "form"]
+    return pandas.concat(parts).reset_index()[[*keys, *misprints.RIVALS]]
 
 
 def over_blocks(table: pandas.DataFrame) -> pandas.DataFrame:

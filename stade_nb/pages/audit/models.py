@@ -19,15 +19,15 @@ from stade_nb.engine.cell import Cell
 from stade_nb.engine.pruning import restore, snapshot
 from stade_nb.evaluation.perplexity import losses_of, perplexity, perplexity_of
 from stade_nb.models import architectures, saving
-from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.moments import Moments
+from stade_nb.theory.many_weights import AnyPattern
 
 
 def prune(
     model: nn.Module,
     ids: Tensor,
     method: str,
-    pattern: str | float | Pattern,
+    pattern: AnyPattern,
     *,
     hand_on: bool,
     batch_size: int = 8,
@@ -76,7 +76,7 @@ def compared(
     calibration_ids: Tensor,
     evaluation_ids: Tensor,
     method: str,
-    pattern: str | float | Pattern,
+    pattern: AnyPattern,
     batch_size: int = 8,
 ) -> Compared:
     """Prune with either loop and evaluate; `model` is left as it was. ids: (windows, tokens)."""
@@ -117,8 +117,9 @@ def reloaded(model: nn.Module, tokenizer: object, ids: Tensor) -> pandas.DataFra
     largest of any logit; perplexity on `ids`.
     """
     before = model(ids).logits
-    corrected = {n for n, m in model.named_modules() if _has_bias(m)}
-    rows = [("not yet", len(corrected), len(corrected), 0, 0.0, _perplexity(before, ids))]
+    corrected = _biased(model)
+    there, level = [len(corrected)] * 2, perplexity_of(losses_of(before, ids))
+    rows = [("not yet", *there, 0, 0.0, level)]
     with tempfile.TemporaryDirectory() as folder:
         for name in ("plain", "announced"):
             path = Path(folder) / name
@@ -128,21 +129,18 @@ def reloaded(model: nn.Module, tokenizer: object, ids: Tensor) -> pandas.DataFra
             else:
                 saving.save(model, tokenizer, path)
             again, unexpected = _load(path, before.dtype)
-            kept = {n for n, m in again.named_modules() if _has_bias(m)} & corrected
+            kept = len(_biased(again) & corrected), len(corrected)
             after = again.to(before.device).eval()(ids).logits
             gap = float((after - before).abs().max())
-            of = len(corrected)
-            rows.append((name, len(kept), of, unexpected, gap, _perplexity(after, ids)))
+            rows.append((name, *kept, unexpected, gap, perplexity_of(losses_of(after, ids))))
     columns = ["saved", "biases", "of", "unexpected", "difference", "perplexity"]
     return pandas.DataFrame(rows, columns=columns)
 
 
-def _perplexity(logits: Tensor, ids: Tensor) -> float:
-    return perplexity_of(losses_of(logits, ids))
-
-
-def _has_bias(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear) and module.bias is not None
+def _biased(model: nn.Module) -> set[str]:
+    """The names of the linear layers that have a bias."""
+    linear = ((n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear))
+    return {name for name, module in linear if module.bias is not None}
 
 
 def _load(path: Path, dtype: torch.dtype) -> tuple[nn.Module, int]:

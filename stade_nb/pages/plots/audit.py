@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stade_nb import style
@@ -14,10 +15,11 @@ STEEP = 20.0
 OUTCOMES = {"better": (GREEN, "o"), "equal": (BLACK, "d"), "worse": (VERMILION, "X")}
 
 
-def _legend(figure: Figure, axes, title: str) -> None:
+def _marks(axes: Axes, rows: pandas.DataFrame, x: str, y: str, of: str, **look) -> None:
+    """A mark for each row at its columns `x` and `y`, by its outcome; its label: "`of` better"."""
     for word, (colour, marker) in OUTCOMES.items():
-        axes.plot([], [], marker, color=colour, label=f"{title} {word}")
-    figure.legend(loc="outside upper center", ncols=4)
+        own = rows[rows["outcome"] == word]
+        axes.plot(own[x], own[y], marker, color=colour, label=f"{of} {word}", **look)
 
 
 def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> Figure:
@@ -25,22 +27,20 @@ def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> 
 
     compared: from `audit_tables.cells`.
     """
-    patterns = list(dict.fromkeys(compared["pattern"]))
-    models = list(dict.fromkeys(compared["model"]))
+    patterns, models = (list(dict.fromkeys(compared[name])) for name in ("pattern", "model"))
+    change = 100 * (compared[method] / compared[other] - 1)
+    rows = compared.assign(at=compared["model"].map(models.index), change=change)
     figure, panels = style.axes(0.34 * len(models) + 1.2, columns=len(patterns), sharey=True)
-    for axes, pattern in zip(panels, patterns, strict=True):
-        for row in compared[compared["pattern"] == pattern].to_dict("records"):
-            change = 100 * (row[method] / row[other] - 1)
-            colour, marker = OUTCOMES[row["outcome"]]
-            at = models.index(row["model"])
-            axes.plot([0, change], [at, at], color=colour)
-            axes.plot(change, at, marker, color=colour)
+    for axes, (pattern, own) in zip(panels, rows.groupby("pattern", sort=False), strict=True):
+        colours = [OUTCOMES[outcome][0] for outcome in own["outcome"]]
+        axes.hlines(own["at"], 0, own["change"], colors=colours)
+        _marks(axes, own, "change", "at", "STADE")
         axes.axvline(0, color=BLACK, linewidth=1)
         axes.set(title=paper.sparsity(pattern), ylim=(len(models) - 0.4, -0.6))
         axes.margins(x=0.15)
     panels[0].set_yticks(range(len(models)), models)
     panels[len(panels) // 2].set_xlabel("change of perplexity, Wanda to STADE, %")
-    _legend(figure, panels[0], "STADE")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -50,17 +50,16 @@ def accuracy_differences(compared: pandas.DataFrame, error: float) -> Figure:
     error: of the mean of seven tasks, in points; the band is one standard error of a difference.
     """
     gaps = compared.assign(gap=compared["stade"] - compared["wanda"]).sort_values("gap")
+    gaps = gaps.assign(place=range(len(gaps)))
     figure, axes = style.axes(3.6)
     axes.axhspan(-error, error, color=BLACK, alpha=0.1, linewidth=0, label="±1 standard error")
-    for place, row in enumerate(gaps.itertuples()):
-        colour, marker = OUTCOMES[row.outcome]
-        axes.plot(place, row.gap, marker, color=colour)
+    _marks(axes, gaps, "place", "gap", "STADE")
     names = [f"{row.model}, {paper.sparsity(row.pattern)}" for row in gaps.itertuples()]
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.tick_params(axis="x", labelsize=7)
     axes.axhline(0, color=BLACK, linewidth=1)
     axes.set(ylabel="STADE − Wanda, points")
-    _legend(figure, axes, "STADE")
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
@@ -71,17 +70,14 @@ def table2_outcomes(both: pandas.DataFrame) -> Figure:
     """
     layers = list(dict.fromkeys(both.sort_values("input", kind="stable")["layer"]))
     figure, axes = style.axes(0.33 * len(layers) + 1.1)
-    for word, (colour, marker) in OUTCOMES.items():
-        rows = both[both["outcome"] == word]
-        heights = [layers.index(layer) for layer in rows["layer"]]
-        axes.plot(100 * rows["sparsity"], heights, marker, color=colour, markersize=9)
+    rows = both.assign(at=both["layer"].map(layers.index), percent=100 * both["sparsity"])
+    _marks(axes, rows, "percent", "at", "predicted metric", markersize=9)
     inputs = both.drop_duplicates("layer").set_index("layer")["input"]
-    axes.set_yticks(
-        range(len(layers)), [f"{layer.rpartition('.')[2]} ({inputs[layer]})" for layer in layers]
-    )
+    names = [f"{layer.rpartition('.')[2]} ({inputs[layer]})" for layer in layers]
+    axes.set_yticks(range(len(layers)), names)
     axes.set(xlabel="sparsity, %", ylim=(len(layers) - 0.4, -0.6))
-    axes.set_xticks(sorted(set(100 * both["sparsity"])))
-    _legend(figure, axes, "predicted metric")
+    axes.set_xticks(sorted(set(rows["percent"])))
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 

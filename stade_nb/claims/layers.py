@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
-from typing import NamedTuple
 
 import pandas
 
@@ -24,15 +23,11 @@ def predicted(layer: str) -> str:
     return "wanda" if is_centred(layer) else "std"
 
 
-def printed_rows(types: Sequence[str] | None = None) -> pandas.DataFrame:
-    """The paper's Table 2 in the columns of `run`: model, layer, metric, sparsity, perplexity.
-
-    types: only these layer types.
-    """
+def printed_rows() -> pandas.DataFrame:
+    """The paper's Table 2 in the columns of `run`: model, layer, metric, sparsity, perplexity."""
     rows = paper.table(2)[["layer", "metric", "sparsity", "perplexity"]]
-    rows = rows if types is None else rows[rows["layer"].isin(types)]
-    dense = paper.table(3).query("method == 'dense' and model == 'llama-7b'")["perplexity"].item()
-    return rows.assign(model=PRINTED, seed=0, relative=rows["perplexity"] / dense)
+    relative = rows["perplexity"] / printed.dense(3)[printed.OF_TABLE_2]
+    return rows.assign(model=PRINTED, seed=0, relative=relative)
 
 
 def compared(
@@ -81,12 +76,10 @@ def counts(rows: pandas.DataFrame) -> pandas.DataFrame:
         for kind in ("not centred", "centred", "all"):
             some = rows[(rows["model"] == model) & ((kinds == kind) | (kind == "all"))]
             words = list(some["verdict"].dropna()) if "verdict" in some else []
+            known = len(words) == len(some)
             noise = {
-                f"{outcome}_beyond_noise": words.count(word)
-                if len(words) == len(some)
-                else "not printed"
-                for outcome, word in WORDS.items()
-                if word != OPEN
+                f"{name}_beyond_noise": words.count(WORDS[name]) if known else "not printed"
+                for name in ("better", "worse")
             }
             found.append({"model": model, "input": kind} | printed.counts(some)._asdict() | noise)
     return pandas.DataFrame(found)
@@ -102,57 +95,51 @@ ON_MLP = {
     "std-better-uncentred": "on the MLP alone: down_proj (fc2) does better with STD",
     "wanda-better-centred": "on the MLP alone: gate_proj and up_proj (fc1) do better with Wanda",
 }
-OTHERS = "other models show Table 2's pattern (the paper: Llama-3.2-1B and 3B)"
-
-
-class Compared(NamedTuple):
-    """The comparisons that one claim makes: rows with columns model, change, verdict, counts."""
-
-    id: str
-    rule: str
-    rows: pandas.DataFrame
-    unit: str = "%"
-    text: str = ""
-
-
+READINGS = {
+    "analogous-on-others": "other models show Table 2's pattern (the paper: Llama-3.2-1B and 3B)"
+}
+UNITS = {"doubled-at-90": "times"}
 IDS = (
     "std-better-uncentred", "wanda-better-centred", "std-better-at-90", "doubled-at-90",
     "mlp-hurts-most", "analogous-on-others",
 )  # fmt: skip
 
 
-def comparisons(ran: pandas.DataFrame) -> Iterator[Compared]:
-    """Sec. 4.1: what each of `IDS` compares in `ran`; the comparisons of a claim share 95 %."""
+def comparisons(ran: pandas.DataFrame) -> Iterator[tuple[str, str, pandas.DataFrame]]:
+    """Sec. 4.1: each of `IDS`, its rule, and what it compares in `ran`, which shares the 95 %.
+
+    The last are rows with columns model, change, verdict and, where not all do, counts.
+    """
     for claim, kind, metric in zip(IDS, ("not centred", "centred"), ("STD", "Wanda"), strict=False):
         rows = compared(ran, lambda layer, kind=kind: kind_of(layer) == kind)
         exempt = (kind == "centred") & (rows["sparsity"] == HIGHEST)
         rule = f"each layer type whose input counts as {kind}: {metric} below the other metric"
-        yield Compared(claim, rule, rows.assign(counts=~exempt))
+        yield claim, rule, rows.assign(counts=~exempt)
     last = compared(ran[ran["sparsity"] == HIGHEST], is_centred)
     # With centred inputs † is Wanda, so the claim says the opposite of the comparison.
     turned = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED, OPEN: OPEN}
     last = last.assign(change=1 / (1 + last["change"]) - 1, verdict=last["verdict"].map(turned))
     rule = "at 90 %: STD below Wanda on each layer type whose input counts as centred"
-    yield Compared("std-better-at-90", rule, last)
+    yield "std-better-at-90", rule, last
     rule = "at 90 %: each layer type and metric above twice the dense perplexity"
-    yield Compared("doubled-at-90", rule, _doubled(ran), "times")
+    yield "doubled-at-90", rule, _doubled(ran)
     rule = (
         "at each sparsity: the highest perplexity of an MLP layer type above the highest of an "
         "attention layer type, each by its † metric"
     )
-    yield Compared("mlp-hurts-most", rule, _mlp_against_attention(ran))
+    yield "mlp-hurts-most", rule, _mlp_against_attention(ran)
     rule = "centred, and uncentred, inputs of a model: † more often below the other than above it"
-    yield Compared("analogous-on-others", rule, _mostly(compared(ran)), text=OTHERS)
+    yield "analogous-on-others", rule, _mostly(compared(ran))
 
 
 @decides(RUNS, "table2_layer_types", *IDS)
 def decide(ran: pandas.DataFrame, claims: Sequence[str] = IDS) -> list[Verdict]:
     """The verdicts on `claims`; each model, layer type and sparsity of `ran` is a comparison."""
     return [
-        by_runs(claim, f"{rule}, beyond noise", rows, EXEMPT, unit, text)
-        for claim, rule, rows, unit, text in comparisons(ran)
-        if claim in claims
-    ]
+        by_runs(claim, f"{rule}, beyond noise", rows, EXEMPT, UNITS.get(claim, "%"),
+                READINGS.get(claim, ""))
+        for claim, rule, rows in comparisons(ran) if claim in claims
+    ]  # fmt: skip
 
 
 def decide_on_mlp(ran: pandas.DataFrame) -> list[Verdict]:
@@ -162,15 +149,13 @@ def decide_on_mlp(ran: pandas.DataFrame) -> list[Verdict]:
 
 def each_model(ran: pandas.DataFrame, claims: Sequence[str] = IDS) -> pandas.DataFrame:
     """The counts of `decide` for each model by itself: columns id, model, count."""
-    return pandas.DataFrame(
-        [
-            (claim, model, str(verdicts.counted(own, EXEMPT, unit)))
-            for claim, _, rows, unit, _ in comparisons(ran)
-            for model, own in rows.groupby("model", sort=False)
-            if claim in claims
-        ],
-        columns=["id", "model", "count"],
-    )
+    found = [
+        (claim, model, str(verdicts.counted(own, EXEMPT, UNITS.get(claim, "%"))))
+        for claim, _, rows in comparisons(ran)
+        for model, own in rows.groupby("model", sort=False)
+        if claim in claims
+    ]
+    return pandas.DataFrame(found, columns=["id", "model", "count"])
 
 
 def each_layer(rows: pandas.DataFrame) -> pandas.DataFrame:

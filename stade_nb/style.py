@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+from pandas import DataFrame
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -94,6 +95,13 @@ def axes(height: float, rows: int = 1, columns: int = 1, **options):
 def series() -> Iterator[Look]:
     """Looks for lines in their order, as many as there are."""
     return itertools.cycle(SERIES)
+
+
+def groups(table: DataFrame, by: str) -> Iterator[tuple[str, DataFrame, dict]]:
+    """Each group of a table, in order of appearance: its name, its rows, the look of its line."""
+    parts = table.groupby(by, sort=False)
+    for (name, rows), (colour, marker) in zip(parts, series(), strict=False):
+        yield name, rows, {"color": colour, "marker": marker}
 
 
 def methods(names: Iterable[str]) -> dict[str, Look]:

@@ -12,17 +12,7 @@ from scipy import stats
 from stade_nb.claims import verdicts
 from stade_nb.claims.paper import DENSE
 from stade_nb.claims.scorecard import decides
-from stade_nb.claims.verdicts import (
-    CONFIDENCE,
-    CONTRADICTED,
-    OPEN,
-    RUNS,
-    SUPPORTED,
-    Difference,
-    Verdict,
-    by_runs,
-    shared_confidence,
-)
+from stade_nb.claims.verdicts import CONFIDENCE, Difference, Verdict, by_runs, shared_confidence
 from stade_nb.errors import StadeError
 from stade_nb.numerics.bias import DROPPED, KEPT
 
@@ -93,9 +83,9 @@ def difference(ours: Answers, other: Answers, confidence: float = CONFIDENCE) ->
 
 
 def verdict(found: Difference, by_seed: Sequence[float] = ()) -> str:
-    """The word for "above", by the rules of `verdicts` turned round."""
-    low, high = min([found.low, *by_seed]), max([found.high, *by_seed])
-    return SUPPORTED if low > 0 else CONTRADICTED if high < 0 else OPEN
+    """The word for "above": that the difference turned round is below, by `verdicts.verdict`."""
+    turned = Difference(-found.mean, -found.high, -found.low)
+    return verdicts.verdict(turned, by_seed=[-gap for gap in by_seed])
 
 
 class Way(NamedTuple):
@@ -168,7 +158,7 @@ def follows(ran: pandas.DataFrame, patterns: Sequence[str]) -> pandas.DataFrame:
         (lower, below), (higher, over) = pair if gap.mean < 0 else pair[::-1]
         *_, perplexity = verdicts.compared(below.losses, over.losses, comparisons)
         found, _, accuracy = compare(below, over, shared_confidence(comparisons))
-        word = OPEN if perplexity == OPEN else accuracy
+        word = perplexity if perplexity == verdicts.OPEN else accuracy
         rows.append((pattern, model, lower, higher, perplexity, accuracy, found.mean, word))
     columns = ["pattern", "model", "lower", "higher", "perplexity", "accuracy", "change", "verdict"]
     return pandas.DataFrame(rows, columns=columns)
@@ -182,7 +172,7 @@ def nm(patterns: Sequence[str]) -> list[str]:
     return [pattern for pattern in patterns if ":" in pattern]
 
 
-@decides(RUNS, "table4_zero_shot", "zero-shot-nm", "zero-shot-follows")
+@decides(verdicts.RUNS, "table4_zero_shot", "zero-shot-nm", "zero-shot-follows")
 def decide(above: pandas.DataFrame, follows: pandas.DataFrame) -> Iterator[Verdict]:
     """Sec. 4.4. above: from `above`, of `RIVALS` at N:M patterns; follows: from `follows`."""
     rule = "N:M, on each model: STADE above Wanda, and above STADE (w/o bias), beyond noise"

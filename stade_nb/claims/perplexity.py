@@ -106,6 +106,15 @@ def of_gains(ran: pandas.DataFrame, by: str = RUNS) -> Verdict:
 # Printed orders ---------------------------------------------------------------------------------
 
 
+def _beside(number: int, judged: pandas.DataFrame, claims: Sequence[Claim]) -> Iterator[tuple]:
+    """Each claim and pattern: (claim, sparsity, its rows of `judged`, `paper.printed_counts`)."""
+    for claim in claims:
+        for pattern in claim.patterns:
+            rows = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
+            there = paper.printed_counts(number, claim.below, claim.above, pattern)
+            yield claim, paper.sparsity(pattern), rows, there
+
+
 def as_printed(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -> pandas.DataFrame:
     """The paper's printed orders of methods; for each of our models, the change and the word.
 
@@ -113,15 +122,8 @@ def as_printed(number: int, claims: Sequence[Claim], judged: pandas.DataFrame) -
     times ("4 of 7": in how many printed models), and one for each model.
     """
     rows = []
-    for claim in claims:
-        (pattern,) = claim.patterns
-        lower, equal, higher = paper.printed_counts(number, claim.below, claim.above, pattern)
-        row = {
-            "sparsity": paper.sparsity(pattern),
-            "order": claim.words,
-            "times": f"{lower} of {lower + equal + higher}",
-        }
-        found = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
+    for claim, sparsity, found, there in _beside(number, judged, claims):
+        row = {"sparsity": sparsity, "order": claim.words, "times": f"{there[0]} of {sum(there)}"}
         for one in found.itertuples():
             row[one.model] = f"{100 * one.change:+.1f} %: {one.verdict}".replace("-", "−")
         rows.append(row)
@@ -135,15 +137,12 @@ def tally(number: int, judged: pandas.DataFrame, claims: Sequence[Claim]) -> pan
     is a tie here, an equal number is one in print. Columns comparison, sparsity, here, printed.
     """
     rows = []
-    for claim in claims:
+    for claim, sparsity, ours, there in _beside(number, judged, claims):
+        here = verdicts.count(ours["verdict"])[:3]
+        counts = (
+            " / ".join(map(str, found)) if sum(found) else none
+            for found, none in ((here, verdicts.NOT_RUN), (there, verdicts.NOT_PRINTED))
+        )
         pair = f"{paper.title(claim.below)} against {paper.title(claim.above)}"
-        for pattern in claim.patterns:
-            ours = judged[(judged["pattern"] == pattern) & (judged["claim"] == claim.words)]
-            here = verdicts.count(ours["verdict"])[:3]
-            there = paper.printed_counts(number, claim.below, claim.above, pattern)
-            counts = (
-                " / ".join(map(str, found)) if sum(found) else none
-                for found, none in ((here, verdicts.NOT_RUN), (there, verdicts.NOT_PRINTED))
-            )
-            rows.append((pair, paper.sparsity(pattern), *counts))
+        rows.append((pair, sparsity, *counts))
     return pandas.DataFrame(rows, columns=["comparison", "sparsity", "here", "printed"])

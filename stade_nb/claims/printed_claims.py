@@ -8,17 +8,7 @@ from scipy import stats
 from stade_nb.claims import paper, perplexity, printed, verdicts
 from stade_nb.claims.paper import Claim
 from stade_nb.claims.scorecard import decides, without_page
-from stade_nb.claims.verdicts import (
-    CONTRADICTED,
-    OPEN,
-    PRINTED,
-    SUPPORTED,
-    Count,
-    Verdict,
-    checked,
-    count,
-    side,
-)
+from stade_nb.claims.verdicts import CONTRADICTED, OPEN, PRINTED, SUPPORTED, Count, Verdict, count
 
 WORDS = {"better": SUPPORTED, "equal": OPEN, "worse": CONTRADICTED}  # of an outcome
 # Of 90 % Sec. 4.1 says that STD wins even on Wanda's layers, which is a claim of its own.
@@ -55,7 +45,7 @@ def of_cells(number: int, claims: Sequence[Claim]) -> Verdict:
         for pattern in claim.patterns
         for gap in paper.printed_gaps(number, claim.below, claim.above, pattern, claim.family)
     ]
-    found = count((side(*gap) for gap in gaps), (math.expm1(gap) for gap, _ in gaps))
+    found = count((verdicts.side(*gap) for gap in gaps), (math.expm1(gap) for gap, _ in gaps))
     absent = {c.above for c in claims} - set(paper.table(number)["method"])
     if not gaps:
         found = Count(0, 0, 0, note="no such cells")
@@ -95,10 +85,11 @@ def of_sparsities() -> Iterator[Verdict]:
     last = both[(both["sparsity"] == HIGHEST) & (both["input"] == "centered")]
     change = last["std"] / last["wanda"] - 1
     rule = "Table 2 at 90 %, centred inputs: STD is lower than Wanda for each layer type"
-    yield Verdict("std-better-at-90", PRINTED, rule, count(change.map(side), change), "Table 2")
+    found = count(change.map(verdicts.side), change)
+    yield Verdict("std-better-at-90", PRINTED, rule, found, "Table 2")
     times = printed.growth_at(HIGHEST)["times"]
     rule = "Table 2 at 90 %: each perplexity is more than twice the dense one"
-    found = count((2 - times).map(side), times, "times")
+    found = count((2 - times).map(verdicts.side), times, "times")
     yield Verdict("doubled-at-90", PRINTED, rule, found, "Table 2")
     worst = printed.hurts_most().str.split(", ")
     mlp = worst.map(lambda names: {name.startswith("mlp.") for name in names})
@@ -127,7 +118,7 @@ def of_growth() -> Iterator[Verdict]:
         "Llama-3-8B, magnitude apart, 1.4 to 1.6 times (rounded)"
     )
     note = f"{tripled.sum()} of {len(newer)} and {near.sum()} of {len(older)}"
-    found = checked([*tripled, *near], note)
+    found = verdicts.checked([*tripled, *near], note)
     yield Verdict("threefold", PRINTED, rule, found, "Table 3")
 
 
@@ -162,5 +153,5 @@ def of_accuracies() -> Iterator[Verdict]:
     best, flat = (ahead > 0).all(axis=1).sum(), ahead.stack()
     note = f"above both in {best} of {len(cells)}, above Wanda in {(ahead['wanda'] > 0).sum()}"
     rule = "Table 4, N:M: STADE is above Wanda, and above STADE (w/o bias), in each cell"
-    found = count((-flat).map(side), flat, "points", note)
+    found = count((-flat).map(verdicts.side), flat, "points", note)
     yield Verdict("zero-shot-nm", PRINTED, rule, found, "Table 4")

@@ -138,12 +138,9 @@ def loss_curves(curves: pandas.DataFrame, baseline: float) -> Figure:
     curves: columns model, tokens, training, validation (nats per token).
     """
     figure, axes = style.axes(3.8)
-    for (name, rows), (colour, marker) in zip(
-        curves.groupby("model", sort=False), style.series(), strict=False
-    ):
-        every = max(1, len(rows) // 8)
-        look = {"color": colour, "marker": marker, "markevery": every, "label": name}
-        axes.plot(rows["tokens"] / 1e6, np.exp(rows["validation"]), **look)
+    for name, rows, look in style.groups(curves, "model"):
+        levels, every = np.exp(rows["validation"]), max(1, len(rows) // 8)
+        axes.plot(rows["tokens"] / 1e6, levels, markevery=every, label=name, **look)
     axes.axhline(baseline, color=BLACK, linestyle="--", linewidth=1, label="3-gram model")
     axes.set(xlabel="million tokens seen", ylabel="perplexity on held-out text")
     axes.set(yscale="log", ylim=(None, 4 * baseline))

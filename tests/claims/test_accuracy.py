@@ -70,7 +70,7 @@ def test_difference_is_that_of_the_bootstrap_within_tasks():
     }
     found = difference(ours, other)
     gaps = [np.array(ours[task]) - np.array(other[task]) for task in ours]
-    draws = [np.mean([generator.choice(gap, len(gap)).mean() for gap in gaps]) for _ in range(4000)]
+    draws = sum(generator.choice(gap, (8000, len(gap))).mean(axis=1) for gap in gaps) / len(gaps)
     assert found.mean == pytest.approx(np.mean([gap.mean() for gap in gaps]))
     low, high = np.quantile(draws, [0.025, 0.975])
     assert found.low == pytest.approx(low, abs=0.003)

@@ -13,6 +13,12 @@ from stade_nb.training.recipes import RECIPES
 NAMES = loading.embedded_models()
 
 
+@pytest.fixture(scope="module", params=NAMES)
+def shipped(request):
+    """(name, model, tokenizer) of each shipped model."""
+    return request.param, *loading.load(request.param)
+
+
 def test_each_architecture_is_shipped_in_two_sizes_and_every_model_has_its_recipe():
     assert set(NAMES) <= set(RECIPES)
     for architecture in ("llama", "opt"):
@@ -29,13 +35,23 @@ def test_all_together_stay_below_40_megabytes():
     assert sum(path.stat().st_size for path in files) < 40e6
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_recorded_perplexity_is_that_of_the_shipped_weights(name):
-    model, tokens = loading.load(name)
-    windows = train.cut(
-        train.stream("evaluation", tokens), RECIPES[name].window, train.VALIDATION_WINDOWS
-    )
-    found = perplexity(model, windows)
+@pytest.fixture(scope="module")
+def held_out():
+    """The evaluation text in windows; what a tokenizer made of it is kept for its equals."""
+    streams = {}
+
+    def windows(tokens, length):
+        own = tokens.backend_tokenizer.to_str()
+        if own not in streams:
+            streams[own] = train.stream("evaluation", tokens)
+        return train.cut(streams[own], length, train.VALIDATION_WINDOWS)
+
+    return windows
+
+
+def test_the_recorded_perplexity_is_that_of_the_shipped_weights(shipped, held_out):
+    name, model, tokens = shipped
+    found = perplexity(model, held_out(tokens, RECIPES[name].window))
     assert found == pytest.approx(record(name)["evaluation_perplexity"], rel=1e-3)
 
 
@@ -60,18 +76,16 @@ def test_trained_on_the_recorded_text_or_the_card_says_that_it_was_not(name):
     assert (cards.OTHER in cards.text(name)) == (run["corpus_sha256"] != recorded)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_width_is_divisible_by_16(name):
-    model, _ = loading.load(name)
+def test_every_width_is_divisible_by_16(shipped):
+    _, model, _ = shipped
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
             assert layer.in_features % 16 == 0
             assert layer.out_features % 16 == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_tokenizer_keeps_ascii_and_replaces_the_rest(name):
-    _, tokens = loading.load(name)
+def test_the_tokenizer_keeps_ascii_and_replaces_the_rest(shipped):
+    _, _, tokens = shipped
     assert len(tokens) == recipes.VOCABULARY
     text = 'Return the norm of x (see [1]):\n  a = 3.5e-2; it\'s "so" & 100 %.'
     assert tokens.decode(tokens(text)["input_ids"]) == text

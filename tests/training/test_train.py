@@ -10,7 +10,7 @@ from stade_nb.errors import StadeError
 from stade_nb.training import recipes, train
 from stade_nb.training.recipes import RECIPES, Recipe, configuration, recipe
 
-TINY = Recipe("llama", 16, 32, layers=1, heads=2, kv_heads=1, tokens_per_parameter=3, window=16)
+TINY = Recipe("llama", 16, 32, layers=1, heads=2, kv_heads=1, tokens_per_parameter=1, window=16)
 
 
 @pytest.fixture

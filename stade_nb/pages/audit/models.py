@@ -12,7 +12,6 @@ import pandas
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
-from transformers.utils import logging as transformers_logging
 
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
@@ -120,19 +119,23 @@ def reloaded(model: nn.Module, tokenizer: object, ids: Tensor) -> pandas.DataFra
     corrected = _biased(model)
     there, level = [len(corrected)] * 2, perplexity_of(losses_of(before, ids))
     rows = [("not yet", *there, 0, 0.0, level)]
+    ways = {
+        "plain": model.save_pretrained,
+        "announced": lambda path: saving.save(model, tokenizer, path),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("plain", "announced"):
+        for name, save in ways.items():
             path = Path(folder) / name
-            if name == "plain":
-                with saving.quiet():
-                    model.save_pretrained(path)
-            else:
-                saving.save(model, tokenizer, path)
-            again, unexpected = _load(path, before.dtype)
+            with saving.quiet():
+                save(path)
+                again, found = AutoModelForCausalLM.from_pretrained(
+                    path, dtype=before.dtype, output_loading_info=True
+                )
             kept = len(_biased(again) & corrected), len(corrected)
             after = again.to(before.device).eval()(ids).logits
             gap = float((after - before).abs().max())
-            rows.append((name, *kept, unexpected, gap, perplexity_of(losses_of(after, ids))))
+            level, unexpected = perplexity_of(losses_of(after, ids)), len(found["unexpected_keys"])
+            rows.append((name, *kept, unexpected, gap, level))
     columns = ["saved", "biases", "of", "unexpected", "difference", "perplexity"]
     return pandas.DataFrame(rows, columns=columns)
 
@@ -141,17 +144,3 @@ def _biased(model: nn.Module) -> set[str]:
     """The names of the linear layers that have a bias."""
     linear = ((n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear))
     return {name for name, module in linear if module.bias is not None}
-
-
-def _load(path: Path, dtype: torch.dtype) -> tuple[nn.Module, int]:
-    """The model saved at `path`, and how many of its tensors found no place, said on the page."""
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with saving.quiet():
-            model, found = AutoModelForCausalLM.from_pretrained(
-                path, dtype=dtype, output_loading_info=True
-            )
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-    return model, len(found["unexpected_keys"])

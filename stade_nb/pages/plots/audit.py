@@ -169,11 +169,8 @@ def likeness(statistics: pandas.DataFrame) -> Figure:
     """
     figure, axes = style.axes(3)
     inputs = statistics.drop_duplicates(["block", "ratio", "correlation"])
-    for (layer, rows), (colour, marker) in zip(
-        inputs.groupby("layer", sort=False), style.series(), strict=False
-    ):
-        name = layer.rpartition(".")[2]
-        axes.plot(rows["block"], rows["correlation"], marker=marker, color=colour, label=name)
+    for layer, rows, look in style.groups(inputs, "layer"):
+        axes.plot(rows["block"], rows["correlation"], label=layer.rpartition(".")[2], **look)
     axes.set_xticks(sorted(set(statistics["block"])))
     axes.set(xlabel="block", ylabel="correlation of the inputs'\nlog root mean squares")
     axes.set(ylim=(None, 1.05))

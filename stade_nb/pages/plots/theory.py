@@ -40,12 +40,8 @@ def parabolas(loss, means: list[float], std: float = 1.0, weight: float = 1.0) -
         axes.plot([], [], **mark, label="best bias, Eq. 7: B + μW"),
         [axes.axhline(floor, color=BLACK, linestyle="--", label="its loss, Eq. 8: σ²W²")],
     ]
-    figure.legend(
-        handles=[line for (line,) in explained],
-        loc="outside upper center",
-        ncols=3,
-        handletextpad=0.3,
-    )
+    handles = [line for (line,) in explained]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, handletextpad=0.3)
     axes.set(xlabel="new bias B* (the old one is B = 0)", ylim=(-0.1 * top, top))
     axes.set(ylabel="expected squared change of the output", xlim=(left, right))
     return figure
@@ -87,11 +83,9 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     colours = [SKY, "#FFFFFF", ORANGE, "#DDDDDD"]
     axes.contourf(m, s, region, levels=[-0.5, 0.5, 1.5, 2.5, 3.5], colors=colours)
     axes.axhline(std, color=METHOD_STYLE["std"][0], linewidth=2)
-    radius = np.hypot(mean, std)
-    angle = np.linspace(0, np.pi, 200)
-    axes.plot(
-        radius * np.cos(angle), radius * np.sin(angle), color=METHOD_STYLE["wanda"][0], linewidth=2
-    )
+    radius, angle = np.hypot(mean, std), np.linspace(0, np.pi, 200)
+    circle = radius * np.cos(angle), radius * np.sin(angle)
+    axes.plot(*circle, color=METHOD_STYLE["wanda"][0], linewidth=2)
     axes.plot(mean, std, "o", color=BLACK, markersize=8)
     axes.annotate("the first weight's input", (mean, std), (mean + 0.35, std + 0.45),
                   arrowprops={"arrowstyle": "-"})  # fmt: skip
@@ -114,10 +108,8 @@ def convergence(table: pandas.DataFrame) -> Figure:
     figure, axes = style.axes(3.4)
     draws = np.array(sorted(table["draws"].unique()))
     axes.loglog(draws, draws**-0.5, color=BLACK, linestyle="--", label="1 / √draws")
-    for (name, rows), (colour, marker) in zip(
-        table.groupby("equation", sort=False), style.series(), strict=False
-    ):
-        axes.loglog(rows["draws"], rows["error"], marker, color=colour, label=name, alpha=0.9)
+    for name, rows, look in style.groups(table, "equation"):
+        axes.loglog(rows["draws"], rows["error"], linestyle="", label=name, alpha=0.9, **look)
     axes.set(xlabel="draws", ylabel="error, in standard\ndeviations of one draw")
     axes.legend()
     return figure
@@ -168,8 +160,8 @@ def excess(table: pandas.DataFrame) -> Figure:
         row[0].set(ylabel="loss over that of\nthe cheapest sets")
     for axes in panels[-1]:
         axes.set(xlabel="correlation between inputs")
-    handles, names = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    explained = panels[0][0].get_legend_handles_labels()
+    figure.legend(*explained, loc="outside upper center", ncols=len(explained[0]))
     return figure
 
 
@@ -195,8 +187,7 @@ def eq12(table: pandas.DataFrame) -> Figure:
     panels[0][0].set(ylabel="differs from STD's masks, %")
     most = 105 * table[["wanda", "std"]].max(axis=None) or 1
     panels[0][0].set(xlim=(0, most), ylim=(0, most))
-    handles, names = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=2)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -206,12 +197,10 @@ def estimators(table: pandas.DataFrame) -> Figure:
     table: as `variance_estimates.simulated`.
     """
     figure, axes = style.axes(3.2)
-    for (name, rows), (colour, marker) in zip(
-        table.groupby("estimate", sort=False), style.series(), strict=False
-    ):
+    for name, rows, look in style.groups(table, "estimate"):
         middle, half = rows["mean"], rows["simulated_spread"]
-        axes.fill_between(rows["N"], middle - half, middle + half, color=colour, alpha=0.15)
-        axes.plot(rows["N"], middle, marker=marker, color=colour, label=name)
+        axes.fill_between(rows["N"], middle - half, middle + half, color=look["color"], alpha=0.15)
+        axes.plot(rows["N"], middle, label=name, **look)
         axes.plot(rows["N"], rows["expectation"], color=BLUE, linewidth=0.6)
     axes.set(xlabel="rows of data N", xscale="log", ylabel="estimate of σ²")
     axes.legend()

@@ -33,7 +33,7 @@ def printed_rows() -> pandas.DataFrame:
 def compared(
     ran: pandas.DataFrame, only: Callable[[str], bool] = lambda layer: True
 ) -> pandas.DataFrame:
-    """The comparisons of Table 2 on `ran`, from `layer_types.run`, that share the 95 %.
+    """The comparisons of Table 2 on `ran`, from `tables.layers.run`, that share the 95 %.
 
     only: the layer types to take. Returns columns model, layer, sparsity, wanda and std (mean
     perplexities over the seeds), predicted, outcome (of †, after rounding to two decimals as the

@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -195,12 +196,11 @@ def printed_orders(number: int, methods: list[str], patterns: list[str]) -> list
     printed, orders = table(number), []
     methods = [m for m in methods if m != DENSE and m in set(printed["method"])]
     for pattern in (p for p in patterns if p in set(printed["pattern"])):
-        for index, first in enumerate(methods):
-            for second in methods[index + 1 :]:
-                lower, _, higher = printed_counts(number, first, second, pattern)
-                if lower != higher:
-                    pair = (first, second) if lower > higher else (second, first)
-                    orders.append(Claim(f"table{number}-order", *pair, (pattern,)))
+        for pair in combinations(methods, 2):
+            lower, _, higher = printed_counts(number, *pair, pattern)
+            if lower != higher:
+                ordered = pair if lower > higher else pair[::-1]
+                orders.append(Claim(f"table{number}-order", *ordered, (pattern,)))
     return orders
 
 

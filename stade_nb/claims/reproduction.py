@@ -60,9 +60,9 @@ def beside(
 ) -> pandas.DataFrame:
     """Each printed `value` of Table `number` whose cell ran; empty where no model is the paper's.
 
-    ran: from `tables.run`, for Table 2 from `layer_types.run`. p: the notebook's checked
-    parameters. Returns columns model, method (for Table 2 layer and metric), sparsity, printed,
-    ours (mean over the seeds), difference (relative), verdict.
+    ran: from `tables.perplexity.run` or, for Table 2, `tables.layers.run`. p: the notebook's
+    checked parameters. Returns columns model, method (for Table 2 layer and metric), sparsity,
+    printed, ours (mean over the seeds), difference (relative), verdict.
     """
     keys = ["model", *(["layer", "metric", "sparsity"] if number == 2 else ["method", "pattern"])]
     table = paper.table(number)

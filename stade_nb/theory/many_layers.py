@@ -1,7 +1,7 @@
 """Several weights at once, on many random layers side by side: what `many_weights` says of each.
 
 `layers` have a leading dimension, as from `synthetic.random_layers((layers, out, in), …)`. A
-`Family` turns the means and covariance of one of them into inputs, see `input_families`.
+`Family` turns the means and covariance of one of them into inputs, see `correlated_inputs`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -46,19 +46,14 @@ def random_layers(
 
     Weights and biases are standard normal; means and standard deviations uniform in their ranges.
     """
-    *leading, inputs = shape[:-2] + shape[-1:]
+    device, of_inputs = generator.device, shape[:-2] + shape[-1:]
 
     def uniform(low, high):
-        return low + (high - low) * torch.rand(
-            *leading, inputs, generator=generator, dtype=torch.float64, device=generator.device
-        )
+        draws = torch.rand(of_inputs, generator=generator, dtype=torch.float64, device=device)
+        return low + (high - low) * draws
 
-    return Layer(
-        normal(shape, generator),
-        normal(shape[:-1], generator),
-        uniform(*mean_range),
-        uniform(*std_range),
-    )
+    weight, bias = normal(shape, generator), normal(shape[:-1], generator)
+    return Layer(weight, bias, uniform(*mean_range), uniform(*std_range))
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -151,10 +146,8 @@ def monte_carlo(
             rows = min(DRAWN_AT_ONCE, count - gathered.count)
             x = layer.mean + layer.std * normal((rows, *layer.mean.shape), generator)
             gathered.update(values(x).flatten(1))
-        error = (gathered.variance / count).sqrt()
-        estimates.append(
-            Estimate(count, gathered.mean.view_as(layer.weight), error.view_as(layer.weight))
-        )
+        found = gathered.mean, (gathered.variance / count).sqrt()
+        estimates.append(Estimate(count, *(part.view_as(layer.weight) for part in found)))
     return estimates
 
 
@@ -172,8 +165,5 @@ def best_bias_by_search(layer: Layer) -> Tensor:
     def loss_at(step: float, flat: int) -> float:
         return float(expected_loss(layer, keep + step).flatten()[flat])
 
-    steps = [
-        minimize_scalar(loss_at, args=(flat,), method="brent").x
-        for flat in range(layer.weight.numel())
-    ]
+    steps = [minimize_scalar(loss_at, args=(n,), method="brent").x for n in range(keep.numel())]
     return keep + torch.tensor(steps, dtype=keep.dtype, device=keep.device).view_as(keep)

@@ -100,7 +100,7 @@ def eq1(layers: Sequence[LayerInputs], pattern: AnyPattern) -> pandas.DataFrame:
 
 
 def flap(layers: Sequence[LayerInputs], share: float = 0.5) -> pandas.DataFrame:
-    """5.11: see `prior_work.compared`, for every layer."""
+    """5.11: see `other_work.compared`, for every layer."""
     return by_type(
         layers, lambda layer: dict(other_work.compared(layer.weight, layer.moments, share))
     )

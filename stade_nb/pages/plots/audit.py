@@ -25,7 +25,7 @@ def _marks(axes: Axes, rows: pandas.DataFrame, x: str, y: str, of: str, **look) 
 def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> Figure:
     """A table of perplexities: the change from `other` to `method`, by pattern, models in order.
 
-    compared: from `audit_tables.cells`.
+    compared: from `claims.printed.cells`.
     """
     patterns, models = (list(dict.fromkeys(compared[name])) for name in ("pattern", "model"))
     change = 100 * (compared[method] / compared[other] - 1)
@@ -66,7 +66,7 @@ def accuracy_differences(compared: pandas.DataFrame, error: float) -> Figure:
 def table2_outcomes(both: pandas.DataFrame) -> Figure:
     """Table 2 as a grid: whether the metric that Sec. 3 predicts is better, equal or worse.
 
-    both: from `audit_tables.layers`.
+    both: from `claims.printed.layers`.
     """
     layers = list(dict.fromkeys(both.sort_values("input", kind="stable")["layer"]))
     figure, axes = style.axes(0.33 * len(layers) + 1.1)
@@ -84,7 +84,7 @@ def table2_outcomes(both: pandas.DataFrame) -> Figure:
 def growth(times: pandas.DataFrame, models: Sequence[str], methods: Sequence[str]) -> Figure:
     """Table 3: perplexity over dense of some models, side by side, a panel for each pattern.
 
-    times: from `audit_tables.growth`.
+    times: from `claims.printed.growth`.
     """
     patterns = ["0.5", "2:4", "4:8"]
     looks = style.methods(methods)
@@ -107,18 +107,16 @@ def growth(times: pandas.DataFrame, models: Sequence[str], methods: Sequence[str
 def off_centre(table: pandas.DataFrame) -> Figure:
     """|mean| / std of the features that enter layers: middle half and 95 % of them, by input.
 
-    table: from `audit_inputs.off_centre`.
+    table: from `audit.layers.off_centre`.
     """
     models = list(dict.fromkeys(table["model"]))
     figure, panels = style.axes(3.4, columns=len(models), sharex=True, squeeze=False)
     for axes, model in zip(panels[0], models, strict=True):
         own = table[(table["model"] == model) & (table["ratio"] > 0)]
         order = own.drop_duplicates("layer").sort_values("centred", ascending=False, kind="stable")
-        for height, (layer, centred) in enumerate(
-            order[["layer", "centred"]].itertuples(index=False)
-        ):
-            ratios = own[own["layer"] == layer]["ratio"]
-            colour, marker = (BLUE, "o") if centred else (ORANGE, "s")
+        for height, row in enumerate(order.itertuples()):
+            ratios = own[own["layer"] == row.layer]["ratio"]
+            colour, marker = (BLUE, "o") if row.centred else (ORANGE, "s")
             low, first, middle, third, high = np.quantile(ratios, [0.025, 0.25, 0.5, 0.75, 0.975])
             axes.plot([low, high], [height] * 2, color=colour, linewidth=1.2)
             axes.plot([first, third], [height] * 2, color=colour, linewidth=6, alpha=0.5,
@@ -165,7 +163,7 @@ def sparsity_curves(frame: pandas.DataFrame, methods: Sequence[str]) -> Figure:
 def likeness(statistics: pandas.DataFrame) -> Figure:
     """How alike the statistics of two block loops are, over the blocks; a line for each input.
 
-    statistics: from `audit_loop.compared`.
+    statistics: from `audit.models.compared`.
     """
     figure, axes = style.axes(3)
     inputs = statistics.drop_duplicates(["block", "ratio", "correlation"])
@@ -196,7 +194,7 @@ def ratios(table: pandas.DataFrame, names: dict[str, str], label: str) -> Figure
 def running_variance(table: pandas.DataFrame) -> Figure:
     """Relative error of a running variance over mean/std, one panel for each dtype.
 
-    table: as `audit_code.variance_errors`. A rule that gives no finite number is marked at the top.
+    table: as `other_work.variance_errors`. A rule that gives no finite number is marked at the top.
     """
     dtypes = list(dict.fromkeys(table["dtype"]))
     figure, panels = style.axes(3.3, columns=len(dtypes), sharey=True, squeeze=False)

@@ -136,7 +136,7 @@ def choices(table: pandas.DataFrame) -> Figure:
 def excess(table: pandas.DataFrame) -> Figure:
     """How much dearer than the cheapest set each choice is, over the correlation of the inputs.
 
-    table: columns pattern, refit, correlation, choice, excess, as `set_removal.over_correlations`.
+    table: columns pattern, refit, correlation, choice, excess, as `many_layers.over_correlations`.
     A row of panels for each pattern.
     """
     patterns = list(dict.fromkeys(table["pattern"]))
@@ -171,7 +171,7 @@ FORMS = {"printed": "Eq. 12, printed", "consistent": "Eq. 9, consistent"}
 def eq12(table: pandas.DataFrame) -> Figure:
     """Eq. 12 on real inputs: which masks its two forms share with STD and with Wanda.
 
-    table: as `eq12_models.differences`; a point is a layer. A form that has a metric's masks lies
+    table: as `audit.layers.eq12`; a point is a layer. A form that has a metric's masks lies
     on that metric's axis.
     """
     patterns = list(dict.fromkeys(table["pattern"]))
@@ -217,7 +217,7 @@ GAINS = {
 def single_against_exact(pairs: dict[float, many_layers.Pair]) -> Figure:
     """What single losses add up to, over the exact loss: a panel for each correlation.
 
-    pairs: by correlation, from `set_removal.single_and_exact`; a point is an output.
+    pairs: by correlation, from `many_layers.single_and_exact`; a point is an output.
     """
     figure, panels = style.axes(2.9, columns=len(pairs), sharex=True, sharey=True, squeeze=False)
     values = np.concatenate([part.numpy(force=True) for pair in pairs.values() for part in pair])
@@ -236,7 +236,7 @@ def single_against_exact(pairs: dict[float, many_layers.Pair]) -> Figure:
 def bias_gains(table: pandas.DataFrame) -> Figure:
     """The share of the loss that a bias saves, over the inputs' correlation and size of means.
 
-    table: from `set_removal.bias_gains`. Each cell has its number, so colour adds nothing new.
+    table: from `many_layers.bias_gains`. Each cell has its number, so colour adds nothing new.
     """
     figure, panels = style.axes(3.1, columns=len(GAINS), sharex=True, sharey=True)
     for axes, (column, title) in zip(panels, GAINS.items(), strict=True):

@@ -13,24 +13,14 @@ from tqdm import tqdm
 from stade_nb.engine.cell import Cell, Setting, Windows, cells
 from stade_nb.engine.texts import sweep_texts
 from stade_nb.errors import StadeError
-
-CALIBRATIONS = {
-    "C4": "c4_calibration.txt",
-    "WikiText": "wiki_calibration.raw",
-    "documentation": "embedded",
-    "stories": "stories.txt",
-    "Shakespeare": "shakespeare.txt",
-    "random tokens": "random_tokens.npy",
-}
-EVALUATIONS = {
-    "C4": "c4_evaluation.txt",
-    "WikiText": "wiki_evaluation.raw",
-    "documentation": "embedded",
-}
-# In order of worth: what the correction adds to one mask, then to the other, then STADE.
-METHODS = ("wanda", "wanda_with_bias", "std", "std_without_correction", "stade")
-PATTERNS = ("0.5", "2:4")
-WINDOWS, LENGTH = 16, 512
+from stade_nb.studies.calibration_texts import (
+    CALIBRATIONS,
+    EVALUATIONS,
+    LENGTH,
+    METHODS,
+    PATTERNS,
+    WINDOWS,
+)
 
 
 def compute(model: str, patterns: list[str], seeds: list[int], results_dir: Path) -> None:

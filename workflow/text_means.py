@@ -21,7 +21,7 @@ from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.studies import text_means
-from workflow.grid import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
+from stade_nb.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
 
 
 def measure(name: str, folder: Path) -> Path:
@@ -46,7 +46,7 @@ def measure(name: str, folder: Path) -> Path:
         )
     )
     fields = {
-        "study": "text means",
+        "study": text_means.STUDY,
         "numerics": records.NUMERICS_VERSION,
         "fingerprint": loading.fingerprint(model),
         "calibration": {text: digest_of_ids(ids) for text, ids in calibrated.items()},

@@ -21,6 +21,25 @@ import pandas
 
 from stade_nb.claims import verdicts
 
+# The texts of the grid, by the names of their files; "embedded" comes with the project.
+CALIBRATIONS = {
+    "C4": "c4_calibration.txt",
+    "WikiText": "wiki_calibration.raw",
+    "documentation": "embedded",
+    "stories": "stories.txt",
+    "Shakespeare": "shakespeare.txt",
+    "random tokens": "random_tokens.npy",
+}
+EVALUATIONS = {
+    "C4": "c4_evaluation.txt",
+    "WikiText": "wiki_evaluation.raw",
+    "documentation": "embedded",
+}
+# In order of worth: what the correction adds to one mask, then to the other, then STADE.
+METHODS = ("wanda", "wanda_with_bias", "std", "std_without_correction", "stade")
+PATTERNS = ("0.5", "2:4")
+WINDOWS, LENGTH = 16, 512  # of calibration, and of each evaluated text
+
 # With the correction and without, of the same mask.
 CORRECTED = {"wanda": ("wanda_with_bias", "wanda"), "std": ("std", "std_without_correction")}
 NO_TEXT = "random tokens"
@@ -39,6 +58,28 @@ class Effect(NamedTuple):
     change: float
     low: float
     high: float
+
+
+def of_records(rows: Sequence[dict]) -> pandas.DataFrame:
+    """The grid's records among `rows` (fields and result each), with the texts by name.
+
+    Returns columns calibration, evaluation, method, pattern, seed, losses, perplexity, record; for
+    a dense model, to which calibration is nothing, calibration "".
+    """
+    names = [{source: name for name, source in of.items()} for of in (CALIBRATIONS, EVALUATIONS)]
+    found = []
+    for row in rows:
+        texts = [row["calibration_corpus"], row["evaluation_corpus"]]
+        sizes = {(text["windows"], text["length"]) for text in texts}
+        named = [of.get(text["source"]) for of, text in zip(names, texts, strict=True)]
+        if sizes == {(WINDOWS, LENGTH)} and None not in named:
+            calibration, evaluation = named
+            about = {"calibration": "" if row["method"] == "dense" else calibration}
+            kept = {name: row[name] for name in ("method", "pattern", "seed", "losses")}
+            more = {name: row[name] for name in ("perplexity", "record")}
+            found.append(about | {"evaluation": evaluation} | kept | more)
+    columns = ["calibration", "evaluation", "method", "pattern", "seed", "losses"]
+    return pandas.DataFrame(found, columns=[*columns, "perplexity", "record"])
 
 
 def differences(rows: pandas.DataFrame) -> dict[tuple[str, str, str, str], Losses]:

@@ -6,16 +6,21 @@ the removed weights. On another text e it repairs what is lost as far as the two
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 import pandas
 import torch
 from torch import Tensor, nn
 
-from stade_nb.engine import pruning
+from stade_nb import paths
+from stade_nb.engine import pruning, records
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
+
+FOLDER = paths.DATA / "studies"
+STUDY = "text means"  # what the fields of its records say
 
 ByLayer = dict[tuple[int, str], Moments]  # by the block's number and the layer type
 
@@ -76,6 +81,21 @@ def by_layer_type(table: pandas.DataFrame) -> pandas.DataFrame:
     """`distances` with a median over the blocks in place of each block."""
     keys = ["calibration", "evaluation", "layer_type"]
     return table.groupby(keys, sort=False)[["sigmas", "missed"]].median().reset_index()
+
+
+def measured(model: str, folder: Path = FOLDER) -> dict | None:
+    """The record of a model's distances that comes with the project, or None where there is none.
+
+    Returns its result: rows (a frame, from `by_layer_type`), tokens of each text, seconds,
+    versions, computed; and `record`, its key.
+    """
+    for path in sorted(folder.glob("*.json")):
+        content = records.checked(path)
+        fields, result = content["fields"], content["result"]
+        if fields.get("study") == STUDY and result["model"] == model:
+            rows = {"rows": pandas.DataFrame(result["rows"]), "record": path.stem}
+            return result | rows
+    return None
 
 
 def expected_sigmas(tokens: int) -> float:

@@ -83,11 +83,11 @@ def by_layer_type(table: pandas.DataFrame) -> pandas.DataFrame:
     return table.groupby(keys, sort=False)[["sigmas", "missed"]].median().reset_index()
 
 
-def measured(model: str, folder: Path = FOLDER) -> dict | None:
-    """The record of a model's distances that comes with the project, or None where there is none.
+def measured(model: str, folder: Path = FOLDER) -> dict:
+    """The record of a model's distances that comes with the project.
 
     Returns its result: rows (a frame, from `by_layer_type`), tokens of each text, seconds,
-    versions, computed; and `record`, its key.
+    versions, computed; and `record`, its key. StadeError where there is none.
     """
     for path in sorted(folder.glob("*.json")):
         content = records.checked(path)
@@ -95,7 +95,10 @@ def measured(model: str, folder: Path = FOLDER) -> dict | None:
         if fields.get("study") == STUDY and result["model"] == model:
             rows = {"rows": pandas.DataFrame(result["rows"]), "record": path.stem}
             return result | rows
-    return None
+    raise StadeError(
+        f"no record of the distances of texts in {model!r} in {folder.name}: python -m "
+        f"workflow.text_means --model {model} measures them"
+    )
 
 
 def expected_sigmas(tokens: int) -> float:

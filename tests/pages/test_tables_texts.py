@@ -4,6 +4,7 @@ import math
 import re
 
 import numpy as np
+import pandas
 import pytest
 from figures import words
 
@@ -80,3 +81,16 @@ def test_the_heat_map_prints_every_effect(grid):
     assert sum(text == "−9.5*" for text in written) == 3
     assert sum(text == "+5.1*" for text in written) == 15
     assert any(re.fullmatch("Wanda's mask, 50 %", text) for text in written)
+
+
+def test_what_a_correction_misses_is_a_median_over_the_pairs_of_texts():
+    pairs = [("C4", "C4", 0.1), ("WikiText", "WikiText", 0.2), ("C4", "WikiText", 0.5)]
+    pairs += [("WikiText", "C4", 0.7), ("stories", "C4", 0.6), (study.NO_TEXT, "C4", 3.0)]
+    kinds = (("q", 1), ("down", 2))
+    rows = [(*pair[:2], kind, pair[2] * at) for kind, at in kinds for pair in pairs]
+    columns = ["calibration", "evaluation", "layer_type", "missed"]
+    shown = texts.shares(pandas.DataFrame(rows, columns=columns))
+    assert list(shown["layer_type"]) == ["q", "down"]
+    assert shown["same text"].tolist() == pytest.approx([0.15, 0.3])
+    assert shown["another text"].tolist() == pytest.approx([0.6, 1.2])
+    assert shown[study.NO_TEXT].tolist() == pytest.approx([3, 6])

@@ -75,3 +75,13 @@ def test_moments_of_another_model_are_refused():
     ours, theirs = {(0, "q_proj"): moments([1.0], 1.0)}, {(0, "fc1"): moments([1.0], 1.0)}
     with pytest.raises(StadeError, match="the layers of 'a' and of 'b' differ"):
         text_means.distances({"a": ours}, {"b": theirs})
+
+
+def test_the_record_that_comes_with_the_project_is_found_by_its_model(tmp_path):
+    found = text_means.measured("smollm2-135m")
+    assert set(found["rows"]["calibration"]) > {"C4", "WikiText", "documentation"}
+    at_home = found["rows"].query("calibration == evaluation")["sigmas"]
+    # Two samples of one text, whose tokens are not independent, are further apart than chance.
+    assert at_home.min() > text_means.expected_sigmas(found["tokens"])
+    with pytest.raises(StadeError, match="no record of the distances of texts in 'mine'"):
+        text_means.measured("mine", tmp_path)

@@ -11,7 +11,7 @@ from stade_nb.claims import paper
 from stade_nb.studies.calibration_texts import CALIBRATIONS, EVALUATIONS
 from stade_nb.style import BLACK
 
-LIMIT = 12  # per cent, where the colours end
+LIMIT = 20  # per cent, where the colours end
 
 
 def effects(table: pandas.DataFrame) -> Figure:
@@ -42,7 +42,7 @@ def effects(table: pandas.DataFrame) -> Figure:
                 corner = (at[1] - 0.47, at[0] - 0.45)
                 place.add_patch(Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=BLACK, lw=2))
         image = place.imshow(values, cmap="PuOr_r", norm=norm, aspect="auto")
-        place.set_xticks(range(len(columns)), columns)
+        place.set_xticks(range(len(columns)), [name.replace("ation", "-\nation") for name in columns])
         place.set_yticks(range(len(rows)), rows)
         place.tick_params(length=0, labelsize=10)
         place.set_title(f"{paper.title(mask)}'s mask, {paper.sparsity(pattern)}", fontsize=10)
@@ -72,7 +72,7 @@ def by_distance(table: pandas.DataFrame, distances: pandas.DataFrame) -> Figure:
             label = f"{paper.title(mask)}'s mask, {where}"
             axes.plot(part["sigmas"], 100 * part["change"], label=label, **look)
     axes.axhline(0, color=BLACK, linewidth=1)
-    axes.set_xscale("log")
+    axes.set_xlim(left=0)
     axes.set_xlabel("distance of the two texts' means, in standard deviations of the inputs")
     axes.set_ylabel("effect of the correction, %")
     figure.legend(loc="outside upper center", ncols=2)

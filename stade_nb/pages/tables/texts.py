@@ -41,6 +41,20 @@ def helps(table: pandas.DataFrame) -> Count:
     return verdicts.count(words, table["change"])
 
 
+def shares(distances: pandas.DataFrame) -> pandas.DataFrame:
+    """What a correction misses on the same text, on another and from random tokens, by layer type.
+
+    distances: from `text_means.by_layer_type`. The median over the pairs of texts of `missed`.
+    """
+    kinds = {True: "same text", False: "another text"}
+    where = (distances["calibration"] == distances["evaluation"]).map(kinds)
+    where = where.mask(distances["calibration"] == study.NO_TEXT, study.NO_TEXT)
+    by = distances.assign(where=pandas.Categorical(where, [*kinds.values(), study.NO_TEXT]))
+    by = by.groupby(["layer_type", "where"], sort=False, observed=True)["missed"].median()
+    order = list(dict.fromkeys(distances["layer_type"]))
+    return by.unstack("where").loc[order].rename_axis(columns=None).reset_index()
+
+
 def missing(found: pandas.DataFrame) -> int:
     """How many records of the whole grid there are not yet, one seed of each cell."""
     cells = len(study.CALIBRATIONS) * len(study.METHODS) * len(study.PATTERNS)

@@ -42,7 +42,8 @@ def effects(table: pandas.DataFrame) -> Figure:
                 corner = (at[1] - 0.47, at[0] - 0.45)
                 place.add_patch(Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=BLACK, lw=2))
         image = place.imshow(values, cmap="PuOr_r", norm=norm, aspect="auto")
-        place.set_xticks(range(len(columns)), [name.replace("ation", "-\nation") for name in columns])
+        narrow = [name.replace("tation", "-\ntation") for name in columns]
+        place.set_xticks(range(len(columns)), narrow)
         place.set_yticks(range(len(rows)), rows)
         place.tick_params(length=0, labelsize=10)
         place.set_title(f"{paper.title(mask)}'s mask, {paper.sparsity(pattern)}", fontsize=10)

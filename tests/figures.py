@@ -30,3 +30,10 @@ def legend(figure) -> list[str]:
 def ticks(labels) -> list[str]:
     """The words beside an axis: of `axes.get_yticklabels()`."""
     return [label.get_text() for label in labels]
+
+
+def words(figure) -> list[str]:
+    """All words written inside the axes of a figure, their titles too."""
+    figure.draw_without_rendering()
+    inside = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return inside + [axes.get_title() for axes in figure.axes]

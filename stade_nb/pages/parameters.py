@@ -135,6 +135,12 @@ class RealModels(Parameters):
     results_dir: Annotated[str, text("a folder, made if it does not exist")]
 
 
+class Studies(Parameters):
+    """Records of studies, computed earlier."""
+
+    models: Several[fields.ModelName]
+
+
 class EmbeddedModels(Parameters):
     models: Several[fields.ModelName]
     sample_tokens: Annotated[int, whole(1, 500)]
@@ -159,6 +165,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "table5_without_bias": Perplexities,
     "table6_weight_update": Perplexities,
     "real_models": RealModels,
+    "calibration_texts": Studies,
     "audit": Audit,
     "scorecard": Scorecard,
     "embedded_models": EmbeddedModels,

@@ -1,0 +1,63 @@
+"""What the page on calibration texts shows: the grid, and what its verdicts say in a sentence."""
+
+import pandas
+
+from stade_nb.claims import verdicts
+from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED, Count
+from stade_nb.engine import shipped
+from stade_nb.errors import StadeError
+from stade_nb.studies import calibration_texts as study
+
+
+def grid(model: str) -> pandas.DataFrame:
+    """A model's records of the grid, see `calibration_texts.of_records`; StadeError for none."""
+    found = study.of_records(shipped.rows(model))
+    if found.empty:
+        raise StadeError(
+            f"no records of the grid of texts of {model!r} in data/results: expected a model with "
+            f"some ({', '.join(shipped.models())}); python -m workflow.grid computes them"
+        )
+    return found
+
+
+def perplexities(found: pandas.DataFrame) -> pandas.DataFrame:
+    """A row for each method, pattern and calibration text, a column for each evaluated one."""
+    found = found.assign(
+        calibration=pandas.Categorical(found["calibration"], ["", *study.CALIBRATIONS]),
+        method=pandas.Categorical(found["method"], ["dense", *study.METHODS]),
+        evaluation=pandas.Categorical(found["evaluation"], list(study.EVALUATIONS)),
+    )
+    keys = ["pattern", "calibration", "method"]
+    mean = found.groupby([*keys, "evaluation"], observed=True)["perplexity"].mean()
+    return mean.unstack("evaluation").reset_index().rename_axis(columns=None)
+
+
+def helps(table: pandas.DataFrame) -> Count:
+    """Whether the correction lowers the perplexity, counted over rows of `effects`."""
+    words = [
+        SUPPORTED if row.high < 0 else CONTRADICTED if row.low > 0 else OPEN
+        for row in table.itertuples()
+    ]
+    return verdicts.count(words, table["change"])
+
+
+def shares(distances: pandas.DataFrame) -> pandas.DataFrame:
+    """What a correction misses on the same text, on another and from random tokens, by layer type.
+
+    distances: from `text_means.by_layer_type`. The median over the pairs of texts of `missed`.
+    """
+    kinds = {True: "same text", False: "another text"}
+    where = (distances["calibration"] == distances["evaluation"]).map(kinds)
+    where = where.mask(distances["calibration"] == study.NO_TEXT, study.NO_TEXT)
+    by = distances.assign(where=pandas.Categorical(where, [*kinds.values(), study.NO_TEXT]))
+    by = by.groupby(["layer_type", "where"], sort=False, observed=True)["missed"].median()
+    order = list(dict.fromkeys(distances["layer_type"]))
+    return by.unstack("where").loc[order].rename_axis(columns=None).reset_index()
+
+
+def missing(found: pandas.DataFrame) -> int:
+    """How many records of the whole grid there are not yet, one seed of each cell."""
+    cells = len(study.CALIBRATIONS) * len(study.METHODS) * len(study.PATTERNS)
+    there = found[found["method"] != "dense"]
+    keys = ["calibration", "evaluation", "method", "pattern"]
+    return cells * len(study.EVALUATIONS) - len(there[keys].drop_duplicates())

@@ -1,0 +1,96 @@
+"""The page on calibration texts, on records that are made up: what is shown is what they say."""
+
+import math
+import re
+
+import numpy as np
+import pandas
+import pytest
+from figures import words
+
+from stade_nb.engine import shipped
+from stade_nb.errors import StadeError
+from stade_nb.pages.plots import texts as plots
+from stade_nb.pages.tables import texts
+from stade_nb.studies import calibration_texts as study
+
+
+def record(method, calibration, evaluation, loss, pattern="0.5", windows=study.WINDOWS):
+    def corpus(of, name):
+        return {"source": of[name], "windows": windows, "length": study.LENGTH}
+
+    draw = np.random.default_rng(len(evaluation))
+    losses = (loss + draw.normal(size=study.WINDOWS)).tolist()
+    return {
+        "method": method,
+        "pattern": pattern,
+        "seed": 0,
+        "losses": losses,
+        "perplexity": math.exp(sum(losses) / len(losses)),
+        "record": f"{method}-{calibration}-{evaluation}",
+        "calibration_corpus": corpus(study.CALIBRATIONS, calibration),
+        "evaluation_corpus": corpus(study.EVALUATIONS, evaluation),
+    }
+
+
+@pytest.fixture
+def grid(monkeypatch):
+    """Records in which the correction takes 0.1 off at home and adds 0.05 away from it."""
+    rows = [record("dense", "C4", text, 3.0, "0") for text in study.EVALUATIONS]
+    for calibration in study.CALIBRATIONS:
+        for evaluation in study.EVALUATIONS:
+            gap = -0.1 if calibration == evaluation else 0.05
+            rows.append(record("wanda", calibration, evaluation, 4.0))
+            rows.append(record("wanda_with_bias", calibration, evaluation, 4.0 + gap))
+    # Another number of windows is no part of the grid.
+    rows.append(record("wanda", "C4", "C4", 9.0, windows=8))
+    monkeypatch.setattr(shipped, "rows", lambda model: rows if model == "mine" else [])
+    monkeypatch.setattr(shipped, "models", lambda: ["mine"])
+    return texts.grid("mine")
+
+
+def test_the_grid_is_read_by_the_names_of_its_texts(grid):
+    assert len(grid) == 3 + 2 * 6 * 3
+    assert set(grid["evaluation"]) == set(study.EVALUATIONS)
+    assert set(grid[grid["method"] == "dense"]["calibration"]) == {""}
+    shown = texts.perplexities(grid)
+    assert list(shown.columns) == ["pattern", "calibration", "method", *study.EVALUATIONS]
+    assert len(shown) == 1 + 2 * 6
+    corrected = shown[(shown["method"] == "wanda_with_bias") & (shown["calibration"] == "C4")]
+    plain = shown[(shown["method"] == "wanda") & (shown["calibration"] == "C4")]
+    assert corrected["C4"].item() / plain["C4"].item() == pytest.approx(math.exp(-0.1))
+    assert texts.missing(grid) == 6 * 5 * 2 * 3 - 2 * 6 * 3
+
+
+def test_what_helps_is_counted(grid):
+    table = study.effects(grid)
+    home, away = table[table["home"]], table[~table["home"]]
+    assert texts.helps(home)[:3] == (3, 0, 0)
+    assert texts.helps(away)[:3] == (0, 0, 15)
+    assert str(texts.helps(home)) == "supported 3, open 0, contradicted 0 of 3 (−9.5 %)"
+
+
+def test_a_model_without_a_grid_is_refused(grid):
+    with pytest.raises(StadeError, match=r"no records of the grid of texts of 'other'.*mine"):
+        texts.grid("other")
+
+
+def test_the_heat_map_prints_every_effect(grid):
+    figure = plots.effects(study.effects(grid))
+    written = words(figure)
+    assert sum(text == "−9.5*" for text in written) == 3
+    assert sum(text == "+5.1*" for text in written) == 15
+    assert any(re.fullmatch("Wanda's mask, 50 %", text) for text in written)
+
+
+def test_what_a_correction_misses_is_a_median_over_the_pairs_of_texts():
+    pairs = [("C4", "C4", 0.1), ("WikiText", "WikiText", 0.2), ("C4", "WikiText", 0.5)]
+    pairs += [("WikiText", "C4", 0.7), ("stories", "C4", 0.6), (study.NO_TEXT, "C4", 3.0)]
+    kinds = (("q", 1), ("down", 2))
+    rows = [(*pair[:2], kind, pair[2] * at) for kind, at in kinds for pair in pairs]
+    columns = ["calibration", "evaluation", "layer_type", "missed"]
+    shown = texts.shares(pandas.DataFrame(rows, columns=columns))
+    assert list(shown["layer_type"]) == ["q", "down"]
+    assert shown["same text"].tolist() == pytest.approx([0.15, 0.3])
+    assert shown["another text"].tolist() == pytest.approx([0.6, 1.2])
+    assert shown[study.NO_TEXT].tolist() == pytest.approx([3, 6])

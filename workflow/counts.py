@@ -4,7 +4,6 @@
 with ``--report`` prints them alone.
 """
 
-import argparse
 import ast
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import stade_nb
-from workflow import ROOT
+from workflow import ROOT, Words
 
 PACKAGE = ROOT / "stade_nb"
 LONGEST, SHORTEST, PARAMETERS = 300, 40, 7
@@ -99,7 +98,7 @@ def counts(folder: Path = PACKAGE) -> list[Count]:
 
 def main(words: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.counts", description=__doc__)
+    parser = Words(prog="python -m workflow.counts", description=__doc__)
     parser.add_argument("--report", action="store_true", help="print, and refuse nothing")
     report = parser.parse_args(words).report
     door = Count("names at the front door", len(stade_nb.__all__), 23)

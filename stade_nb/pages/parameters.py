@@ -5,6 +5,7 @@ any type. `checked` looks at the notebook's own variables instead: it must be ca
 other plain value is assigned, so every plain value that exists is a parameter, declared or not.
 """
 
+import re
 from typing import Annotated, Literal
 
 import pandas
@@ -210,7 +211,26 @@ def _refused(error: dict, kind: type[Parameters], given: dict, notebook: str) ->
         hint = str(unknown("value", error["input"], schema["enum"]))
     return StadeError(
         f"parameter {name} = {given[name]!r} of {notebook}.ipynb: "
-        f"expected {fields.expected(schema)}" + (f" ({hint})" if hint else "")
+        f"expected {fields.expected(schema)}"
+        + (f" ({hint})" if hint else "")
+        + _in_yaml(name, given[name], schema, notebook)
+    )
+
+
+def _in_yaml(name: str, value: object, schema: dict, notebook: str) -> str:
+    """For the text that papermill's -p makes of a list: how a list is given."""
+    if not isinstance(value, str) or not {"items", "prefixItems"} & schema.keys():
+        return ""
+    items = [item.strip(" '\"") for item in value.strip().strip("[]()").split(",")]
+    numbers = all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", item) for item in items)
+    pair = "prefixItems" in schema
+    if (pair and (len(items) != 2 or not numbers)) or not (numbers or value.lstrip()[:1] == "["):
+        return ""
+    meant = ", ".join(items if numbers else map(repr, items))
+    return (
+        "; -p gives papermill a text, and a list comes by -y: papermill "
+        f'notebooks/{notebook}.ipynb mine.ipynb -y "{name}: [{meant}]", or -f FILE with that line '
+        "in the file"
     )
 
 

@@ -165,9 +165,13 @@ book/notebooks/scorecard.ipynb: $(filter-out book/notebooks/scorecard.ipynb,$(EX
 
 # The book ---------------------------------------------------------------------------------------
 
+# What the program says to bad input: every row is tried.
+build/bad_input.md: $(INSTALLED) $(SOURCES) $(NOTEBOOKS) $(wildcard workflow/*.py workflow/*/*.py) Makefile
+	$(call timed,trying bad input,$(BIN)/python -m workflow.bad_input $@)
+
 # Always all pages: a page shows numbers from notebooks that are other pages. One shows what the
 # program of this environment prints, as wide as its help ever is.
-build/book.stamp: $(EXECUTED) $(PAGES)
+build/book.stamp: $(EXECUTED) $(PAGES) build/bad_input.md
 	@$(BIN)/python -m workflow.execute --timings
 	@rm -rf book/_build
 	$(call timed,building the pages (log: build/book.log),\

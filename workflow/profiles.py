@@ -13,6 +13,7 @@ What a profile does not name keeps the default of the notebook's own ``parameter
 when its file is newer.
 """
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -40,6 +41,16 @@ def declared(notebook: Path) -> list[str]:
             f"{notebook.name} has no parameters: tag the cell that gives the defaults `parameters`"
         )
     return names
+
+
+def defaults(notebook: Path) -> dict:
+    """What the cell tagged ``parameters`` of `notebook` assigns, by name."""
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    (cell,) = [one for one in cells if "parameters" in one["metadata"].get("tags", [])]
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse("".join(cell["source"])).body
+    }
 
 
 def _content(path: Path) -> dict:

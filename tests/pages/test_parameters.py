@@ -1,6 +1,5 @@
 """What a notebook takes, and what it says to everything else."""
 
-import ast
 import io
 import json
 from pathlib import Path
@@ -12,7 +11,7 @@ import yaml
 from stade_nb.errors import StadeError
 from stade_nb.pages import parameters
 from workflow import profiles
-from workflow.profiles import NOTEBOOKS
+from workflow.profiles import NOTEBOOKS, defaults
 
 BIAS = {
     "inputs": 32,
@@ -206,16 +205,6 @@ def test_pages_that_share_cells_have_the_same_settings():
     )
     assert set(figure.pop("models")) <= set(table.pop("models"))
     assert figure == table
-
-
-def defaults(path: Path) -> dict:
-    """What the cell tagged `parameters` of a notebook assigns."""
-    cells = json.loads(path.read_text("utf-8"))["cells"]
-    (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse("".join(cell["source"])).body
-    }
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -74,7 +74,7 @@ def _split(read: Callable[[str], Any]) -> BeforeValidator:
 
 def _whole(item: str) -> int:
     if not re.fullmatch(r"\s*-?[0-9]{1,20}\s*", item):
-        raise ValueError(f"{item!r} is no whole number")
+        raise ValueError(f"{item[:30]!r} is no whole number")
     return int(item)
 
 
@@ -105,7 +105,7 @@ MethodName = Annotated[
 
 
 def _pattern(value: Any) -> str:
-    if isinstance(value, int) and value > 1:
+    if isinstance(value, int) and 60 < value < 3600 and value // 60 <= value % 60:
         # YAML 1.1 reads an unquoted 2:4 as the base-60 number 124, and 4:8 as 248.
         meant = f"{value // 60}:{value % 60}"
         raise ValueError(f"YAML reads an unquoted {meant} as {value}: put '{meant}' in quotes")

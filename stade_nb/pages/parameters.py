@@ -5,6 +5,7 @@ any type. `checked` looks at the notebook's own variables instead: it must be ca
 other plain value is assigned, so every plain value that exists is a parameter, declared or not.
 """
 
+import datetime
 import re
 from typing import Annotated, Literal
 
@@ -169,7 +170,8 @@ _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 def _given(variables: dict) -> dict:
     """The plain values among a notebook's variables, without IPython's own."""
-    plain = bool | int | float | str | list | tuple | dict | set | None
+    # YAML knows dates and bytes.
+    plain = bool | int | float | str | bytes | list | tuple | dict | set | datetime.date | None
     return {
         name: value
         for name, value in variables.items()
@@ -210,16 +212,22 @@ def _refused(error: dict, kind: type[Parameters], given: dict, notebook: str) ->
     if error["type"] == "literal_error" and "enum" in schema:
         hint = str(unknown("value", error["input"], schema["enum"]))
     return StadeError(
-        f"parameter {name} = {given[name]!r} of {notebook}.ipynb: "
+        f"parameter {name} = {_short(given[name])} of {notebook}.ipynb: "
         f"expected {fields.expected(schema)}"
         + (f" ({hint})" if hint else "")
         + _in_yaml(name, given[name], schema, notebook)
     )
 
 
+def _short(value: object, most: int = 200) -> str:
+    """A value as Python writes it, cut where it is long."""
+    return said if len(said := repr(value)) <= most else f"{said[:most]}..."
+
+
 def _in_yaml(name: str, value: object, schema: dict, notebook: str) -> str:
     """For the text that papermill's -p makes of a list: how a list is given."""
-    if not isinstance(value, str) or not {"items", "prefixItems"} & schema.keys():
+    of_many = {"items", "prefixItems"} & schema.keys()
+    if not isinstance(value, str) or not of_many or len(value) > 200:
         return ""
     items = [item.strip(" '\"") for item in value.strip().strip("[]()").split(",")]
     numbers = all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", item) for item in items)

@@ -18,6 +18,8 @@ from stade_nb.errors import StadeError, unknown
 SCOPES = ("row", "layer")
 # Up to this many competitors, counting pairwise wins is faster than finding a threshold.
 PAIRWISE = 16
+# Characters of a pattern; a float has at most 24.
+LONGEST = 40
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ def parse_pattern(pattern: str | float | Pattern, scope: str = "row") -> Pattern
     if isinstance(pattern, Pattern):
         return pattern
     text = "" if isinstance(pattern, bool) else str(pattern).strip()
-    if match := re.fullmatch(r"([0-9]{1,18}):([0-9]{1,18})", text):
+    if len(text) > LONGEST:
+        raise StadeError(
+            f"pattern of {len(text)} characters: expected at most {LONGEST}, such as '0.5' or '2:4'"
+        )
+    if match := re.fullmatch(r"([0-9]+):([0-9]+)", text):
         n, m = int(match[1]), int(match[2])
         return Pattern(n / m if m else 0.0, n, m, scope)
     if match := re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e-?[0-9]{1,3})?)(%?)", text):
@@ -82,8 +88,7 @@ def parse_pattern(pattern: str | float | Pattern, scope: str = "row") -> Pattern
         share = Decimal(match[1]) / (100 if match[2] else 1)
         if float(share) or not share:  # and what is too small for a float is not nothing
             return Pattern(float(share), scope=scope)
-    given = repr(pattern) if len(repr(pattern)) <= 80 else f"{repr(pattern)[:80]}..."
-    raise StadeError(f"pattern {given}: expected a share such as '0.5' or '50%', or N:M: '2:4'")
+    raise StadeError(f"pattern {pattern!r}: expected a share such as '0.5' or '50%', or N:M: '2:4'")
 
 
 def select(score: Tensor, pattern: str | float | Pattern, extra: int = 0) -> Tensor:

@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= embedded
+GEMMA ?=
+UPGRADE ?= --upgrade
 CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # Notebooks side by side. A GPU is not shared: the paper profile runs one after the other.
 ifeq ($(PROFILE),paper)
@@ -11,6 +13,26 @@ JOBS ?= 1
 else
 JOBS ?= $(shell [ $(CPUS) -lt 4 ] && echo $(CPUS) || echo 4)
 endif
+
+# What the variables may be is checked before anything runs: one line, exit status 2.
+# $(call whole,value): "yes" for a whole number from 1 to 9999. $(call one,value): for one word.
+whole = $(shell case '$(subst ','\'',$(1))' in ([1-9]|[1-9][0-9]|[1-9][0-9][0-9]|[1-9][0-9][0-9][0-9]) echo yes;; esac)
+one = $(filter 1,$(words $(1)))
+$(if $(call whole,$(CPUS)),,$(error CPUS='$(CPUS)': expected a whole number from 1 to 9999; leave it out to have them counted))
+$(if $(call whole,$(JOBS)),,$(error JOBS='$(JOBS)': expected a whole number from 1 to 9999, of notebooks side by side, such as JOBS=2; without JOBS it is chosen by the number of CPUs))
+PROFILES := $(patsubst notebooks/parameters/%.yaml,%,$(wildcard notebooks/parameters/*.yaml))
+$(if $(PROFILES),$(if $(and $(call one,$(PROFILE)),$(filter $(PROFILES),$(PROFILE))),,$(error PROFILE='$(PROFILE)': expected one of $(PROFILES), a file of notebooks/parameters; without PROFILE it is embedded)))
+$(if $(call one,$(PYTHON)),,$(error PYTHON='$(PYTHON)': expected one program without spaces in its path, such as PYTHON=python3.11))
+$(if $(call one,$(VENV)),,$(error VENV='$(VENV)': expected one folder without spaces in its path, such as VENV=.venv; a variable of the shell in it may be unset))
+# `make distclean` removes it: a folder with other things in it is none.
+$(if $(or $(if $(wildcard $(VENV)),,new),$(wildcard $(VENV)/bin/python $(VENV)/pyvenv.cfg),$(if $(wildcard $(VENV)/.),$(if $(wildcard $(VENV)/* $(VENV)/.[!.]*),,empty))),,$(error VENV='$(VENV)' is there, and is no Python environment: expected a new folder or one that Python made, such as VENV=.venv))
+$(if $(filter-out 0 1,$(GEMMA)),$(error GEMMA='$(GEMMA)': expected GEMMA=1, which says that you accept https://ai.google.dev/gemma/terms; leave it out to do without the model))
+# What is misspelt would be left out without a word. Names with _ go on to the programs: PIP_INDEX_URL.
+READ := CPUS GEMMA JOBS PROFILE PYTHON UPGRADE VENV
+UNREAD := $(strip $(foreach name,$(filter-out $(READ) SHELL HOME PATH TMPDIR LANG COLUMNS,$(.VARIABLES)),\
+	$(if $(filter command,$(firstword $(origin $(name)))),$(if $(findstring _,$(name)),,$(name)))))
+$(if $(UNREAD),$(error unknown variable $(UNREAD): expected one of $(READ)))
+
 # Processes that compete for the same cores are many times slower: share the cores out.
 OMP_NUM_THREADS ?= $(shell echo $$(( $(CPUS) / $(JOBS) > 0 ? $(CPUS) / $(JOBS) : 1 )))
 export OMP_NUM_THREADS
@@ -85,7 +107,6 @@ build/models/%/origin.json: | $(INSTALLED)
 # A plain list of pins: no hashes, no build's suffix and none of the CUDA packages of one build, so
 # that pip takes the build of torch that is offered on the machine at hand. With UPGRADE= what is
 # pinned already stays. uv follows its own settings (UV_DEFAULT_INDEX), not pip's.
-UPGRADE ?= --upgrade
 lock: ## pin the newest versions that pyproject.toml allows (UPGRADE=: only what is not pinned)
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
@@ -98,8 +119,10 @@ clean: ## remove the book, the executed notebooks and all under build/ but the p
 	rm -rf book/_build book/notebooks
 	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name models -exec rm -rf {} +
 
-distclean: clean ## clean, and remove the packaged models and the environment
-	rm -rf build $(VENV) *.egg-info
+distclean: clean ## clean, and remove the packaged models and the environment (not one of conda)
+	rm -rf build *.egg-info
+	@[ -e $(VENV)/pyvenv.cfg ] || [ ! -e $(VENV) ] || echo "$(VENV) stays: it is not of python -m venv"
+	@[ ! -e $(VENV)/pyvenv.cfg ] || rm -rf $(VENV)
 
 # The environment --------------------------------------------------------------------------------
 
@@ -142,9 +165,13 @@ book/notebooks/scorecard.ipynb: $(filter-out book/notebooks/scorecard.ipynb,$(EX
 
 # The book ---------------------------------------------------------------------------------------
 
+# What the program says to bad input: every row is tried.
+build/bad_input.md: $(INSTALLED) $(SOURCES) $(NOTEBOOKS) $(wildcard workflow/*.py workflow/*/*.py) Makefile
+	$(call timed,trying bad input,$(BIN)/python -m workflow.bad_input $@)
+
 # Always all pages: a page shows numbers from notebooks that are other pages. One shows what the
 # program of this environment prints, as wide as its help ever is.
-build/book.stamp: $(EXECUTED) $(PAGES)
+build/book.stamp: $(EXECUTED) $(PAGES) build/bad_input.md
 	@$(BIN)/python -m workflow.execute --timings
 	@rm -rf book/_build
 	$(call timed,building the pages (log: build/book.log),\

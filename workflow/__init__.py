@@ -1,5 +1,29 @@
 """What runs the notebooks and keeps the checkout in order; no part of the package."""
 
+import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
+
+from stade_nb.errors import StadeError
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+class Words(argparse.ArgumentParser):
+    """The words of a step's command line; what is wrong with them is said in one line, status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with the message and where to read on."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def status_of(step: str, work: Callable[[], object]) -> int:
+    """The exit status of `work`: 0, or 2 where it ends in bad input, said in one line on stderr."""
+    try:
+        work()
+    except (StadeError, OSError) as error:
+        print(f"python -m workflow.{step}: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 
 from stade_nb.errors import StadeError
-from workflow import ROOT
+from workflow import ROOT, status_of
 from workflow.execute import EXECUTED
 from workflow.profiles import NOTEBOOKS
 
@@ -47,10 +47,11 @@ def store(source: Path, executed: Path) -> bool:
     return True
 
 
+def _store_all() -> None:
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        changed = store(path, ROOT / EXECUTED / path.name)
+        print(f"{path.name}: {'changed' if changed else 'as it was'}")
+
+
 if __name__ == "__main__":
-    try:
-        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-            changed = store(path, ROOT / EXECUTED / path.name)
-            print(f"{path.name}: {'changed' if changed else 'as it was'}")
-    except StadeError as error:
-        sys.exit(str(error))
+    sys.exit(status_of("check_cells", _store_all))

@@ -8,7 +8,6 @@ brought that nobody knew of then is counted apart, line by line: rooms that are 
 the files that `LATER` names. The sums of all there is stand below.
 """
 
-import argparse
 import ast
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import stade_nb
-from workflow import ROOT
+from workflow import ROOT, Words
 
 PACKAGE = ROOT / "stade_nb"
 LONGEST, SHORTEST, PARAMETERS = 300, 40, 7
@@ -139,7 +138,7 @@ def counts(folder: Path = PACKAGE) -> list[Count]:
 
 def main(words: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.counts", description=__doc__)
+    parser = Words(prog="python -m workflow.counts", description=__doc__)
     parser.add_argument("--report", action="store_true", help="print, and refuse nothing")
     report = parser.parse_args(words).report
     door = Count("names at the front door", len(stade_nb.__all__), 23)

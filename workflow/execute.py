@@ -6,7 +6,6 @@ far as it came in ``build/failed``. With ``--timings`` alone it writes ``build/t
 ``build/timings.csv``.
 """
 
-import argparse
 import csv
 import json
 import logging
@@ -18,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stade_nb.errors import StadeError
-from workflow import ROOT, profiles
+from workflow import ROOT, Words, profiles, status_of
 
 # Below the checkout.
 EXECUTED = Path("book", "notebooks")
@@ -111,26 +110,32 @@ def write_timings(root: Path = ROOT) -> None:
             table.writerow([name, run["profile"], run["started"], f"{run['seconds']:.0f}"])
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.execute", description=__doc__)
+def _run(notebook: Path, profile: str, progress: bool) -> None:
+    """Run a notebook, and say when it begins and ends."""
+    name = notebook.stem
+    print(f"{name}: running, printed output goes to build/logs/{name}.log", flush=True)
+    executed = execute(notebook, profile, progress)
+    run = json.loads(executed.read_text("utf-8"))["metadata"]["stade_nb"]
+    print(f"{name}: done in {run['seconds']} s", flush=True)
+
+
+def main(words: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = Words(prog="python -m workflow.execute", description=__doc__)
     parser.add_argument("notebook", type=Path, nargs="?")
     parser.add_argument("--profile", default="embedded")
     parser.add_argument("--progress", action="store_true", help="show a bar of the cells done")
     parser.add_argument("--timings", action="store_true", help="write build/timings.json and .csv")
-    options = parser.parse_args()
-    if options.notebook:
-        name = options.notebook.stem
-        print(f"{name}: running, printed output goes to build/logs/{name}.log", flush=True)
-        try:
-            executed = execute(options.notebook, options.profile, options.progress)
-        except StadeError as error:
-            sys.exit(str(error))
-        run = json.loads(executed.read_text("utf-8"))["metadata"]["stade_nb"]
-        print(f"{name}: done in {run['seconds']} s", flush=True)
-    if options.timings:
-        write_timings()
+    given = parser.parse_args(words)
+    if not given.notebook and not given.timings:
+        parser.error("expected a notebook, such as notebooks/bias.ipynb, or --timings")
+    status = 0
+    if given.notebook:
+        status = status_of("execute", lambda: _run(given.notebook, given.profile, given.progress))
+    if given.timings and not status:
+        status = status_of("execute", write_timings)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,6 +13,7 @@ What a profile does not name keeps the default of the notebook's own ``parameter
 when its file is newer.
 """
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 import yaml
 
 from stade_nb.errors import StadeError, unknown
-from workflow import ROOT
+from workflow import ROOT, Words, status_of
 
 NOTEBOOKS = ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "parameters"
@@ -42,20 +43,53 @@ def declared(notebook: Path) -> list[str]:
     return names
 
 
+def defaults(notebook: Path) -> dict:
+    """What the cell tagged ``parameters`` of `notebook` assigns, by name."""
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    (cell,) = [one for one in cells if "parameters" in one["metadata"].get("tags", [])]
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse("".join(cell["source"])).body
+    }
+
+
+def _content(path: Path) -> dict:
+    """The sections of a profile's file. StadeError where it is no YAML, or laid out otherwise."""
+    name = f"profile {path.stem}"
+    try:
+        content = yaml.safe_load(path.read_text("utf-8")) or {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise StadeError(f"{name} ({path.name}) is no YAML: {said}") from error
+    if not isinstance(content, dict):
+        raise StadeError(f"{name} is {content!r}: expected the sections {', '.join(SECTIONS)}")
+    for section in content:
+        if section not in SECTIONS:
+            raise unknown(f"section of {name}", section, SECTIONS)
+    if not isinstance(content.get("offline", False), bool):
+        raise StadeError(f"offline: {content['offline']!r} in {name}: expected true or false")
+    common, own = content.get("common") or {}, content.get("notebooks") or {}
+    for where, given in {"common": common, "notebooks": own}.items():
+        if not isinstance(given, dict):
+            raise StadeError(f"{where}: {given!r} in {name}: expected {{name: value}}")
+    for notebook, given in own.items():
+        if not isinstance(given, dict):
+            raise StadeError(f"{notebook}: {given!r} in {name}: expected {{parameter: value}}")
+    return content
+
+
 def load(profile: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
     """What every notebook is run with: ``{notebook: {"profile", "offline", "parameters"}}``.
 
     folder: of the notebooks, with the profiles in ``folder/parameters``.
-    Raises StadeError for an unknown profile, section, notebook or parameter.
+    Raises StadeError for an unknown profile, section, notebook or parameter, and for a profile
+    that is no YAML or has something else in a section's place.
     """
     profiles = folder / PROFILES.name
     known = sorted(path.stem for path in profiles.glob("*.yaml"))
     if profile not in known:
         raise unknown("profile", profile, known)
-    content = yaml.safe_load((profiles / f"{profile}.yaml").read_text("utf-8")) or {}
-    for section in content:
-        if section not in SECTIONS:
-            raise unknown(f"section of profile {profile}", section, SECTIONS)
+    content = _content(profiles / f"{profile}.yaml")
     common, own = content.get("common") or {}, content.get("notebooks") or {}
 
     notebooks = sorted(folder.glob("*.ipynb"))
@@ -86,15 +120,22 @@ def load(profile: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
 
 def write(profile: str, folder: Path, notebooks: Path = NOTEBOOKS) -> None:
     """Write ``folder/<notebook>.json`` for all `notebooks`, leaving equal files as they are."""
+    runs = load(profile, notebooks)
     folder.mkdir(parents=True, exist_ok=True)
-    for notebook, run in load(profile, notebooks).items():
+    for notebook, run in runs.items():
         path, text = folder / f"{notebook}.json", json.dumps(run, indent=1) + "\n"
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
 
 
+def main(words: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = Words(prog="python -m workflow.profiles", description=__doc__)
+    parser.add_argument("profile", help="the name of a file of notebooks/parameters")
+    parser.add_argument("folder", type=Path, help="for what each notebook gets")
+    given = parser.parse_args(words)
+    return status_of("profiles", lambda: write(given.profile, given.folder))
+
+
 if __name__ == "__main__":
-    try:
-        write(sys.argv[1], Path(sys.argv[2]))
-    except StadeError as error:
-        sys.exit(str(error))
+    sys.exit(main())

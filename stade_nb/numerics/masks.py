@@ -18,6 +18,8 @@ from stade_nb.errors import StadeError, unknown
 SCOPES = ("row", "layer")
 # Up to this many competitors, counting pairwise wins is faster than finding a threshold.
 PAIRWISE = 16
+# Characters of a pattern; a float has at most 24.
+LONGEST = 40
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Pattern:
         if self.scope not in SCOPES:
             raise unknown("scope", self.scope, SCOPES)
         if self.n is not None or self.m is not None:
-            if self.n is None or self.m is None or not 0 <= self.n <= self.m or self.m < 1:
+            whole = {type(self.n), type(self.m)} == {int}
+            if not whole or not 0 <= self.n <= self.m or self.m < 1:
                 raise StadeError(
                     f"pattern {self.n}:{self.m}: expected N:M with whole numbers, N at most M and "
                     "M at least 1, such as '2:4'"
@@ -51,7 +54,8 @@ class Pattern:
                     f"sparsity {self.sparsity} with pattern {self.n}:{self.m}: expected "
                     f"{self.n / self.m}; write parse_pattern('{self.n}:{self.m}')"
                 )
-        if not 0 <= self.sparsity <= 1:
+        number = isinstance(self.sparsity, int | float) and not isinstance(self.sparsity, bool)
+        if not number or not 0 <= self.sparsity <= 1:
             raise StadeError(
                 f"sparsity {self.sparsity}: expected a share from 0 to 1, such as 0.5 or '50%', or "
                 "N:M in quotes, '2:4' (YAML reads a bare 2:4 as the number 124)"
@@ -72,12 +76,18 @@ def parse_pattern(pattern: str | float | Pattern, scope: str = "row") -> Pattern
     if isinstance(pattern, Pattern):
         return pattern
     text = "" if isinstance(pattern, bool) else str(pattern).strip()
-    if match := re.fullmatch(r"(\d+):(\d+)", text):
+    if len(text) > LONGEST:
+        raise StadeError(
+            f"pattern of {len(text)} characters: expected at most {LONGEST}, such as '0.5' or '2:4'"
+        )
+    if match := re.fullmatch(r"([0-9]+):([0-9]+)", text):
         n, m = int(match[1]), int(match[2])
         return Pattern(n / m if m else 0.0, n, m, scope)
-    if match := re.fullmatch(r"(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)(%?)", text):
+    if match := re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e-?[0-9]{1,3})?)(%?)", text):
         # Decimal, because 33.3 / 100 is not the float nearest to 0.333.
-        return Pattern(float(Decimal(match[1]) / (100 if match[2] else 1)), scope=scope)
+        share = Decimal(match[1]) / (100 if match[2] else 1)
+        if float(share) or not share:  # and what is too small for a float is not nothing
+            return Pattern(float(share), scope=scope)
     raise StadeError(f"pattern {pattern!r}: expected a share such as '0.5' or '50%', or N:M: '2:4'")
 
 
@@ -91,6 +101,8 @@ def select(score: Tensor, pattern: str | float | Pattern, extra: int = 0) -> Ten
     tensor([[False,  True, False,  True]])
     """
     pattern = parse_pattern(pattern)
+    if extra < 0:
+        raise StadeError(f"extra {extra}: expected how many more weights of each row go, 0 or more")
     if extra:
         check_extra(pattern)
     return unstructured(score, pattern, extra) if pattern.m is None else n_of_m(score, pattern)
@@ -117,7 +129,8 @@ def n_of_m(score: Tensor, pattern: Pattern) -> Tensor:
     """
     _check(score)
     check_groups(score.shape[1], pattern)
-    return lowest(score.reshape(-1, pattern.m), pattern.n).view(score.shape)
+    groups = score.reshape(score.numel() // pattern.m, pattern.m)
+    return lowest(groups, pattern.n).view(score.shape)
 
 
 def check_extra(pattern: Pattern) -> None:
@@ -179,6 +192,8 @@ def _lowest_threshold(score: Tensor, count: int) -> Tensor:
 def _check(score: Tensor) -> None:
     if score.ndim != 2:
         raise StadeError(f"scores of shape {tuple(score.shape)}: expected (out, in)")
+    if score.dtype == torch.bool or score.is_complex():
+        raise StadeError(f"scores of {score.dtype}: expected numbers that have an order")
     if score.isnan().any():
         raise StadeError(
             f"{int(score.isnan().sum())} of {score.numel()} scores are NaN: expected numbers; "

@@ -67,7 +67,8 @@ class Moments:
                 "gather the inputs of the layer these statistics belong to"
             )
         batch = Moments.zeros(features, self.mean.device, gram=self.cross is not None)
-        for rows in x.detach().reshape(-1, features).split(max(1, CHUNK // max(1, features))):
+        tokens = x.detach().reshape(x.shape[:-1].numel(), features)
+        for rows in tokens.split(max(1, CHUNK // max(1, features))):
             batch.merge(_of_rows(rows.to(torch.float64), gram=self.cross is not None))
         bad = ~torch.isfinite(batch.mean + batch.m2)
         if bad.any():

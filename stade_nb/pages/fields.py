@@ -4,6 +4,7 @@ Each type says what values have, as pydantic checks it, and carries the words of
 another value. `expected` puts these together for lists and for what may be None.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -56,14 +57,25 @@ Span = Annotated[tuple[T, T], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
 def _split(read: Callable[[str], Any]) -> BeforeValidator:
-    """One value becomes a list of one; a string is split at its commas, its parts are `read`."""
+    """One value becomes a list of one; a string is split at its commas, its parts are `read`.
+
+    A string in brackets is a list that papermill's -p took for text: no name begins like that.
+    """
 
     def items(value: Any) -> list:
+        if isinstance(value, str) and value.lstrip()[:1] == "[":
+            raise ValueError("a text in brackets is no list")
         if isinstance(value, str):
             return [read(item) for item in value.split(",")]
         return value if isinstance(value, list) else [value]
 
     return BeforeValidator(items)
+
+
+def _whole(item: str) -> int:
+    if not re.fullmatch(r"\s*-?[0-9]{1,20}\s*", item):
+        raise ValueError(f"{item[:30]!r} is no whole number")
+    return int(item)
 
 
 def _distinct(value: list[T]) -> list[T]:
@@ -93,7 +105,7 @@ MethodName = Annotated[
 
 
 def _pattern(value: Any) -> str:
-    if isinstance(value, int) and value > 1:
+    if isinstance(value, int) and 60 < value < 3600 and value // 60 <= value % 60:
         # YAML 1.1 reads an unquoted 2:4 as the base-60 number 124, and 4:8 as 248.
         meant = f"{value // 60}:{value % 60}"
         raise ValueError(f"YAML reads an unquoted {meant} as {value}: put '{meant}' in quotes")
@@ -118,7 +130,7 @@ Share = Annotated[
     Field(description="a sparsity such as 0.5, above 0 and at most 1"),
 ]
 Seed = Annotated[int, whole(0, 2**31 - 1)]
-Seeds = Annotated[Several[Seed], _split(int)]
+Seeds = Annotated[Several[Seed], _split(_whole)]
 Device = Annotated[str, text("'cpu', 'cuda', 'cuda:1' or 'auto'")]
 Dtype = Literal["float32", "float16", "bfloat16"]
 Windows = Annotated[int, whole(1, 1_000_000)]

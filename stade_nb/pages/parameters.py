@@ -5,6 +5,8 @@ any type. `checked` looks at the notebook's own variables instead: it must be ca
 other plain value is assigned, so every plain value that exists is a parameter, declared or not.
 """
 
+import datetime
+import re
 from typing import Annotated, Literal
 
 import pandas
@@ -175,7 +177,8 @@ _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 def _given(variables: dict) -> dict:
     """The plain values among a notebook's variables, without IPython's own."""
-    plain = bool | int | float | str | list | tuple | dict | set | None
+    # YAML knows dates and bytes.
+    plain = bool | int | float | str | bytes | list | tuple | dict | set | datetime.date | None
     return {
         name: value
         for name, value in variables.items()
@@ -216,8 +219,33 @@ def _refused(error: dict, kind: type[Parameters], given: dict, notebook: str) ->
     if error["type"] == "literal_error" and "enum" in schema:
         hint = str(unknown("value", error["input"], schema["enum"]))
     return StadeError(
-        f"parameter {name} = {given[name]!r} of {notebook}.ipynb: "
-        f"expected {fields.expected(schema)}" + (f" ({hint})" if hint else "")
+        f"parameter {name} = {_short(given[name])} of {notebook}.ipynb: "
+        f"expected {fields.expected(schema)}"
+        + (f" ({hint})" if hint else "")
+        + _in_yaml(name, given[name], schema, notebook)
+    )
+
+
+def _short(value: object, most: int = 200) -> str:
+    """A value as Python writes it, cut where it is long."""
+    return said if len(said := repr(value)) <= most else f"{said[:most]}..."
+
+
+def _in_yaml(name: str, value: object, schema: dict, notebook: str) -> str:
+    """For the text that papermill's -p makes of a list: how a list is given."""
+    of_many = {"items", "prefixItems"} & schema.keys()
+    if not isinstance(value, str) or not of_many or len(value) > 200:
+        return ""
+    items = [item.strip(" '\"") for item in value.strip().strip("[]()").split(",")]
+    numbers = all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", item) for item in items)
+    pair = "prefixItems" in schema
+    if (pair and (len(items) != 2 or not numbers)) or not (numbers or value.lstrip()[:1] == "["):
+        return ""
+    meant = ", ".join(items if numbers else map(repr, items))
+    return (
+        "; -p gives papermill a text, and a list comes by -y: papermill "
+        f'notebooks/{notebook}.ipynb mine.ipynb -y "{name}: [{meant}]", or -f FILE with that line '
+        "in the file"
     )
 
 

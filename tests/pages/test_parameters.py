@@ -1,6 +1,5 @@
 """What a notebook takes, and what it says to everything else."""
 
-import ast
 import io
 import json
 from pathlib import Path
@@ -12,7 +11,7 @@ import yaml
 from stade_nb.errors import StadeError
 from stade_nb.pages import parameters
 from workflow import profiles
-from workflow.profiles import NOTEBOOKS
+from workflow.profiles import NOTEBOOKS, defaults
 
 BIAS = {
     "inputs": 32,
@@ -166,22 +165,46 @@ def test_sparsities_are_shares(given):
             parameters.checked({**layers, "sparsities": wrong}, "table2_layer_types")
 
 
+@pytest.mark.parametrize(
+    ("notebook", "name", "value", "meant"),
+    [
+        ("many_weights", "correlations", "0.1,0.5", "[0.1, 0.5]"),
+        ("many_weights", "mean_range", "-1,1", "[-1, 1]"),
+        ("many_weights", "correlations", "[0, .9]", "[0, .9]"),
+        ("table3_perplexity", "patterns", "[0.5, 2:4]", "['0.5', '2:4']"),
+        ("table3_perplexity", "models", "['a/b', c]", "['a/b', 'c']"),
+        ("table3_perplexity", "seeds", "[0, 1]", "[0, 1]"),
+    ],
+)
+def test_a_list_that_papermill_took_for_text_is_answered_with_the_command(
+    notebook, name, value, meant
+):
+    given = defaults(NOTEBOOKS / f"{notebook}.ipynb")
+    with pytest.raises(StadeError) as refused:
+        parameters.checked(given | {name: value}, notebook)
+    said = str(refused.value)
+    assert said.startswith(f"parameter {name} = {value!r} of {notebook}.ipynb: expected ")
+    words = f'papermill notebooks/{notebook}.ipynb mine.ipynb -y "{name}: {meant}", or -f FILE'
+    assert words in said and "\n" not in said
+    # What the command hands over is what is taken.
+    right = yaml.safe_load(f"{name}: {meant}")
+    assert getattr(parameters.checked(given | right, notebook), name) is not None
+
+
+@pytest.mark.parametrize("value", ["x", "", "1", "1,2,3", "low,high"])
+def test_what_is_no_list_either_gets_no_command(value):
+    given = defaults(NOTEBOOKS / "many_weights.ipynb")
+    with pytest.raises(StadeError, match="parameter mean_range = ") as refused:
+        parameters.checked(given | {"mean_range": value}, "many_weights")
+    assert "papermill" not in str(refused.value)
+
+
 def test_pages_that_share_cells_have_the_same_settings():
     figure, table = (
         defaults(NOTEBOOKS / f"{name}.ipynb") for name in ("figure1_layers", "table2_layer_types")
     )
     assert set(figure.pop("models")) <= set(table.pop("models"))
     assert figure == table
-
-
-def defaults(path: Path) -> dict:
-    """What the cell tagged `parameters` of a notebook assigns."""
-    cells = json.loads(path.read_text("utf-8"))["cells"]
-    (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse("".join(cell["source"])).body
-    }
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

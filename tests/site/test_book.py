@@ -18,6 +18,7 @@ from bs4 import BeautifulSoup
 
 from stade_nb.cli.program import main, program
 from workflow import ROOT
+from workflow.bad_input.rows import GROUPS
 
 HTML = ROOT / "book" / "_build" / "html"
 # Attributes whose address a browser fetches by itself; a plain link <a href> waits for a click.
@@ -159,6 +160,16 @@ def test_the_page_has_the_help_that_the_program_prints(pages, capsys, monkeypatc
     assert main([name, "--help"]) == 0
     shown = pages[HTML / "command_line.html"].find(id=f"help-{name}")
     assert shown.get_text().strip() == capsys.readouterr().out.strip()
+
+
+def test_the_page_of_bad_input_has_every_row(pages):
+    shown = pages[HTML / "bad_input.html"].select("article table tbody tr")
+    given = [row.select_one("td").get_text(" ", strip=True) for row in shown]
+    rows = [row for group in GROUPS.values() for row in group]
+    assert len(given) == len(rows)
+    for text, row in zip(given, rows, strict=True):
+        assert text.startswith(row.what)
+    assert str(ROOT) not in pages[HTML / "bad_input.html"].get_text()
 
 
 def test_the_build_gave_no_warning(pages):

@@ -68,6 +68,23 @@ def test_check_cells_come_from_a_run_with_the_defaults(project):
         check_cells.store(project / "notebooks" / "divide.ipynb", project / "other.ipynb")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "expected a notebook, such as notebooks/bias.ipynb, or --timings"),
+        (["notebooks/bias.ipynb", "--profile", "smok"], "did you mean 'smoke'?"),
+        (["notebooks/bis.ipynb"], "is no notebook of"),
+    ],
+)
+def test_bad_words_end_in_one_line_and_status_2(words, said, capsys):
+    try:
+        status = execute.main(words)
+    except SystemExit as end:  # of argparse
+        status = end.code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert status == 2 and line.startswith("python -m workflow.execute: ") and said in line
+
+
 def test_a_notebook_from_elsewhere_is_refused(project):
     with pytest.raises(StadeError, match=r"other\.ipynb is no notebook of"):
         execute.execute(project / "other.ipynb", "plain", root=project)

@@ -12,21 +12,17 @@ from workflow import ROOT
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess:
-    """Run make as a user would, whatever make runs the tests."""
-    outer = {
-        "MAKEFLAGS",
-        "MFLAGS",
-        "MAKELEVEL",
-        "MAKEOVERRIDES",
-        "PROFILE",
-        "JOBS",
-        "VENV",
-        "GEMMA",
-    }
-    environment = {name: value for name, value in os.environ.items() if name not in outer}
+OUTER = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
+READ = {"CPUS", "GEMMA", "JOBS", "PROFILE", "PYTHON", "UPGRADE", "VENV"}
+
+
+def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run make as a user would, whatever make runs the tests; `variables` of the environment."""
+    kept = {name: value for name, value in os.environ.items() if name not in OUTER | READ}
     command = ["make", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=ROOT, env=kept | variables, capture_output=True, text=True, check=False
+    )
 
 
 def test_lists_its_targets_by_default():
@@ -85,3 +81,72 @@ def test_says_which_python_is_needed(tmp_path):
     assert refused.returncode != 0
     assert "Python 3.11 or newer is needed" in refused.stdout
     assert "make PYTHON=" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("JOBS=0", "a whole number from 1 to 9999"),
+        ("JOBS=abc", "a whole number from 1 to 9999"),
+        ("JOBS=", "a whole number from 1 to 9999"),
+        ("JOBS=-2", "such as JOBS=2"),
+        ("JOBS=1.5", "such as JOBS=2"),
+        ("JOBS=2 3", "such as JOBS=2"),
+        ("JOBS=1'); echo (", "such as JOBS=2"),
+        ("JOBS=100000", "such as JOBS=2"),
+        ("CPUS=x", "leave it out to have them counted"),
+        ("PROFILE=", "expected one of embedded paper smoke"),
+        ("PROFILE=smok", "expected one of embedded paper smoke"),
+        ("PROFILE=smoke paper", "expected one of embedded paper smoke"),
+        ("PROFILE=%", "without PROFILE it is embedded"),
+        ("PYTHON=", "such as PYTHON=python3.11"),
+        ("VENV=", "a variable of the shell in it may be unset"),
+        ("VENV=a b", "one folder without spaces"),
+        ("VENV=README.md", "is no Python environment"),
+        ("VENV=tests", "is no Python environment"),
+        ("VENV=.", "is no Python environment"),
+        ("GEMMA=yes", "expected GEMMA=1, which says that you accept https://"),
+        ("PROFLE=smoke", "unknown variable PROFLE: expected one of CPUS GEMMA JOBS PROFILE"),
+    ],
+)
+def test_a_variable_that_cannot_be_is_refused_in_one_line_before_anything_runs(given, expected):
+    refused = make("book", given)
+    assert refused.returncode == 2 and not refused.stdout
+    (line,) = refused.stderr.splitlines()
+    name, _, value = given.partition("=")
+    assert f"*** {name}='{value}'" in line or f"unknown variable {name}" in line
+    assert expected in line
+
+
+@pytest.mark.parametrize("name", ["JOBS", "PROFILE", "VENV"])
+def test_an_empty_variable_of_the_environment_is_no_answer_either(name):
+    refused = make("book", **{name: ""})
+    assert refused.returncode == 2 and f"*** {name}=''" in refused.stderr
+
+
+def test_variables_that_can_be(tmp_path):
+    (tmp_path / "empty").mkdir()
+    made = tmp_path / "made" / "bin"
+    made.mkdir(parents=True)
+    (made / "python").touch()
+    for words in (
+        ["JOBS=1"],
+        ["JOBS=12"],
+        *([f"PROFILE={name}"] for name in ("embedded", "smoke", "paper")),
+        *([f"VENV={tmp_path / name}"] for name in ("new", "empty", "made")),
+        *([f"GEMMA={value}"] for value in ("", "0", "1")),
+        ["PIP_INDEX_URL=x", "STADE_NB_HOME=y"],  # of the programs that make runs
+    ):
+        assert make("help", *words).returncode == 0, words
+
+
+def test_distclean_removes_no_environment_but_its_own(tmp_path):
+    for name in ("conda/bin", "made/bin"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "python").touch()
+    (tmp_path / "made" / "pyvenv.cfg").touch()
+    there = ["-C", str(tmp_path), "-f", str(ROOT / "Makefile"), "distclean"]
+    kept = make(*there, "VENV=conda")
+    assert kept.returncode == 0 and "conda stays" in kept.stdout
+    assert make(*there, "VENV=made").returncode == 0
+    assert (tmp_path / "conda" / "bin" / "python").exists() and not (tmp_path / "made").exists()

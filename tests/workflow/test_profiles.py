@@ -46,6 +46,13 @@ def test_an_empty_profile_leaves_the_defaults(folder):
         ("notebooks: {one: {sead: 1}}", "unknown parameter of one in profile small 'sead'"),
         ("notebooks: {two: {windows: 1}}", "unknown parameter of two in profile small 'windows'"),
         ("common: {layers: 1}", "unknown common parameter in profile small 'layers'"),
+        ("common: [seed]", r"common: \['seed'\] in profile small: expected \{name: value\}"),
+        ("notebooks: seed", "notebooks: 'seed' in profile small: expected"),
+        ("notebooks: {one: 3}", r"one: 3 in profile small: expected \{parameter: value\}"),
+        ("offline: maybe", "offline: 'maybe' in profile small: expected true or false"),
+        ("[common]", r"profile small is \['common'\]: expected the sections offline, common"),
+        ("common: {", r"profile small \(small.yaml\) is no YAML: while parsing"),
+        ("a: \0", r"profile small \(small.yaml\) is no YAML: unacceptable character"),
     ],
 )
 def test_names_what_it_does_not_know(folder, text, message):
@@ -64,6 +71,28 @@ def test_a_notebook_without_parameters_is_refused(folder):
     write(folder / "three.ipynb", [])
     with pytest.raises(StadeError, match=r"three\.ipynb has no parameters: tag the cell"):
         profiles.declared(folder / "three.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "the following arguments are required: profile, folder; see python -m"),
+        (["smoke"], "the following arguments are required: folder"),
+        (["", "out"], "unknown profile '': known: embedded, paper, smoke"),
+        (["smok", "out"], "unknown profile 'smok': did you mean 'smoke'?"),
+        (["smoke", "out", "more"], "unrecognized arguments: more"),
+    ],
+)
+def test_bad_words_give_one_line_and_status_2(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = profiles.main(words)
+    except SystemExit as end:  # of argparse
+        status = end.code
+    heard = capsys.readouterr()
+    assert status == 2 and not heard.out and not list(tmp_path.iterdir())
+    (line,) = heard.err.splitlines()
+    assert line.startswith("python -m workflow.profiles: ") and said in line
 
 
 def test_equal_files_are_left_alone(folder):

@@ -154,12 +154,17 @@ $(PARAMETERS): parameters
 book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) requirements.lock
 	@$(BIN)/python -m workflow.execute $< --profile $(PROFILE) $(if $(filter 1,$(JOBS)),--progress)
 
-book/notebooks/real_models.ipynb: $(wildcard data/results/*.json) | packaged
+# Pages that show records computed earlier.
+SHOWN := real_models size_ladder figure1_layers table2_layer_types table3_perplexity \
+	table4_zero_shot table5_without_bias table6_weight_update
+$(SHOWN:%=book/notebooks/%.ipynb): $(wildcard data/results/*.json)
+book/notebooks/real_models.ipynb: | packaged
 
 # Notebooks that share cells: the first one computes them, the later ones find them.
 book/notebooks/figure1_layers.ipynb: | book/notebooks/table2_layer_types.ipynb
 book/notebooks/table5_without_bias.ipynb: | book/notebooks/table3_perplexity.ipynb
 book/notebooks/table6_weight_update.ipynb: | book/notebooks/table5_without_bias.ipynb
+book/notebooks/size_ladder.ipynb: | book/notebooks/table6_weight_update.ipynb
 # The scorecard reads the verdicts that all others leave in build/verdicts.
 book/notebooks/scorecard.ipynb: $(filter-out book/notebooks/scorecard.ipynb,$(EXECUTED))
 

@@ -32,6 +32,8 @@ VERDICTS = HOME / "verdicts"  # what each page found, for the scorecard
 CORPUS = _named("STADE_CORPUS") or (
     CHECKOUT / "data" / "corpus" if CHECKOUT and not _GIVEN else HOME / "corpus"
 )
+# Texts that are no part of the project, under the names that records have for them.
+TEXTS = _named("STADE_NB_TEXTS")
 
 
 def results(folder: str | Path) -> Path:

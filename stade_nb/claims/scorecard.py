@@ -96,14 +96,14 @@ def collected(folder: Path | str = VERDICTS) -> list[Verdict]:
 def table(found: Iterable[Verdict]) -> pandas.DataFrame:
     """Verdicts side by side: columns id, claim, theory, print, runs, as far as any has them.
 
-    Each is the word and the count. A claim that two kinds of evidence read differently has the
-    words of the list of claims.
+    Each is the word, the models that it holds on where these are small, and the count. A claim that
+    two kinds of evidence read differently has the words of the list of claims.
     """
     rows: dict[str, dict[str, str]] = {}
     for verdict in found:
         row = rows.setdefault(verdict.id, {"id": verdict.id, "claim": verdict.claim})
         if row["claim"] != verdict.claim:
             row["claim"] = paper.claim_text(verdict.id)
-        row[verdict.by] = ": ".join(filter(None, (verdict.word, str(verdict.count))))
+        row[verdict.by] = ": ".join(filter(None, (verdict.said, str(verdict.count))))
     frame = pandas.DataFrame(rows.values(), columns=["id", "claim", *KINDS])
     return frame.dropna(axis="columns", how="all").fillna("")

@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 import pandas
 from scipy import stats
 
+from stade_nb import paths
 from stade_nb.claims import paper
 from stade_nb.errors import StadeError
 
@@ -42,6 +43,7 @@ SUPPORTED, OPEN, CONTRADICTED, MIXED = "supported", "open", "contradicted", "mix
 NOT_RUN, NOT_PRINTED = "not run here", "not printed"
 THEORY, PRINTED, RUNS = "theory", "print", "runs"
 CONFIDENCE, COMPARABLE = 0.95, math.log(1.01)
+SMALL = "on models of 0.2–0.5 M parameters"  # outside their embeddings
 
 
 class Count(NamedTuple):
@@ -138,8 +140,21 @@ class Verdict(NamedTuple):
         """Supported, open, contradicted, mixed; not run here or not printed without a count."""
         return self.count.word or (NOT_PRINTED if self.by == PRINTED else NOT_RUN)
 
+    @property
+    def scope(self) -> str:
+        """`SMALL` where all that was run are this book's own models: no verdict on larger ones."""
+        own = {config.parent.name for config in (paths.DATA / "models").glob("*/config.json")}
+        ran = set(filter(None, self.where.split(", ")))
+        return SMALL if self.by == RUNS and self.count.total and ran and ran <= own else ""
+
+    @property
+    def said(self) -> str:
+        """The word, and on which models."""
+        return " ".join(filter(None, (self.word, self.scope)))
+
     def __str__(self) -> str:
-        parts = self.word, f"{self.claim} ({self.id}, by {self.by})", str(self.count)
+        how = " ".join(filter(None, (self.by, self.scope)))
+        parts = self.word, f"{self.claim} ({self.id}, by {how})", str(self.count)
         return ": ".join(filter(None, parts))
 
 

@@ -4,6 +4,8 @@ They are what the engine wrote, in `data/results`, with a note of where and when
 from here unasked: a page that shows such a number says so.
 """
 
+import functools
+import tempfile
 from pathlib import Path
 
 from stade_nb import paths
@@ -17,24 +19,45 @@ from stade_nb.numerics.masks import parse_pattern
 FOLDER = paths.DATA / "results"
 # Another number of threads, another processor or another build of torch adds in another order.
 TOLERANCE = 0.005
+EMBEDDED = ("embedded", "embedded")
 
 
 def rows(model: str, folder: Path = FOLDER) -> list[dict]:
-    """All records of a model, each with its fields, its result and `record`, its key.
+    """A model's cells, each with its fields, its result and `record`, its key.
 
     StadeError, naming the file, where one is not what was written.
     """
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        content = records.checked(path)
-        if content["result"]["model"] == model:
-            found.append(content["fields"] | content["result"] | {"record": path.stem})
-    return found
+    return [row for row in _rows(model, folder) if "losses" in row and "biases" not in row]
+
+
+def answers(model: str, folder: Path = FOLDER) -> list[dict]:
+    """What a model's cells answered to zero-shot tasks, a row for each task, as `rows` has them."""
+    return [row for row in _rows(model, folder) if "task" in row]
 
 
 def models(folder: Path = FOLDER) -> list[str]:
     """The models that have records, by name."""
-    return sorted({records.checked(path)["result"]["model"] for path in folder.glob("*.json")})
+    return sorted({content["result"]["model"] for content in _contents(folder).values()})
+
+
+def _rows(model: str, folder: Path) -> list[dict]:
+    return [
+        content["fields"] | content["result"] | {"record": key}
+        for key, content in _contents(folder).items()
+        if content["result"]["model"] == model
+    ]
+
+
+def _contents(folder: Path) -> dict[str, dict]:
+    return {
+        path.stem: _once(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.json"))
+    }
+
+
+@functools.cache
+def _once(path: Path, _changed: int) -> dict:
+    """A record's content, read and checked once a process, and again where the file has changed."""
+    return records.checked(path)
 
 
 def ship(path: Path, computed: dict, folder: Path = FOLDER) -> Path:
@@ -48,14 +71,19 @@ def ship(path: Path, computed: dict, folder: Path = FOLDER) -> Path:
     target = folder / path.name
     if target.exists():
         known = records.checked(target)["result"]
-        if known["losses"] != result["losses"]:
+        if any(known.get(name) != result.get(name) for name in ("losses", "correct")):
+            here, there = map(_summary, (result, known))
             raise StadeError(
-                f"record {path.name} is in {folder.name} with another result: perplexity "
-                f"{known['perplexity']} there, {result['perplexity']} here; a change of results "
-                "needs another NUMERICS_VERSION"
+                f"record {path.name} is in {folder.name} with another result: {there} there, "
+                f"{here} here; a change of results needs another NUMERICS_VERSION"
             )
         return target
     return records.write(folder, content["fields"], result, indent=None)
+
+
+def _summary(result: dict) -> str:
+    name = "perplexity" if "perplexity" in result else "accuracy"
+    return f"{name} {result.get(name)}"
 
 
 def cell_of(row: dict) -> Cell:
@@ -66,22 +94,32 @@ def cell_of(row: dict) -> Cell:
     return Cell(row["method"], parse_pattern(row["pattern"], row["scope"]), layers, row["seed"])
 
 
-def again(row: dict, results_dir: Path, batch_size: int = 8) -> float:
+def sources(row: dict) -> tuple[str, str]:
+    """The texts of a row of `rows` by name: of calibration and of evaluation."""
+    return row["calibration_corpus"]["source"], row["evaluation_corpus"]["source"]
+
+
+def are_here(texts: tuple[str, str], folder: Path | None) -> bool:
+    """Whether both texts are at hand: part of the project, or files of these names in `folder`."""
+    return texts == EMBEDDED or (
+        folder is not None and all((folder / name).is_file() for name in texts)
+    )
+
+
+def again(row: dict, texts: Path | None = None, batch_size: int = 8) -> float:
     """A record's cell computed by the code as it is now; returns ours / recorded - 1.
 
-    row: of `rows`, whose texts are at hand. results_dir: an empty folder, or an earlier try's.
-    StadeError where the model or its windows are not those of the record, and where `results_dir`
-    is the record's own folder: nothing is compared.
+    row: of `rows`. texts: the folder of its texts, unless they are part of the project. Nothing
+    that was computed before is read: what is kept on the way goes into a folder that is new, and
+    gone afterwards. StadeError where the model or its windows are not those of the record.
     """
-    if Path(results_dir).resolve() == FOLDER.resolve():
-        raise StadeError(
-            f"results_dir {str(results_dir)!r} has the record itself, so that it would be read and "
-            "not computed again: name another folder, such as build/results-again"
-        )
-    texts = [row[f"{use}_corpus"] for use in ("calibration", "evaluation")]
-    asked = [Windows(text["source"], text["windows"], text["length"]) for text in texts]
-    setting = Setting(*asked, results_dir, row["device"], row["dtype"], batch_size)
-    (ours,) = sweep(row["model"], [cell_of(row)], setting)
+    asked = [
+        Windows(_place(text["source"], texts), text["windows"], text["length"])
+        for text in (row["calibration_corpus"], row["evaluation_corpus"])
+    ]
+    with tempfile.TemporaryDirectory(prefix="stade-nb-again-") as empty:
+        setting = Setting(*asked, empty, row["device"], row["dtype"], batch_size)
+        (ours,) = sweep(row["model"], [cell_of(row)], setting)
     for name in ("fingerprint", "calibration", "evaluation"):
         if ours[name] != row[name]:
             raise StadeError(
@@ -91,9 +129,13 @@ def again(row: dict, results_dir: Path, batch_size: int = 8) -> float:
     return ours["perplexity"] / row["perplexity"] - 1
 
 
-def check(row: dict, results_dir: Path) -> float:
+def _place(source: str, folder: Path | None) -> str:
+    return source if source == "embedded" or folder is None else str(folder / source)
+
+
+def check(row: dict, texts: Path | None = None) -> float:
     """As `again`; StadeError, naming the record, where the two differ by more than `TOLERANCE`."""
-    difference = again(row, results_dir)
+    difference = again(row, texts)
     if abs(difference) > TOLERANCE:
         raise StadeError(
             f"record {row['record']} ({row['model']}, {cell_of(row)}) is stale: its perplexity "
@@ -103,17 +145,15 @@ def check(row: dict, results_dir: Path) -> float:
     return difference
 
 
-def one(model: str, source: str, commit: str, folder: Path = FOLDER) -> dict:
-    """The record that a build computes again: of cells calibrated and evaluated on `source`.
+def one(
+    model: str, commit: str, texts: tuple[str, str] = EMBEDDED, folder: Path = FOLDER
+) -> dict | None:
+    """The record that a build computes again: of the cells from the first text to the second.
 
-    commit: any text; it draws the cell, so that in time every one has its turn. StadeError
-    where there are no such cells.
+    commit: any text; it draws the cell, so that in time every one has its turn. None where there
+    are no such cells; StadeError for a model that has no records at all.
     """
-    fit = [
-        row
-        for row in rows(model, folder)
-        if {row["calibration_corpus"]["source"], row["evaluation_corpus"]["source"]} == {source}
-    ]
-    if not fit:
-        raise unknown("model with records of that text", model, models(folder))
-    return fit[int(digest(commit)[:8], 16) % len(fit)]
+    if model not in models(folder):
+        raise unknown("model with records", model, models(folder))
+    fit = [row for row in rows(model, folder) if sources(row) == texts]
+    return fit[int(digest(commit)[:8], 16) % len(fit)] if fit else None

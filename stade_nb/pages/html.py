@@ -75,13 +75,14 @@ def verdicts(found: Iterable[Verdict]) -> HTML:
 def glue(page: str, values: Mapping[str, object]) -> None:
     """Give `values` to the book's text as "<page>_<name>"; numbers of NumPy as Python's own.
 
-    Of a `Verdict` the text gets its word, and its count as "<page>_<name>_count".
+    Of a `Verdict` the text gets its word, with the models it holds on where these are small, and
+    its count as "<page>_<name>_count".
     """
     from myst_nb import glue as myst_glue
 
     for name, value in values.items():
         if isinstance(value, Verdict):
             myst_glue(f"{page}_{name}_count", str(value.count), display=False)
-            value = value.word
+            value = value.said
         plain = value.item() if hasattr(value, "item") else value
         myst_glue(f"{page}_{name}", plain, display=False)

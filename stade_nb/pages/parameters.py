@@ -130,11 +130,20 @@ class Scorecard(Parameters):
 
 
 class RealModels(Parameters):
-    """Records computed earlier, and one cell computed again."""
+    """Records computed earlier, and some of them computed again."""
 
     models: Several[fields.ModelName]
     recompute: Literal["where the model is", "never"]
-    results_dir: Annotated[str, text("a folder, made if it does not exist")]
+    texts_dir: Annotated[
+        Annotated[str, text("a folder with the texts that the records name")] | None,
+        Field(description="for the one that STADE_NB_TEXTS names, if it is set"),
+    ]
+
+
+class SizeLadder(Measured):
+    """Models computed in this run, and others whose records were computed earlier."""
+
+    recorded: Several[Annotated[str, text("the name of a model with records in data/results")]]
 
 
 class Studies(Parameters):
@@ -168,6 +177,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "table6_weight_update": Perplexities,
     "real_models": RealModels,
     "calibration_texts": Studies,
+    "size_ladder": SizeLadder,
     "audit": Audit,
     "scorecard": Scorecard,
     "embedded_models": EmbeddedModels,

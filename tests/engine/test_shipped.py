@@ -44,9 +44,9 @@ def test_a_shipped_record_has_the_key_that_the_engine_looks_for(folder, computed
         assert records.read(folder, fields)["losses"] == records.read(computed, fields)["losses"]
 
 
-def test_what_is_computed_again_is_what_was_recorded(folder, tmp_path):
+def test_what_is_computed_again_is_what_was_recorded(folder):
     for row in shipped.rows("llama-230k", folder):
-        assert shipped.check(row, tmp_path / "again") == 0
+        assert shipped.check(row) == 0
 
 
 def changed(path, **result):
@@ -56,16 +56,19 @@ def changed(path, **result):
     path.write_text(json.dumps(content))
 
 
-def test_a_changed_record_is_stale(folder, tmp_path):
+def test_a_changed_record_is_stale(folder):
     row = next(r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
     changed(folder / f"{row['record']}.json", perplexity=row["perplexity"] * 1.01)
     (row,) = (r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
     with pytest.raises(StadeError, match=r"stale: its perplexity .* differs by -0\.99%"):
-        shipped.check(row, tmp_path / "again")
+        shipped.check(row)
 
 
-def test_a_changed_metric_makes_a_record_stale(folder, tmp_path, monkeypatch):
+def test_a_changed_metric_makes_a_record_stale_even_where_it_was_computed_again_before(
+    folder, monkeypatch
+):
     row = next(r for r in shipped.rows("llama-230k", folder) if r["method"] == "wanda")
+    assert shipped.check(row) == 0
     other = methods.METHODS["std_without_correction"]
     monkeypatch.setitem(
         methods.METHODS,
@@ -73,13 +76,39 @@ def test_a_changed_metric_makes_a_record_stale(folder, tmp_path, monkeypatch):
         methods.Method("wanda", "Wanda", other.centred, other.uncentred),
     )
     with pytest.raises(StadeError, match="is stale"):
-        shipped.check(row, tmp_path / "again")
+        shipped.check(row)
 
 
-def test_a_record_is_not_compared_with_itself(folder):
-    row = shipped.rows("llama-230k", folder)[0]
-    with pytest.raises(StadeError, match="build/results-again"):
-        shipped.check(row, shipped.FOLDER)
+def test_a_text_that_is_no_part_of_the_project_is_taken_from_a_folder(tmp_path, monkeypatch):
+    names = ("stories_1.txt", "stories_2.txt")
+    for name in names:
+        (tmp_path / name).write_text("Once upon a time there was a little model. " * 40)
+    monkeypatch.setattr(shipped.ship, "__defaults__", (tmp_path / "shipped",))
+    monkeypatch.chdir(tmp_path)
+    few = [Windows(name, 4, 32) for name in names]
+    sweep("llama-230k", [Cell("wanda", "2:4")], Setting(*few, "computed"))
+    assert ship.main(["computed", "--threads", "1"]) == 0
+    monkeypatch.chdir(tmp_path.parent)
+    (row,) = shipped.rows("llama-230k", tmp_path / "shipped")
+    assert shipped.sources(row) == names and shipped.are_here(names, tmp_path)
+    assert not shipped.are_here(names, None) and not shipped.are_here(names, tmp_path / "shipped")
+    assert shipped.one("llama-230k", "any", names, tmp_path / "shipped") == row
+    assert shipped.check(row, tmp_path) == 0
+    (tmp_path / names[1]).write_text("Another text, that nobody has ever recorded before. " * 40)
+    with pytest.raises(StadeError, match="another evaluation than that of the record"):
+        shipped.check(row, tmp_path)
+
+
+def test_a_record_is_read_once_a_process_and_again_when_its_file_changes(folder, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        records, "checked", lambda path, checked=records.checked: read.append(path) or checked(path)
+    )
+    first = shipped.rows("llama-230k", folder)
+    assert shipped.rows("llama-230k", folder) == first and len(read) == len(set(read)) == 3
+    changed(read[0], perplexity=1.5)
+    assert 1.5 in {row["perplexity"] for row in shipped.rows("llama-230k", folder)}
+    assert read[3:] == [read[0]]
 
 
 def test_a_damaged_record_is_named(folder):
@@ -99,9 +128,10 @@ def test_another_result_under_a_known_key_is_refused(folder, computed, capsys):
 
 def test_the_commit_draws_what_is_computed_again(folder):
     drawn = {
-        shipped.one("llama-230k", "embedded", f"commit {number}", folder)["method"]
+        shipped.one("llama-230k", f"commit {number}", folder=folder)["method"]
         for number in range(20)
     }
     assert drawn == {"dense", "wanda", "magnitude"}
+    assert shipped.one("llama-230k", "0", ("a.txt", "b.txt"), folder) is None
     with pytest.raises(StadeError, match="llama-239k"):
-        shipped.one("llama-239k", "embedded", "0", folder)
+        shipped.one("llama-239k", "0", folder=folder)

@@ -1,7 +1,9 @@
 """Verdicts as pictures: every comparison at its place, with the mark of its verdict."""
 
 import base64
+import math
 
+import pandas
 import pytest
 from bs4 import BeautifulSoup
 from figures import legend, marks, points, ticks
@@ -66,3 +68,27 @@ def test_relative_perplexities_stand_over_their_models(ran):
     (magnitude, *_) = ours[0].containers
     assert magnitude.get_label() == "Magnitude"
     assert magnitude.lines[0].get_ydata().tolist() == [pytest.approx(2.0)] * 2
+
+
+def test_a_rung_stands_at_its_size_filled_on_its_own_text_and_below_zero_where_better():
+    rows = [
+        ("small", 3e5, True, -0.04, -0.05, -0.03),
+        ("small", 3e5, False, 0.5, 0.4, 0.6),
+        ("large", 1.3e8, True, 0.02, 0.01, 0.03),
+        ("largest", 2.7e8, True, math.nan, math.nan, math.nan),
+    ]
+    columns = ["model", "parameters", "own", "change", "low", "high"]
+    rungs = pandas.DataFrame(rows, columns=columns).assign(pattern="2:4", method="stade")
+    figure = plots.tables.ladder(rungs, {"2:4": "2:4"})
+    (axes,) = figure.axes
+    assert legend(figure) == ["STADE"] and axes.get_xscale() == "log"
+    filled, hollow = (
+        [line for line in axes.get_lines() if line.get_marker() == "s" and full(line)]
+        for full in (lambda line: line.get_fillstyle() != "none",
+                     lambda line: line.get_fillstyle() == "none")
+    )  # fmt: skip
+    assert [line.get_xydata().tolist() for line in filled] == [[[3e5, -4.0], [1.3e8, 2.0]]]
+    assert [line.get_xydata().tolist() for line in hollow] == [[[3e5, 50.0]]]
+    assert [text.split()[0] for text in ticks(axes.get_xticklabels())] == [
+        "small", "large", "largest",
+    ]  # fmt: skip

@@ -38,7 +38,7 @@ def test_every_method_is_judged_against_wanda_and_they_share_the_95_percent():
 def test_it_says_with_what_the_records_were_computed():
     ran = earlier.frame([MODEL])
     how = earlier.how(ran)
-    assert how["count"].sum() == len(ran) and set(how["model"]) == {MODEL}
+    assert how["cells"].sum() == len(ran) and set(how["model"]) == {MODEL}
     assert set(how["threads"]) == {made["threads"] for made in ran["computed"]}
 
 

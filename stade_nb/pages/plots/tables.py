@@ -1,4 +1,4 @@
-"""The plots of Tables 3 to 6: models side by side, a mark for each method."""
+"""The plots of Tables 3 to 6 and of the ladder of sizes: a mark for each method."""
 
 import base64
 import html
@@ -8,7 +8,7 @@ import pandas
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FixedLocator, LogFormatter, NullFormatter, NullLocator
 
 from stade_nb import style
 from stade_nb.claims import paper
@@ -102,4 +102,51 @@ def accuracies(ran: pandas.DataFrame, guess: float, patterns: dict[str, str]) ->
         axes.grid(axis="x", visible=False)
     panels[0][0].set_ylabel("mean accuracy, %")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    return figure
+
+
+def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
+    """Change of perplexity from Wanda to each method by the size of the model; below 0 is better.
+
+    rungs: columns parameters, model, own, pattern, method, change, low, high; what was not run has
+    NaN. Joined by a line are the models on text of the kind that they learned from (own); hollow
+    marks, without interval, are other texts. patterns: pattern -> heading, a panel for each.
+    """
+    figure, panels = style.axes(
+        0.8 + 3.1 * len(patterns), rows=len(patterns), sharex=True, squeeze=False
+    )
+    looks = style.methods(rungs["method"])
+    sizes = rungs[["parameters", "model"]].drop_duplicates().sort_values("parameters")
+    for axes, (pattern, heading) in zip(panels[:, 0], patterns.items(), strict=True):
+        for place, (method, (colour, marker)) in enumerate(looks.items()):
+            aside = 1.012 ** (place - (len(looks) - 1) / 2)  # marks side by side, not on each other
+            rows = rungs[(rungs["pattern"] == pattern) & (rungs["method"] == method)]
+            rows = rows.dropna(subset="change").sort_values("parameters")
+            own, other = rows[rows["own"]], rows[~rows["own"]]
+            span = 100 * (own[["low", "high"]].sub(own["change"], axis=0)).abs().T.to_numpy()
+            axes.errorbar(
+                own["parameters"] * aside, 100 * own["change"], span, marker=marker, color=colour,
+                markersize=5, linewidth=1, elinewidth=1, label=paper.title(method),
+            )  # fmt: skip
+            axes.plot(
+                other["parameters"] * aside, 100 * other["change"], marker, color=colour,
+                fillstyle="none", markersize=5,
+            )  # fmt: skip
+        axes.axhline(0, color=BLACK, linewidth=1)
+        axes.axhspan(axes.get_ylim()[0], 0, color=BLACK, alpha=0.05, linewidth=0)
+        axes.margins(y=0)
+        axes.set(xscale="log", title=heading, ylabel="change from Wanda, %\n(grey: better)")
+        axes.xaxis.set_major_locator(FixedLocator(list(sizes["parameters"])))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    names = [f"{model}  {n / 1e6:.3g} M" for n, model in sizes.itertuples(index=False)]
+    panels[-1, 0].set_xticks(
+        list(sizes["parameters"]),
+        names,
+        rotation=50,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=7,
+    )
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

@@ -1,69 +1,138 @@
 """Cells that were computed earlier, as frames: what a page shows of models that take hours."""
 
+from collections import Counter
 from collections.abc import Sequence
+from math import expm1
 
 import pandas
 
 from stade_nb.claims import paper, verdicts
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
-from stade_nb.models import loading
+from stade_nb.models.packaged import packaged_models
 from stade_nb.numerics.methods import METHODS
-from stade_nb.pages import models
 
 # The texts of the paper's protocol as the records name them: C4, and WikiText-2's test set.
 TEXTS = ("c4_documents.txt", "wiki.test.raw")
 RIVAL = "wanda"
 
 
-def frame(names: Sequence[str], texts: tuple[str, str] = TEXTS) -> pandas.DataFrame:
+def real() -> list[str]:
+    """The real pretrained models that have records, the smallest first."""
+    known = packaged_models()
+    there = [name for name in shipped.models() if name in known]
+    return sorted(there, key=lambda name: known[name].parameters)
+
+
+def has(name: str, texts: tuple[str, str] = TEXTS, by_layer: bool = False) -> bool:
+    """Whether a model has records of pruned cells that `frame` would show."""
+    return any(row["method"] != paper.DENSE for row in _of(name, texts, by_layer))
+
+
+def frame(
+    names: Sequence[str],
+    texts: tuple[str, str] = TEXTS,
+    scope: str = "layer",
+    by_layer: bool = False,
+) -> pandas.DataFrame:
     """The records of some models, calibrated on the first text and evaluated on the second.
 
-    Returns columns as `perplexity.run` does, and computed (date, threads, processor). StadeError
-    where there are no such records.
+    scope: among what magnitude takes its share, as Table 3's "layer" or within each "row".
+    by_layer: the cells in which a single layer type is pruned instead of those of all layers. Where
+    a model's cells have windows of several sizes, those that most of them have. Returns columns as
+    `perplexity.run` does, and computed (date, threads, processor). StadeError where there are no
+    such records.
     """
-    rows = []
-    for name, label in models.labelled(names).items():
-        about = {"model": label, "family": loading.architecture(name), "paper_model": None}
-        rows += [
-            row | about
-            for row in shipped.rows(name)
-            if (row["calibration_corpus"]["source"], row["evaluation_corpus"]["source"]) == texts
-            or (row["method"] == paper.DENSE and row["evaluation_corpus"]["source"] == texts[1])
-        ]
-    if not rows:
+    found = [row for name in names for row in _one_size(_of(name, texts, by_layer), texts)]
+    found = [row for row in found if _competes(row, scope)]
+    if not found:
+        kind = "of single layer types " if by_layer else ""
         raise StadeError(
-            f"no records of {', '.join(names)} from {texts[0]} to {texts[1]} in data/results: "
-            f"expected models with some ({', '.join(shipped.models())})"
+            f"no records {kind}of {', '.join(names)} from {texts[0]} to {texts[1]} in "
+            f"data/results: expected models with some ({', '.join(shipped.models())})"
         )
-    found = pandas.DataFrame(rows)
-    found.loc[found["method"] == paper.DENSE, "pattern"] = paper.DENSE
-    place = found["method"].map([paper.DENSE, *METHODS].index)
-    dense = found["method"] != paper.DENSE
-    found = found.assign(dense=dense, place=place)
-    found = found.sort_values(["model", "dense", "pattern", "place", "seed"], ignore_index=True)
-    return paper.with_relative(found.drop(columns=["dense", "place"]))
+    rows = pandas.DataFrame(found).assign(paper_model=None, family="")
+    rows.loc[rows["method"] == paper.DENSE, "pattern"] = paper.DENSE
+    rows = rows.assign(
+        order=rows["model"].map(list(names).index),
+        dense=rows["method"] != paper.DENSE,
+        place=rows["method"].map([paper.DENSE, *METHODS].index),
+        types=rows["layers"].map(str),
+    )
+    rows = rows.drop_duplicates(["model", "method", "pattern", "seed", "types"])
+    by = ["order", "dense", "pattern", "place", "seed"]
+    rows = rows.sort_values(by, kind="stable", ignore_index=True)
+    return paper.with_relative(rows.drop(columns=["order", "dense", "place", "types"]))
+
+
+def _of(name: str, texts: tuple[str, str], by_layer: bool) -> list[dict]:
+    """A model's cells of these texts; a dense one reads no calibration text."""
+    return [
+        row
+        for row in shipped.rows(name)
+        if shipped.sources(row) == texts
+        or (row["method"] == paper.DENSE and shipped.sources(row)[1] == texts[1])
+        if row["method"] == paper.DENSE or (row["layers"] != "all") == by_layer
+    ]
+
+
+def _one_size(rows: list[dict], texts: tuple[str, str]) -> list[dict]:
+    """The rows of the windows that most pruned cells have, with the dense one of the same text."""
+
+    def size(row: dict) -> tuple:
+        calibration = row["calibration_corpus"]
+        return calibration["windows"], calibration["length"], row["evaluation"]
+
+    sizes = Counter(size(row) for row in rows if row["method"] != paper.DENSE)
+    if not sizes:
+        return []
+    wanted = max(sizes, key=lambda one: (sizes[one], one))
+    pruned = [row for row in rows if row["method"] != paper.DENSE and size(row) == wanted]
+    dense = [row for row in rows if row["method"] == paper.DENSE and row["evaluation"] == wanted[2]]
+    return dense[:1] + pruned
+
+
+def _competes(row: dict, scope: str) -> bool:
+    share = ":" not in row["pattern"]
+    return row["method"] != "magnitude" or not share or row["scope"] == scope
 
 
 def against(ran: pandas.DataFrame, other: str = RIVAL) -> pandas.DataFrame:
     """Every method against `other`: "below" by the rules of `verdicts`, all sharing the 95 %.
 
-    ran: from `frame`. Returns what `verdicts.judge` does, and `method`. The word is on "has a lower
-    perplexity than `other`".
+    ran: from `frame`, or as `perplexity.run` has it. Two methods are compared with the calibration
+    seeds that both have. Returns columns model, pattern, method, claim, change (of perplexity,
+    relative), low, high, seeds, verdict (on "has a lower perplexity than `other`").
     """
-    patterns = tuple(p for p in ran["pattern"].unique() if p != paper.DENSE)
-    methods = [m for m in ran["method"].unique() if m not in (paper.DENSE, other)]
-    claims = [paper.Claim("against", method, other, patterns) for method in methods]
-    judged = verdicts.judge(ran, claims)
-    titles = {claim.words: claim.below for claim in claims}
-    return judged.assign(method=judged["claim"].map(titles))
+    losses: dict[tuple, dict] = {}
+    for row in ran[ran["method"] != paper.DENSE].itertuples():
+        losses.setdefault((row.model, row.pattern, row.method), {})[row.seed] = row.losses
+    pairs = []
+    for (model, pattern, method), ours in losses.items():
+        theirs = losses.get((model, pattern, other), {})
+        # A method that reads no data has one seed, which goes with each of the other's.
+        drawn = METHODS[method].needs or len(ours) > 1
+        both = sorted(ours.keys() & theirs.keys() if drawn else theirs.keys())
+        if method != other and both:
+            mine = {seed: ours[seed] for seed in both} if drawn else ours
+            found = verdicts.paired(mine, {seed: theirs[seed] for seed in both})
+            pairs.append((model, pattern, method, *found))
+    confidence, rows = verdicts.shared_confidence(len(pairs)), []
+    for model, pattern, method, windows, by_seed in pairs:
+        gap = verdicts.difference(*zip(*windows, strict=True), confidence)
+        agree = sum(verdicts.side(one) == verdicts.side(gap.mean) for one in by_seed)
+        claim = f"{paper.title(method)} < {paper.title(other)}"
+        seeds, word = f"{agree} of {len(by_seed)}", verdicts.verdict(gap, by_seed=by_seed)
+        rows.append((model, pattern, method, claim, *map(expm1, gap), seeds, word))
+    columns = "model pattern method claim change low high seeds verdict"
+    return pandas.DataFrame(rows, columns=columns.split())
 
 
 def how(ran: pandas.DataFrame) -> pandas.DataFrame:
     """With what each model's records were computed: a row for each model, day and machine.
 
-    Columns model, cells, tokens of calibration and of evaluation, date, device, threads, versions,
-    minutes (of pruning and evaluating, together).
+    Columns model, calibration and evaluation (windows × tokens), date, device, threads, versions,
+    cells, seconds (of pruning and evaluating, together).
     """
     rows = []
     for row in ran.itertuples():
@@ -74,8 +143,14 @@ def how(ran: pandas.DataFrame) -> pandas.DataFrame:
         versions = ", ".join(f"{name} {number}" for name, number in row.versions.items())
         made = row.computed
         device = f"{row.device} ({made['processor']})"
-        minutes = sum(row.seconds.values()) / 60
-        rows.append((row.model, *sizes, made["date"], device, made["threads"], versions, minutes))
+        when = made["date"], device, made["threads"], versions
+        rows.append((row.model, *sizes, *when, total(row.seconds)))
     columns = ["model", "calibration", "evaluation", "date", "device", "threads", "versions"]
-    table = pandas.DataFrame(rows, columns=[*columns, "minutes"])
-    return table.groupby(columns, sort=False)["minutes"].agg(["count", "sum"]).reset_index()
+    table = pandas.DataFrame(rows, columns=[*columns, "seconds"])
+    counted = table.groupby(columns, sort=False)["seconds"].agg(["count", "sum"]).reset_index()
+    return counted.rename(columns={"count": "cells", "sum": "seconds"})
+
+
+def total(seconds: dict[str, float] | float) -> float:
+    """Seconds of a cell by what was done, or of a zero-shot task, as one number."""
+    return sum(seconds.values()) if isinstance(seconds, dict) else seconds

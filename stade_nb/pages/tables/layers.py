@@ -50,7 +50,11 @@ def run(p: LayerTypes, types: Callable[[str], list[str]] = types_of) -> pandas.D
     Returns what `tables.run` does, and besides metric, layer and sparsity (a number); of the
     unpruned model, metric and layer are "dense".
     """
-    ran = perplexity.run(p, lambda name: cells(types(name), p.sparsities, p.seeds))
+    return columns(perplexity.run(p, lambda name: cells(types(name), p.sparsities, p.seeds)))
+
+
+def columns(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """`ran`, whose cells prune one layer type each, with metric, layer and sparsity as `run`."""
     return ran.assign(
         metric=ran["method"],
         layer=[paper.DENSE if each == "all" else each[0] for each in ran["layers"]],

@@ -1,0 +1,228 @@
+"""The real models at the head of a page: what was computed of them earlier, and what was not."""
+
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+import pandas
+from IPython.display import HTML
+
+from stade_nb import paths
+from stade_nb.claims import paper
+from stade_nb.engine import shipped
+from stade_nb.models import loading, packaged
+from stade_nb.pages import html, provenance
+from stade_nb.pages.tables import earlier, ladder, layers, perplexity
+
+EARLIER, HERE, NOT_YET = "Computed earlier", "Computed in this build", "Not run on a real model yet"
+SMALL = "models of 0.2–0.5 million parameters"
+FOLDER = "data/results"
+SWEEP = (
+    "python -m stade_nb sweep --model {model} --methods {methods} --patterns {patterns}{more} "
+    "--calibration c4_documents.txt --nsamples 32 --evaluation wiki.test.raw "
+    "--evaluation-windows 64 --window-length 512"
+)
+
+
+def table(
+    methods: Sequence[str], patterns: Sequence[str], scope: str = "layer", names: list | None = None
+) -> HTML:
+    """Tables 3, 5 and 6 of the real models: perplexity, and the change from Wanda, judged.
+
+    names: of the models, those of `earlier.real` if None. Where a cell has no record it says so,
+    and below it what computes it. All comparisons of the block share the 95 %.
+    """
+    names = earlier.real() if names is None else names
+    wanted = pandas.DataFrame({"method": []})
+    if any(earlier.has(name) for name in names):
+        ran = earlier.frame(names, scope=scope)
+        asked = ran["method"].isin([paper.DENSE, earlier.RIVAL, *methods])
+        wanted = ran[asked & ran["pattern"].isin([paper.DENSE, *patterns])]
+    if not set(wanted["method"]) - {paper.DENSE}:
+        return nothing(_command(methods, patterns, (names or ["smollm2-135m"])[0]))
+    judged = earlier.against(wanted).set_index(["model", "pattern", "method"])
+    cells = wanted.groupby(["model", "pattern", "method"])["perplexity"].agg(list)
+    rows, missing = [], []
+    for pattern, method in _asked(methods, patterns):
+        row = {"method": paper.title(method), "sparsity": perplexity.sparsity(pattern)}
+        for name in names:
+            key = (name, pattern, method)
+            row[name] = _written(cells[key], judged, key) if key in cells.index else ladder.NOT_RUN
+            missing += [key] * (key not in cells.index)
+        rows.append(row)
+    lines = [
+        _command(
+            dict.fromkeys(m for n, _, m in missing if n == name),
+            dict.fromkeys(p for n, p, _ in missing if n == name and p != paper.DENSE) or ["0.5"],
+            name,
+        )
+        for name in dict.fromkeys(n for n, _, _ in missing)
+    ]
+    return block(wanted, [html.table(pandas.DataFrame(rows))], lines)
+
+
+def _asked(methods: Iterable[str], patterns: Iterable[str]) -> list[tuple[str, str]]:
+    """(pattern, method) in the order of a page's own table; Wanda is what the others change."""
+    ways = list(dict.fromkeys([earlier.RIVAL, *methods]))
+    return [(paper.DENSE, paper.DENSE), *((p, m) for p in patterns for m in ways)]
+
+
+def _written(numbers: list[float], judged: pandas.DataFrame, key: tuple) -> str:
+    text = f"{perplexity.over_seeds(numbers):.2f}"
+    if key not in judged.index:
+        return text
+    found = judged.loc[key]
+    ends = (f"{100 * found[name]:+.1f}" for name in ("change", "low", "high"))
+    change, low, high = (end.replace("-", "−") for end in ends)
+    return f"{text}: {change} % ({low} to {high}), {WORDS[found['verdict']]}"
+
+
+# On "has a lower perplexity than Wanda".
+WORDS = {"supported": "lower", "open": "open", "contradicted": "higher"}
+
+
+def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HTML:
+    """Table 2 and Fig. 1 of the real models: one layer type at a time, by both metrics.
+
+    types: which layer types of a model, by its name.
+    """
+    parts, used = [], []
+    for name in earlier.real():
+        if not earlier.has(name, by_layer=True):
+            continue
+        ran = layers.columns(earlier.frame([name], by_layer=True))
+        shown = ran["layer"].isin([paper.DENSE, *types(name)])
+        ran = ran[shown & ran["pattern"].isin([paper.DENSE, *sparsities])]
+        if set(ran["layer"]) - {paper.DENSE}:
+            laid = layers.layout(ran, name)
+            forms = dict.fromkeys(laid.columns[3:], "{:.2f}")
+            parts.append(html.table(laid, forms, {"layer": layers.heading(ran, name)}))
+            used.append(ran)
+    if not used:
+        name = (earlier.real() or ["smollm2-135m"])[0]
+        return nothing(
+            _command(layers.METRICS, sparsities, name, f" --layers {','.join(types(name))}")
+        )
+    return block(pandas.concat(used), parts, [])
+
+
+def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
+    """Table 4 of the real models: accuracy ± standard error in percent, with its questions."""
+    rows, used = {}, []
+    for name in earlier.real():
+        for row in shipped.answers(name):
+            pattern = paper.DENSE if row["method"] == paper.DENSE else row["pattern"]
+            if row["method"] in (paper.DENSE, *methods) and pattern in (paper.DENSE, *patterns):
+                key = (name, row["method"], pattern, row["seed"], row["biases"])
+                head = dict(
+                    zip(["model", "method", "sparsity", "seed", "biases"], key, strict=True)
+                )
+                head |= {"method": paper.title(row["method"])}
+                head |= {"sparsity": perplexity.sparsity(pattern)}
+                accuracy, error = 100 * row["accuracy"], 100 * row["standard_error"]
+                found = rows.setdefault(key, head)
+                found[row["task"]] = f"{accuracy:.1f} ± {error:.1f} of {row['count']:,}"
+                used.append(row | {"pattern": pattern})
+    if not used:
+        name = (earlier.real() or ["smollm2-135m"])[0]
+        return nothing(
+            f"papermill notebooks/table4_zero_shot.ipynb mine.ipynb -p models {name} "
+            "-p tasks official"
+        )
+    shown = pandas.DataFrame(rows.values()).fillna(ladder.NOT_RUN)
+    return block(pandas.DataFrame(used), [html.table(shown)], [])
+
+
+def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) -> HTML:
+    """Tables of records under the words "Computed earlier".
+
+    One click away: date, device, threads, versions, seconds and each record's key. missing: the
+    commands that compute what is not there.
+    """
+    models = ", ".join(dict.fromkeys(ran["model"]))
+    days = sorted({made["date"] for made in ran["computed"]})
+    span = " to ".join(dict.fromkeys([days[0], days[-1]]))
+    seconds = ran["seconds"].map(earlier.total).sum()
+    head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours of computing."
+    folded = provenance.folded(perplexity.records(ran), FOLDER)
+    made = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}).data
+    folded = folded.replace("</summary>", f" and what computed them</summary>\n{made}", 1)
+    tables = "\n".join(part.data for part in parts)
+    return HTML(badge(EARLIER, head).data + tables + folded + _commands("What is not run", missing))
+
+
+def nothing(command: str) -> HTML:
+    """What a page says where no record of a real model fits it, with the command to run."""
+    return HTML(badge(NOT_YET, "The command is below.").data + _commands("To run it", [command]))
+
+
+def _commands(heading: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return (
+        f'<details class="records"><summary>{heading}: {len(lines)} '
+        f"command{'s' * (len(lines) > 1)}</summary>\n<pre>{escape(chr(10).join(lines))}</pre>"
+        "</details>"
+    )
+
+
+def _command(methods: Iterable[str], patterns: Iterable[str], model: str, more: str = "") -> str:
+    asked = {"methods": ",".join(methods), "patterns": ",".join(patterns), "more": more}
+    return SWEEP.format(model=model, **asked)
+
+
+def here(names: Sequence[str]) -> HTML:
+    """What stands above the tables of this build: on which models, and of which size."""
+    found = loading.named(names)
+    small = set(found) <= set(loading.embedded_models())
+    size = f", {SMALL} trained for this book" if small else ""
+    return badge(HERE, f"{', '.join(found)}{size}.")
+
+
+def texts_in(given: str | None) -> Path | None:
+    """The folder of texts that are no part of the project; None where nobody names one.
+
+    given: a page's parameter; where it is None, what the environment's STADE_NB_TEXTS says.
+    """
+    return Path(given).expanduser() if given else paths.TEXTS
+
+
+def at_hand(row: dict | None, texts: Path | None) -> bool:
+    """Whether a record's model and texts are here, so that its cell can be computed again."""
+    if row is None or not shipped.are_here(shipped.sources(row), texts):
+        return False
+    return packaged.is_here(row["model"])
+
+
+def opening(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
+    """What the opening page says of the real models, as text: models, seeds, missing, and methods.
+
+    ran, judged: from `earlier.frame` and `earlier.against`. Each method of the ladder has a text
+    under its name: how often it is lower than Wanda, open and higher; or that it is not run.
+    """
+    known = packaged.packaged_models()
+    names = list(dict.fromkeys(ran["model"]))
+    sized = [f"{known[n].title} ({ladder.million(known[n].parameters)})" for n in names]
+    others = [model.title for name, model in known.items() if name not in names]
+    drawn = ran[ran["method"].isin(ladder.METHODS)].groupby(["model", "method", "pattern"])["seed"]
+    seeds = sorted(set(drawn.nunique()))
+    found = {
+        "models": " and ".join(sized),
+        "missing": " and ".join(others) or "none of those that are packaged",
+        "seeds": " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))),
+    }
+    for method in ladder.METHODS:
+        rows = judged[judged["method"] == method]
+        words = [list(rows["verdict"]).count(word) for word in WORDS]
+        text = ", ".join(f"{w} in {n}" for w, n in zip(WORDS.values(), words, strict=True))
+        ends = [
+            f"{100 * end:+.1f}".replace("-", "−") for end in (rows["change"].agg(["min", "max"]))
+        ]
+        text += f" of {len(rows)} ({' to '.join(dict.fromkeys(ends))} %)"
+        found[method] = text if len(rows) else ladder.NOT_RUN
+    return found
+
+
+def badge(word: str, text: str) -> HTML:
+    """A line that begins with when something was computed, as every page of the paper's has it."""
+    return HTML(f'<p class="when"><strong>{escape(word)}.</strong> {escape(text)}</p>')

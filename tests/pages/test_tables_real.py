@@ -1,0 +1,170 @@
+"""The real models at the head of a page: what was run and what was not, on made-up records."""
+
+import re
+from pathlib import Path
+
+import pandas
+import pytest
+from bs4 import BeautifulSoup
+
+from stade_nb.engine import shipped
+from stade_nb.models import packaged
+from stade_nb.pages import tables
+from stade_nb.pages.tables import earlier, real
+
+SMALL, LARGE = "smollm2-135m", "gemma-3-270m"
+
+
+def record(model=SMALL, method="wanda", pattern="0.5", level=3.0, **more):
+    """A row of `shipped.rows`; level: the mean loss of its three windows."""
+    named = zip(("calibration_corpus", "evaluation_corpus"), earlier.TEXTS, strict=True)
+    corpora = {use: {"source": source, "windows": 3, "length": 8} for use, source in named}
+    losses = [level - 0.01, level, level + 0.01]
+    dense = {"method": "dense", "pattern": "0"} if method == "dense" else {}
+    base = {
+        "model": model, "method": method, "pattern": pattern, "layers": "all", "scope": "row",
+        "seed": 0, "perplexity": 2.718281828459045**level, "losses": losses, "evaluation": "e",
+        "device": "cpu", "seconds": {"prune": 3600.0, "evaluate": 0.0}, "record": f"{level}" * 6,
+        "versions": {"torch": "2.0"}, "paper_model": None,
+        "computed": {"date": "2026-01-02", "threads": 7, "processor": "abacus"},
+    }  # fmt: skip
+    return base | corpora | dense | more
+
+
+@pytest.fixture
+def there(monkeypatch):
+    """Put records, as `record` makes them, in the place of those that are shipped."""
+
+    def put(*rows):
+        cells = [row for row in rows if "task" not in row]
+        monkeypatch.setattr(
+            shipped, "rows", lambda model, *_: [r for r in cells if r["model"] == model]
+        )
+        monkeypatch.setattr(
+            shipped, "answers", lambda m, *_: [r for r in rows if "task" in r and r["model"] == m]
+        )
+        monkeypatch.setattr(shipped, "models", lambda *_: sorted({row["model"] for row in rows}))
+
+    return put
+
+
+def text_of(shown):
+    return BeautifulSoup(shown.data, "lxml").get_text(" ", strip=True)
+
+
+def cells_of(shown):
+    """The first table of a block as a frame of texts."""
+    table = BeautifulSoup(shown.data, "lxml").find("table")
+    head = [cell.get_text() for cell in table.find_all("th")]
+    rows = [[cell.get_text() for cell in row.find_all("td")] for row in table.find_all("tr")]
+    return pandas.DataFrame([row for row in rows if row], columns=head)
+
+
+def test_what_was_run_has_its_change_from_wanda_and_what_was_not_says_so(there):
+    there(
+        record(method="dense", level=2.0),
+        record(),
+        record(method="stade", level=2.9, losses=[2.89, 2.9, 2.91]),
+        record(LARGE, level=4.0),
+        record(LARGE, method="stade", level=4.1, losses=[4.09, 4.1, 4.11]),
+        record(LARGE, pattern="2:4", level=5.0),
+    )
+    shown = real.table(["stade"], ["0.5", "2:4"])
+    table = cells_of(shown).set_index(["method", "sparsity"])
+    assert list(table.columns) == [SMALL, LARGE]  # the smaller first
+    better, worse = table.loc[("STADE", "50 %")]
+    assert re.fullmatch(r"18\.17: −9\.5 % \(−9\.5 to −9\.5\), lower", better)
+    assert re.fullmatch(r"60\.34: \+10\.5 % \(\+10\.5 to \+10\.5\), higher", worse)
+    assert table.loc[("Wanda", "2:4"), SMALL] == "not run"
+    assert table.loc[("Wanda", "2:4"), LARGE] == "148.41"
+    assert table.loc[("Dense", "0 %"), LARGE] == "not run"
+    said = text_of(shown)
+    assert said.startswith("Computed earlier.") and "2026-01-02" in said
+    for fact in ("abacus", "7", "torch 2.0", "10,800", "2.9" * 4):
+        assert fact in said
+    missing = [line for line in said.split("python -m")[1:] if f"--model {SMALL} " in line]
+    assert len(missing) == 1 and "--methods wanda,stade --patterns 2:4 " in missing[0]
+
+
+def test_only_seeds_that_both_methods_have_are_compared(there):
+    there(
+        *(record(seed=seed, level=3.0 + seed) for seed in range(3)),
+        record(method="stade", seed=1, level=4.1, losses=[4.09, 4.1, 4.11]),
+    )
+    (row,) = earlier.against(earlier.frame([SMALL])).itertuples()
+    assert (row.seeds, round(row.change, 3)) == ("1 of 1", 0.105)
+
+
+def test_windows_of_another_size_are_not_mixed_in(there):
+    large = {"source": earlier.TEXTS[1], "windows": 4, "length": 2048}
+    other = {"evaluation": "f", "evaluation_corpus": large, "losses": [1.0] * 4}
+    there(record(), record(method="stade"), record(method="std", **other))
+    assert set(earlier.frame([SMALL])["method"]) == {"wanda", "stade"}
+
+
+def test_magnitude_takes_its_share_where_the_page_says(there):
+    there(
+        record(),
+        record(method="magnitude", scope="layer", level=3.5),
+        record(method="magnitude", scope="row", level=3.4),
+    )
+    for scope, level in (("layer", 3.5), ("row", 3.4)):
+        (row,) = earlier.frame([SMALL], scope=scope).query("method == 'magnitude'").itertuples()
+        assert row.losses[1] == level
+
+
+def test_single_layer_types_have_a_page_of_their_own(there):
+    layer = {"layers": ["mlp.down_proj"]}
+    there(record(), *(record(method=m, pattern="0.9", **layer) for m in ("wanda", "std")))
+    assert set(earlier.frame([SMALL])["pattern"]) == {"0.5"}
+    shown = real.by_layer(tables.layers.types_of, ["0.5", "0.9"])
+    assert list(cells_of(shown)["metric"]) == ["Wanda", "STD†"]
+    assert "Computed earlier" in shown.data and "mlp.down_proj" in shown.data
+
+
+def test_answers_stand_with_the_number_of_their_questions(there):
+    asked = {"task": "rte", "biases": "kept", "accuracy": 0.5, "standard_error": 0.03}
+    there(record(), record(**asked, count=1277, seconds=5.0, evaluation=None))
+    (row,) = cells_of(real.zero_shot(["wanda"], ["0.5"])).itertuples()
+    assert row.rte == "50.0 ±\N{NO-BREAK SPACE}3.0 of 1,277" and row.method == "Wanda"
+
+
+def test_without_a_record_that_fits_the_command_is_there(there):
+    for rows in ([], [record(pattern="4:8")]):
+        there(*rows)
+        for shown, word in (
+            (real.table(["stade"], ["0.5"]), "--methods stade --patterns 0.5"),
+            (real.by_layer(tables.layers.mlp_types, ["0.9"]), "--layers mlp.gate_proj,mlp.up_proj"),
+            (real.zero_shot(["stade"], ["0.5"]), "-p tasks official"),
+        ):
+            said = text_of(shown)
+            assert said.startswith("Not run on a real model yet.") and word in said
+
+
+def test_the_opening_page_counts_what_real_models_show_and_names_what_is_missing(there):
+    there(
+        record(), record(method="stade", level=3.1, losses=[3.09, 3.1, 3.11]),
+        record(pattern="2:4"), record(method="stade", pattern="2:4", losses=[3.2, 2.9, 3.0]),
+    )  # fmt: skip
+    ran = earlier.frame([SMALL])
+    said = real.opening(ran, earlier.against(ran))
+    assert said["stade"].startswith("lower in 0, open in 1, higher in 1 of 2 (")
+    assert said["std"] == "not run" and said["seeds"] == "1"
+    assert "135 M" in said["models"] and said["missing"].startswith("Gemma 3 270M")
+
+
+def test_a_cell_can_be_computed_again_where_its_model_and_texts_are(tmp_path, monkeypatch):
+    row = record()
+    monkeypatch.setattr(packaged, "is_here", lambda name: name == SMALL)
+    assert not real.at_hand(row, None) and not real.at_hand(None, tmp_path)
+    for name in earlier.TEXTS:
+        (tmp_path / name).write_text("text")
+    assert real.at_hand(row, tmp_path) and not real.at_hand(record(LARGE), tmp_path)
+    monkeypatch.setattr(real.paths, "TEXTS", tmp_path)
+    assert real.texts_in(None) == tmp_path and real.texts_in("there") == Path("there")
+
+
+def test_what_this_build_computed_says_on_which_models():
+    said = text_of(real.here(["embedded"]))
+    assert said.startswith("Computed in this build.") and "0.2–0.5 million" in said
+    assert "0.2–0.5 million" not in text_of(real.here(["llama-230k", "facebook/opt-125m"]))

@@ -18,6 +18,8 @@ from stade_nb.errors import StadeError, unknown
 SCOPES = ("row", "layer")
 # Up to this many competitors, counting pairwise wins is faster than finding a threshold.
 PAIRWISE = 16
+# Characters of a pattern; a float has at most 24.
+LONGEST = 40
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,14 @@ def parse_pattern(pattern: str | float | Pattern, scope: str = "row") -> Pattern
     if isinstance(pattern, Pattern):
         return pattern
     text = "" if isinstance(pattern, bool) else str(pattern).strip()
+    if len(text) > LONGEST:
+        raise StadeError(
+            f"pattern of {len(text)} characters: expected at most {LONGEST}, such as '0.5' or '2:4'"
+        )
     if match := re.fullmatch(r"(\d+):(\d+)", text):
         n, m = int(match[1]), int(match[2])
         return Pattern(n / m if m else 0.0, n, m, scope)
-    if match := re.fullmatch(r"(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)(%?)", text):
+    if match := re.fullmatch(r"(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d{1,3})?)(%?)", text):
         # Decimal, because 33.3 / 100 is not the float nearest to 0.333.
         return Pattern(float(Decimal(match[1]) / (100 if match[2] else 1)), scope=scope)
     raise StadeError(f"pattern {pattern!r}: expected a share such as '0.5' or '50%', or N:M: '2:4'")

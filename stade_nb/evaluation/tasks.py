@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_logging
 from stade_nb import files, paths
 from stade_nb.corpus import questions
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import hub
+from stade_nb.models import hub_access
 from stade_nb.models.checkpoint import reason
 
 DEFINITIONS = Path(lm_eval.__file__).parent / "tasks"
@@ -111,7 +111,7 @@ def _official(names: Sequence[str], tasks_dir: str | Path | None) -> dict[str, C
     manager = TaskManager(include_path=list(dict.fromkeys(folders)), include_defaults=False)
     wanted = list(names) if tasks_dir is None else [local_group(names, tasks_dir)]
     try:
-        with hub.answering("the hub" if tasks_dir is None else tasks_dir):
+        with hub_access.answering("the hub" if tasks_dir is None else tasks_dir):
             return manager.load(wanted)["tasks"]
     except Exception as error:  # whatever datasets, the hub's client or a template raises
         where = "the hub" if tasks_dir is None else f"folder {str(tasks_dir)!r}"

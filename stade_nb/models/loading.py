@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import architectures, gguf_file, hub, tokenizers
+from stade_nb.models import architectures, gguf_file, hub_access, tokenizers
 from stade_nb.models.checkpoint import (
     adapter_beside,
     check_complete,
@@ -172,7 +172,7 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
     if _own_kind(name) == "packaged":
         return packaged_models()[name].architecture
     where = locate(name)
-    with reading(name, _remedy(where)), hub.answering(where):
+    with reading(name, _remedy(where)), hub_access.answering(where):
         return _config(name, where, cache_dir).model_type
 
 
@@ -227,7 +227,7 @@ def load(
     # Reading a local folder takes no time worth a progress bar; a download does.
     with (
         reading(name, _remedy(where)),
-        hub.answering(where),
+        hub_access.answering(where),
         quiet(bars=not Path(where).is_dir()),
     ):
         config = _config(name, where, cache_dir)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stade_nb.corpus import documents as embedded
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import hub
+from stade_nb.models import hub_access
 from stade_nb.models.checkpoint import reason
 from stade_nb.models.protocol import CALIBRATION, EVALUATION, HubFile
 
@@ -107,7 +107,7 @@ def _hub(source, kind, named, cache_dir) -> Sequence[str]:
     try:
         if kind != "folder":
             options = {"repo_type": "dataset", "cache_dir": cache_dir}
-            with hub.answering(where):
+            with hub_access.answering(where):
                 file = hf_hub_download(place.repository, place.file, **options)
             where = file.removesuffix(place.file)
         return load_dataset(where, data_files=files, split=place.split, cache_dir=cache_dir)["text"]

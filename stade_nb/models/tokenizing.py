@@ -25,6 +25,9 @@ _PATTERNS = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
+# Normalizers that look at a character and its marks, and leave letters and spaces of ASCII alone.
+_BY_CHARACTER = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase"}
+_REPLACED = {r"\p{M}", r"\p{Mn}", r"[^\x20-\x7e\n]"}
 _BETWEEN_WORDS = re.compile(r"(?<=[A-Za-z])(?= [A-Za-z])")
 
 
@@ -65,11 +68,11 @@ def goes_by_word(tokenizer: object) -> bool:
     if backend is None:
         return False
     parts = json.loads(backend.to_str())
-    normalizers = [part["type"] for part in _sequence(parts["normalizer"], "normalizers")]
+    normalizers = _sequence(parts["normalizer"], "normalizers")
     splits = _sequence(parts["pre_tokenizer"], "pretokenizers")
     added = [token["content"] for token in parts["added_tokens"]]
     return (
-        set(normalizers) <= {"NFC", "Lowercase"}
+        all(map(_goes_by_character, normalizers))
         and all(map(_is_local, splits))
         and any(map(_ends_before_a_space, splits))
         and parts["model"]["type"] in ("BPE", "WordPiece", "WordLevel", "Unigram")
@@ -84,6 +87,12 @@ def _sequence(part: dict | None, name: str) -> list[dict]:
     if part is None:
         return []
     return part[name] if part["type"] == "Sequence" else [part]
+
+
+def _goes_by_character(normalizer: dict) -> bool:
+    if normalizer["type"] == "Replace":
+        return normalizer["pattern"].get("Regex") in _REPLACED
+    return normalizer["type"] in _BY_CHARACTER
 
 
 def _is_local(split: dict) -> bool:

@@ -56,26 +56,27 @@ def trained(split, normalizer=None, model=None):
 
 ALL = {name: trained(split) for name, split in SPLITS.items()}
 ALL["NFC"] = trained(SPLITS["gpt2"], normalizers.NFC())
+for form in ("NFD", "NFKC", "NFKD"):
+    ALL[form] = trained(SPLITS["gpt2"], getattr(normalizers, form)())
+ALL["embedded"] = trained(
+    SPLITS["gpt2"],
+    normalizers.Sequence(
+        [
+            normalizers.NFKD(),
+            normalizers.Replace(Regex(r"\p{M}"), ""),
+            normalizers.Replace(Regex(r"[^\x20-\x7e\n]"), "?"),
+        ]
+    ),
+)
 ALL["lower"] = trained(SPLITS["whitespace"], normalizers.Lowercase())
 ALL["wordpiece"] = trained(SPLITS["bert"], model=WordPiece(unk_token="?"))
+# fmt: off
 PIECES = [
-    "a",
-    "ab",
-    "don't",
-    " ",
-    "  ",
-    "\n",
-    "\n\n",
-    "\t",
-    "1",
-    "1234",
-    ",",
-    "...",
-    "'s",
-    "é",
-    "e\u0301",
+    "a", "ab", "don't", " ", "  ", "\n", "\n\n", "\t", "1", "1234", ",", "...", "'s", "_",
+    "é", "e\u0301", "\ufb01", "²", "İ", "ß", "日本", "🙂", "\u00a0", "\u3000",
+    "<|endoftext|>", "</s>", " the", " of",
 ]
-PIECES += ["İ", "ß", "日本", "🙂", "<|endoftext|>", "</s>", " the", " of", "\u00a0", "\u3000", "_"]
+# fmt: on
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -94,7 +94,17 @@ def setting_of(
     results_dir: str | None = None,
     **limits: int | None,
 ) -> Setting:
-    """The engine's setting. limits: memory and device_memory, of a sweep."""
+    """The engine's setting. limits: memory and device_memory, of a sweep.
+
+    StadeError for a place of BOS where no text is tokenized.
+    """
+    if options.bos == "window" and all(
+        asked is None or is_stored(asked.source) for asked in (calibration, evaluation)
+    ):
+        raise StadeError(
+            "--bos window with token arrays alone: an array is taken as it is; write the BOS into "
+            "it, or leave --bos out"
+        )
     return Setting(
         calibration,
         evaluation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from numbers import Integral
 from pathlib import Path
 
 from torch import nn
@@ -47,9 +48,10 @@ class Cell:
             raise StadeError(f"a dense cell with pattern '{self.pattern}': expected '0'")
         object.__setattr__(self, "method", chosen)
         object.__setattr__(self, "pattern", pattern)
-        # bool is a kind of int, and Python compares True with 1.
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+        whole = isinstance(self.seed, Integral) and not isinstance(self.seed, bool)
+        if not whole or self.seed < 0:
             raise StadeError(f"seed {self.seed!r}: expected a whole number, 0 or more")
+        object.__setattr__(self, "seed", int(self.seed))  # NumPy's are no JSON
         if not isinstance(self.layers, str):
             object.__setattr__(self, "layers", tuple(self.layers))
 
@@ -186,8 +188,7 @@ class Setting:
     device_memory: int | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise StadeError(f"batch_size {self.batch_size}: expected 1 or more windows at a time")
+        architectures.check_batch_size(self.batch_size)
         for name in ("memory", "device_memory"):
             size = getattr(self, name)
             if size is not None and (isinstance(size, bool) or not size >= 0):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -285,13 +286,19 @@ def window_length(model: nn.Module, wanted: int | None = None) -> int:
     return min(limit, LONGEST_WINDOW) if wanted is None else wanted
 
 
+def check_batch_size(batch_size: int) -> None:
+    """StadeError for what is no number of windows."""
+    whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
+    if not whole or batch_size < 1:
+        raise StadeError(f"batch_size {batch_size!r}: expected 1 or more windows at a time")
+
+
 def in_batches(ids: Tensor, batch_size: int) -> tuple[Tensor, ...]:
     """`ids`, (windows, tokens), in parts of `batch_size` windows, as int64.
 
     StadeError where that is no number of windows.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise StadeError(f"batch_size {batch_size!r}: expected 1 or more windows at a time")
+    check_batch_size(batch_size)
     return ids.long().split(min(batch_size, max(1, len(ids))))
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at chosen moments: one line, the exit status of a shell, finished work kept."""
+"""Ctrl-C and SIGTERM at chosen moments: one line, a shell's exit status, finished work kept."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from workflow import ROOT
 
 # The program in a process that gets a signal in the middle of importing one module, or of one call.
 WHILE_IMPORTING = """
-import os, runpy, sys
+import os, runpy, signal, sys
 
 class Sender:
     def find_spec(self, name, *_):
@@ -21,11 +21,20 @@ class Sender:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), {number})
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Sender())
 sys.argv = ["stade_nb", *{words!r}]
 runpy.run_module("stade_nb", run_name="__main__", alter_sys=True)
 """
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+@pytest.fixture(autouse=True)
+def answering():
+    """Ctrl-C is not ignored, as it is in what a shell has sent to the background."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
 
 
 def stopped(script, tmp_path):

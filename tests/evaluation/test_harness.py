@@ -1,5 +1,6 @@
 """Zero-shot tasks: lm-eval's prompts and numbers, on local questions, of models in memory."""
 
+import copy
 import json
 import math
 
@@ -17,6 +18,7 @@ from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
 from stade_nb.evaluation.tasks import DEFINITIONS, OFFICIAL
 from stade_nb.models import loading
+from stade_nb.models.tokenizers import Missing
 from stade_nb.models.windows import calibration_windows
 
 MODEL = loading.embedded_models()[0]

@@ -22,7 +22,19 @@ def unknown(kind: str, value: object, options: Iterable[str]) -> StadeError:
     >>> print(unknown("method", "wnda", ["magnitude", "wanda"]))
     unknown method 'wnda': did you mean 'wanda'? known: magnitude, wanda
     """
-    known = [str(option) for option in options]
-    close = get_close_matches(str(value), known, n=1)
+    known, given = [str(option) for option in options], shortened(value)
+    # What is known is no answer to itself, where it only stands in the wrong place.
+    close = get_close_matches(given, [option for option in known if option != given], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return StadeError(f"unknown {kind} {value!r}: {hint}known: {', '.join(known)}")
+    said = given if isinstance(value, str) else value
+    return StadeError(f"unknown {kind} {said!r}: {hint}known: {', '.join(known)}")
+
+
+def shortened(value: object, most: int = 80) -> str:
+    """A value's text as messages quote it: at most so many characters, the rest only counted.
+
+    >>> shortened("9" * 400, 6)
+    '999999... (400 characters)'
+    """
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"

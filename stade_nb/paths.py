@@ -6,6 +6,7 @@ the environment variable STADE_NB_HOME names one, to that folder.
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -19,9 +20,21 @@ CHECKOUT = None if _CARRIED.is_dir() else PACKAGE.parent
 DATA = CHECKOUT / "data" if CHECKOUT else _CARRIED
 
 
+def expanded(path: str | Path) -> Path:
+    """`path` with "~" and "~name" as the home folder; StadeError where nobody has that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        first = Path(path).parts[0]
+        raise StadeError(
+            f"path {str(path)!r}: this machine knows no home folder {first!r}; write the folder "
+            f"out, or './{path}' for one that is called so"
+        ) from None
+
+
 def _named(variable: str) -> Path | None:
     """The folder that an environment variable names; None where it is unset or empty."""
-    return Path(os.environ[variable]).expanduser() if os.environ.get(variable) else None
+    return expanded(os.environ[variable]) if os.environ.get(variable) else None
 
 
 _GIVEN = _named("STADE_NB_HOME")
@@ -34,6 +47,11 @@ CORPUS = _named("STADE_CORPUS") or (
 )
 # Texts that are no part of the project, under the names that records have for them.
 TEXTS = _named("STADE_NB_TEXTS")
+
+
+def log_folders() -> list[Path]:
+    """Where the full account of an error goes: the first of these that can be written."""
+    return [HOME / "logs", Path(tempfile.gettempdir())]
 
 
 def results(folder: str | Path) -> Path:

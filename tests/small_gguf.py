@@ -55,8 +55,17 @@ def stored_as(name: str, weight: np.ndarray) -> Storage:
     return Storage.Q4_1 if whole_blocks else Storage.F32
 
 
-def write(path: Path, quantised: bool = False, architecture: str = "llama") -> Path:
-    """Write the embedded model, tokenizer included, to `path`: in float32, or in 4 bits."""
+def write(
+    path: Path,
+    quantised: bool = False,
+    architecture: str = "llama",
+    more: dict[str, np.ndarray] | None = None,
+    scaling: gguf.RopeScalingType | None = None,
+) -> Path:
+    """Write the embedded model, tokenizer included, to `path`: in float32, or in 4 bits.
+
+    more: further tensors. scaling: of the rotary positions, by a factor of 2.
+    """
     config = json.loads((loading.EMBEDDED / EMBEDDED / "config.json").read_text())
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("small")
@@ -71,7 +80,10 @@ def write(path: Path, quantised: bool = False, architecture: str = "llama") -> P
     writer.add_rope_dimension_count(config["head_dim"])
     writer.add_vocab_size(config["vocab_size"])
     _add_tokenizer(writer)
-    for name, weight in tensors().items():
+    if scaling is not None:
+        writer.add_rope_scaling_type(scaling)
+        writer.add_rope_scaling_factor(2.0)
+    for name, weight in (tensors() | (more or {})).items():
         storage = stored_as(name, weight) if quantised else Storage.F32
         writer.add_tensor(name, gguf.quantize(weight, storage), raw_dtype=storage)
     writer.write_header_to_file()

@@ -1,6 +1,7 @@
 """What the commands of the command line do with their options, and what they print and keep."""
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +30,7 @@ def prune(options: SimpleNamespace) -> None:
     layers = "all" if options.layers == ["all"] else tuple(options.layers)
     chosen = method(options.prune_method)
     cell = Cell(chosen, settings.pattern_of(options), layers, options.seed)
+    _check_used(options)
     calibration = settings.calibration_of(options) if cell.needs_calibration else None
     evaluation = settings.evaluation_of(options) if options.evaluation else None
     setting = settings.setting_of(options, calibration, evaluation)
@@ -37,7 +39,7 @@ def prune(options: SimpleNamespace) -> None:
     saved, kept = options.save_model or options.save, options.save or options.save_model
     if saved:
         saving.check_biases(model, cell.method, cell.layers)
-    questions = _questions(options)
+    questions = _questions(options, prepared.tokenizer)
     pruning.check(model, ids, cell)
     folders = {name: empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
     path = folders[kept] / REPORT if kept else None
@@ -71,10 +73,12 @@ def prune(options: SimpleNamespace) -> None:
 def evaluate(options: SimpleNamespace) -> None:
     """Measure the perplexity of a model, and the accuracy of its answers."""
     path = _out(options)
+    _check_used(options)
     setting = settings.setting_of(options, None, settings.evaluation_of(options))
     prepared = prepare(options.model, [DENSE], setting)
+    questions = _questions(options, prepared.tokenizer)
     _say_what_is_unusual(prepared)
-    _measure(prepared, _questions(options), options, _about(prepared), path)
+    _measure(prepared, questions, options, _about(prepared), path)
 
 
 def sweep(options: SimpleNamespace) -> None:
@@ -93,6 +97,7 @@ def sweep(options: SimpleNamespace) -> None:
     _keep(results, path)
     for use in ("calibration_corpus", "evaluation_corpus"):
         _say_difference(results[0].get(use, {}))
+    _say_bos(results[0])
     print(report.text(cell_table(results)))
 
 
@@ -179,6 +184,7 @@ def _say_what_is_unusual(prepared: Prepared) -> None:
     """An embedded text that is not the recorded one, and the zeros that a model came with."""
     for use in ("calibration_corpus", "evaluation_corpus"):
         _say_difference(prepared.facts.get(use, {}))
+    _say_bos(prepared.facts)
     loaded = prepared.facts["loaded"]
     if loaded["zeros"]:
         print(
@@ -193,21 +199,51 @@ def _say_difference(corpus: dict) -> None:
         print(corpus["difference"])
 
 
+def _say_bos(facts: dict) -> None:
+    """A hint where the tokenizer has a BOS for each text, and many windows share one."""
+    corpus = facts.get("evaluation_corpus", {})
+    if corpus.get("bos") == "text" and corpus["windows"] != 1:
+        print(
+            "stade_nb: the tokenizer puts a BOS before a text by itself, and as in the paper only "
+            "the first window begins with it; --bos window puts one before each",
+            file=sys.stderr,
+        )
+
+
+def _check_used(options: SimpleNamespace) -> None:
+    """StadeError for an option that would have no effect without another one."""
+    asked = {
+        "--eval-zero-shot": (
+            options.eval_zero_shot,
+            {"--tasks": options.tasks, "--tasks-dir": options.tasks_dir, "--limit": options.limit},
+        ),
+        "--evaluation": (options.evaluation, {"--evaluation-windows": options.evaluation_windows}),
+    }
+    if "prune_method" not in vars(options):  # what is evaluated has a default
+        del asked["--evaluation"]
+    for needed, (given, others) in asked.items():
+        for name, value in others.items():
+            if value is not None and not given:
+                said = ",".join(value) if isinstance(value, list) else value
+                raise StadeError(f"{name} {said} without {needed}: add {needed}, or leave it out")
+
+
 def _windows(ids: Tensor, source: str) -> str:
     return f"{ids.shape[0]} windows of {ids.shape[1]} tokens of {source}"
 
 
-def _questions(options: SimpleNamespace) -> list:
+def _questions(options: SimpleNamespace, tokenizer: object) -> list:
     """The zero-shot tasks that the options ask for, loaded; none where they are not wanted."""
     if not options.eval_zero_shot:
         return []
     try:
-        from stade_nb.evaluation import tasks  # lm-eval is an extra of the package
+        from stade_nb.evaluation import harness, tasks  # lm-eval is an extra of the package
     except ModuleNotFoundError as error:
         raise StadeError(
             f"--eval_zero_shot needs {error.name}, which is not installed: pip install "
             "'.[zero-shot]' in the project's folder installs it"
         ) from error
+    harness.check_tokenizer(tokenizer)
     return tasks.load(options.tasks or list(tasks.OFFICIAL), options.tasks_dir, options.limit)
 
 

@@ -7,6 +7,8 @@ import re
 
 import click
 
+from stade_nb.errors import shortened
+from stade_nb.models.tokenizing import BOS
 from stade_nb.numerics.methods import ALIASES, METHODS
 
 Section = tuple[str, list[click.Option]]
@@ -47,13 +49,26 @@ class Size(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> int:
         """The number of bytes; a usage error for what is no size."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) *(MiB|GiB)?", value)
+        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) *(MiB|GiB)?", value)
         if not match:
-            self.fail(f"{value!r} is no size such as 20GiB, 500MiB or 1000000.", param, ctx)
+            given = shortened(value)
+            self.fail(f"{given!r} is no size such as 20GiB, 500MiB or 1000000.", param, ctx)
         return int(float(match[1]) * {None: 1, "MiB": 2**20, "GiB": 2**30}[match[2]])
 
 
-COUNT, NATURAL = click.IntRange(min=1), click.IntRange(min=0)
+class Whole(click.IntRange):
+    """A whole number within bounds, of no more digits than a machine's own."""
+
+    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> int:
+        """The number; a usage error for another, quoted as far as it can be read."""
+        if len(str(value)) > DIGITS:
+            given = shortened(value, 30)
+            self.fail(f"{given!r}: expected a whole number of at most {DIGITS} digits.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+DIGITS = 18
+COUNT, NATURAL = Whole(min=1), Whole(min=0)
 
 
 def option(spelling: str, text: str, **how) -> click.Option:
@@ -74,6 +89,17 @@ def section(title: str, *options: click.Option) -> Section:
 
 _ALIASES = ", ".join(f"{alias} ({name})" for alias, name in ALIASES.items())
 _TEXTS = "a .txt or .raw file, a folder laid out as the hub's, or a .npy array of token ids"
+_BOS = option(
+    "--bos PLACE",
+    "text (default, as in the paper): one BOS before a whole text, where the tokenizer adds it by "
+    "itself; window: one before each window, as models that were trained with it need it",
+    default="text",
+    type=click.Choice(BOS),
+)
+_STRICT = option(
+    "--strict-corpus",
+    "refuse an embedded text that is not the recorded one, as other package versions make it",
+)
 _PLACE = "embedded for an embedded model or a folder"
 _BY_LAYER = ", ".join(name for name, one in METHODS.items() if one.scope == "layer")
 _SCOPE = option(
@@ -181,6 +207,8 @@ def evaluation(otherwise: str) -> Section:
             "of every window; default: the model's positions, at most 2048, or a .npy array's own",
             type=COUNT,
         ),
+        _BOS,
+        _STRICT,
     )
 
 

@@ -8,10 +8,10 @@ import sys
 from types import SimpleNamespace
 
 import click
-import torch
 
-from stade_nb.cli import options
-from stade_nb.errors import StadeError
+from stade_nb.cli import options, stopping
+from stade_nb.cli.ending import complain, explain
+from stade_nb.errors import shortened
 
 PROGRAM = "python -m stade_nb"
 SETTINGS = {
@@ -41,9 +41,11 @@ class Command(click.Command):
 
         transformers takes seconds, which --help and misspelt options need not wait for.
         """
-        from stade_nb.cli import commands
+        with stopping.at_once():
+            from stade_nb.cli import commands
 
-        getattr(commands, self.name)(SimpleNamespace(**ctx.params))
+        with stopping.at_work():
+            getattr(commands, self.name)(SimpleNamespace(**ctx.params))
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The words behind the command in the first line of its help."""
@@ -103,17 +105,18 @@ program = click.Group(
 def main(words: list[str] | None = None) -> int:
     """Do what `words` (default: the process's arguments) ask for; returns the exit status."""
     words = sys.argv[1:] if words is None else words
+    stopping.forget()
     try:
         return program.main(words or ["--help"], PROGRAM, standalone_mode=False) or 0
     except click.UsageError as error:
-        said = error.format_message()
+        said = shortened(error.format_message(), 500)
         return complain(f"{said[0].lower()}{said[1:]} {remedy(error)}")
-    except torch.OutOfMemoryError as error:
-        return complain(f"{error}; take a smaller --batch-size or shorter windows")
-    except (StadeError, OSError) as error:
-        return complain(str(error))
-    except click.Abort:
-        return complain("interrupted; the same command goes on with a sweep", 130)
+    except (Exception, KeyboardInterrupt, stopping.Stopped) as error:
+        if stopping.came():
+            return complain(stopping.line(), stopping.status())
+        if not isinstance(error, Exception) or isinstance(error, click.Abort):
+            return complain("interrupted; the same command goes on with a sweep", 130)
+        return explain(error)
 
 
 def remedy(error: click.UsageError) -> str:
@@ -126,10 +129,3 @@ def remedy(error: click.UsageError) -> str:
             names = ", ".join(program.commands)
             return f"A command comes first: {names}; the authors' main.py is the command prune"
     return f"See {error.ctx.command_path if error.ctx else f'{PROGRAM} COMMAND'} --help"
-
-
-def complain(message: str, status: int = 2) -> int:
-    """Say what is wrong in one line on stderr; returns the exit status."""
-    lines = (line.strip().removesuffix(".") for line in message.splitlines())
-    print(f"stade_nb: {'. '.join(filter(None, lines))}", file=sys.stderr)
-    return status

@@ -3,10 +3,11 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from stade_nb.corpus import documents
 from stade_nb.engine.cell import Setting, Windows
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import loading
-from stade_nb.models.windows import stored_shape
+from stade_nb.models.token_arrays import is_stored, stored_shape
 from stade_nb.numerics.masks import Pattern, parse_pattern
 from stade_nb.numerics.methods import method
 
@@ -56,13 +57,13 @@ def pattern_of(options: SimpleNamespace) -> Pattern:
 def calibration_of(options: SimpleNamespace) -> Windows:
     """The calibration windows that the options ask for."""
     source = options.calibration or _usual(options.model, "c4")
-    return _windows(source, options.nsamples, options.window_length, CALIBRATION_WINDOWS)
+    return _windows(options, "calibration", source, options.nsamples, CALIBRATION_WINDOWS)
 
 
 def evaluation_of(options: SimpleNamespace) -> Windows:
     """The evaluation windows that the options ask for."""
     source = options.evaluation or _usual(options.model, "wikitext2")
-    return _windows(source, options.evaluation_windows, options.window_length, None)
+    return _windows(options, "evaluation", source, options.evaluation_windows, None)
 
 
 def _usual(model: str, papers: str) -> str:
@@ -70,12 +71,20 @@ def _usual(model: str, papers: str) -> str:
     return "embedded" if Path(loading.locate(model)).is_dir() else papers
 
 
-def _windows(source: str, windows: int | None, length: int | None, usual: int | None) -> Windows:
-    """A .npy array has its own number and length of windows, where the options name no others."""
-    if Path(source).suffix == ".npy":
+def _windows(
+    options: SimpleNamespace, use: str, source: str, windows: int | None, usual: int | None
+) -> Windows:
+    """A .npy array has its own number and length of windows, where the options name no others.
+
+    And no place of a BOS but its own.
+    """
+    length = options.window_length
+    if is_stored(source):
         stored = stored_shape(source)
         return Windows(source, windows or stored[0], length or stored[1])
-    return Windows(source, windows or usual, length)
+    if source == "embedded" and options.strict_corpus:
+        documents.check_recorded(use)
+    return Windows(source, windows or usual, length, options.bos)
 
 
 def setting_of(
@@ -85,7 +94,17 @@ def setting_of(
     results_dir: str | None = None,
     **limits: int | None,
 ) -> Setting:
-    """The engine's setting. limits: memory and device_memory, of a sweep."""
+    """The engine's setting. limits: memory and device_memory, of a sweep.
+
+    StadeError for a place of BOS where no text is tokenized.
+    """
+    if options.bos == "window" and all(
+        asked is None or is_stored(asked.source) for asked in (calibration, evaluation)
+    ):
+        raise StadeError(
+            "--bos window with token arrays alone: an array is taken as it is; write the BOS into "
+            "it, or leave --bos out"
+        )
     return Setting(
         calibration,
         evaluation,

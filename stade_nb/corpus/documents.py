@@ -171,6 +171,15 @@ def difference(name: str) -> str | None:
     )
 
 
+def check_recorded(name: str) -> None:
+    """StadeError where a part is not the recorded one, for whom close numbers are not enough."""
+    if different := difference(name):
+        raise StadeError(
+            f"{different}; install requirements.lock, copy a built corpus folder and name it in "
+            "STADE_CORPUS, or leave --strict-corpus out"
+        )
+
+
 def record() -> None:
     """Write ``data/corpus.json`` anew (a maintainer's step, before training)."""
     text = json.dumps({name: describe(name) for name in PARTS}, indent=1, sort_keys=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from numbers import Integral
 from pathlib import Path
 
 from torch import nn
 
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
+from stade_nb.models.tokenizing import check_bos
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import Method, Treatment, method
 from stade_nb.numerics.metrics import METRICS
@@ -46,6 +48,10 @@ class Cell:
             raise StadeError(f"a dense cell with pattern '{self.pattern}': expected '0'")
         object.__setattr__(self, "method", chosen)
         object.__setattr__(self, "pattern", pattern)
+        whole = isinstance(self.seed, Integral) and not isinstance(self.seed, bool)
+        if not whole or self.seed < 0:
+            raise StadeError(f"seed {self.seed!r}: expected a whole number, 0 or more")
+        object.__setattr__(self, "seed", int(self.seed))  # NumPy's are no JSON
         if not isinstance(self.layers, str):
             object.__setattr__(self, "layers", tuple(self.layers))
 
@@ -128,7 +134,8 @@ class Windows:
     """Token windows to ask for, see `models.windows`: so many of a text, each of so many tokens.
 
     source: a text or a file, such as "embedded". count: None takes all (evaluation only). length:
-    None is the model's own, see `architectures.window_length`.
+    None is the model's own, see `architectures.window_length`. bos: where a BOS stands, "text" or
+    "window", see `windows.evaluation_windows`.
 
     >>> Windows("embedded", 64, 256).as_record()
     {'source': 'embedded', 'windows': 64, 'length': 256}
@@ -137,14 +144,19 @@ class Windows:
     source: str
     count: int | None
     length: int | None = None
+    bos: str = "text"
 
     def __post_init__(self) -> None:
+        check_bos(self.bos)
         if not str(self.source).strip():
             raise StadeError("windows of the text '': expected its name, such as 'embedded'")
 
     def as_record(self) -> dict:
         """What records say of them."""
-        return {"source": self.source, "windows": self.count, "length": self.length}
+        said = {"source": self.source, "windows": self.count, "length": self.length}
+        # The token ids, which the key has a digest of, say it too; records of the protocol's own
+        # choice are as they were before there was another.
+        return said if self.bos == "text" else said | {"bos": self.bos}
 
 
 @dataclass(frozen=True)
@@ -176,8 +188,7 @@ class Setting:
     device_memory: int | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise StadeError(f"batch_size {self.batch_size}: expected 1 or more windows at a time")
+        architectures.check_batch_size(self.batch_size)
         for name in ("memory", "device_memory"):
             size = getattr(self, name)
             if size is not None and (isinstance(size, bool) or not size >= 0):

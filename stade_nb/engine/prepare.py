@@ -15,6 +15,8 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
 from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading, windows
+from stade_nb.models.token_arrays import is_stored
+from stade_nb.models.tokenizing import added_bos
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,24 @@ def prepare(
     that computes. StadeError where anything of this is impossible.
     """
     device = loading.check_device(setting.device)
-    loaded, tokenizer = loading.load(model, home or device, setting.dtype, setting.cache_dir)
+    used = {"calibration": setting.calibration, "evaluation": setting.evaluation}
+    # Whoever asks questions besides looks at the tokenizer, see `harness.check_tokenizer`.
+    texts = any(asked and not is_stored(asked.source) for asked in used.values())
+    loaded, tokenizer = loading.load(
+        model, home or device, setting.dtype, setting.cache_dir, needs_tokenizer=texts
+    )
     evaluation_ids, calibration_ids = None, {}
     if (asked := setting.evaluation) is not None:
         length = architectures.window_length(loaded, asked.length)
         evaluation_ids = windows.evaluation_windows(
-            asked.source, tokenizer, asked.count, length, setting.cache_dir
+            asked.source, tokenizer, asked.count, length, setting.cache_dir, asked.bos
         )
         architectures.check_windows(loaded, evaluation_ids)
     if (asked := setting.calibration) is not None:
         length = architectures.window_length(loaded, asked.length)
         calibration_ids = {
             seed: windows.calibration_windows(
-                asked.source, tokenizer, asked.count, length, seed, setting.cache_dir
+                asked.source, tokenizer, asked.count, length, seed, setting.cache_dir, asked.bos
             )
             for seed in dict.fromkeys(cell.seed for cell in cells if cell.needs_calibration)
         }
@@ -71,23 +78,25 @@ def prepare(
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "device": device.type,
     }
-    used = {"calibration": setting.calibration, "evaluation": setting.evaluation}
     facts = {
         "model": model,
         "loaded": zeros_in(loaded),
-        **{f"{use}_corpus": _corpus(use, asked) for use, asked in used.items() if asked},
+        **{f"{use}_corpus": _corpus(use, asked, tokenizer) for use, asked in used.items() if asked},
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     keys = {cell: key_fields(cell, loaded, calibration_ids, constants) for cell in cells}
     return Prepared(loaded, tokenizer, calibration_ids, evaluation_ids, keys, facts)
 
 
-def _corpus(use: str, asked: Windows) -> dict:
+def _corpus(use: str, asked: Windows, tokenizer: object) -> dict:
     """What records say of a text; of an embedded one that is not the recorded one, so much too.
 
-    It is made of installed packages, and other versions of them have other words.
+    It is made of installed packages, and other versions of them have other words. Where the
+    tokenizer puts a BOS before a text by itself, the choice where it stands is said as well.
     """
     said = asked.as_record()
+    if not is_stored(asked.source) and added_bos(tokenizer) is not None:
+        said["bos"] = asked.bos
     different = documents.difference(use) if asked.source == "embedded" else None
     return said | ({"difference": different} if different else {})
 

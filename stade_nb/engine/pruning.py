@@ -118,7 +118,7 @@ def enter_all(
     keep: where to put a batch, for those who cannot hold all of them in one place.
     """
     batches, arguments = [], {}
-    for part in ids.split(batch_size):
+    for part in architectures.in_batches(ids, batch_size):
         hidden, by_block = architectures.enter(model, part)
         batches.append(keep(hidden))
         arguments.setdefault(hidden.shape, by_block)

@@ -68,7 +68,7 @@ def traverse(
         head = architectures.head(model)
 
         def score(stream: Stream, block: Block, **attention: bool) -> Tensor:
-            ids = iter(evaluation_ids.to(room.device).split(batch_size))
+            ids = iter(architectures.in_batches(evaluation_ids.to(room.device), batch_size))
 
             def losses(hidden: Tensor) -> Tensor:
                 return losses_of(head(hidden), next(ids))

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.tasks import Questions, load, quiet
 from stade_nb.models import architectures
+from stade_nb.models.tokenizers import Missing
 
 HARNESS = f"lm-eval {version('lm-eval')}"
 # Tokens at once on a CPU: enough to keep it busy, little enough to pad only questions of one size.
@@ -33,6 +34,7 @@ class Harness:
     """
 
     def __init__(self, model: nn.Module, tokenizer: object, batch_size: int | str = "auto") -> None:
+        check_tokenizer(tokenizer)
         if batch_size != "auto" and (not isinstance(batch_size, int) or batch_size < 1):
             raise StadeError(f"batch_size {batch_size!r}: expected 1 or more, or 'auto'")
         self.model, self.batch_size = model, batch_size
@@ -122,6 +124,18 @@ class Harness:
             yield
         finally:
             del self.lm._model_call
+
+
+def check_tokenizer(tokenizer: object) -> None:
+    """StadeError where lm-eval could not ask anything with this tokenizer."""
+    if isinstance(tokenizer, Missing):
+        raise StadeError(tokenizer.why)
+    if tokenizer.bos_token_id is None and tokenizer.eos_token_id is None:
+        raise StadeError(
+            "zero-shot tasks with a tokenizer that has neither BOS nor EOS: lm-eval puts one of "
+            "them before a question; name a token as bos_token in the model's "
+            "tokenizer_config.json, or measure its perplexity only"
+        )
 
 
 def evaluate(

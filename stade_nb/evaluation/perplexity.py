@@ -39,9 +39,9 @@ def window_losses(
     torch.Size([4])
     """
     architectures.check_windows(model, ids)
-    losses = []
+    batches, losses = architectures.in_batches(ids, batch_size), []
     with architectures.evaluating(model):
-        for part in tqdm(ids.split(batch_size), desc="perplexity", disable=not progress):
+        for part in tqdm(batches, desc="perplexity", disable=not progress):
             part = part.to(model.device)
             losses.append(losses_of(model(input_ids=part, use_cache=False).logits, part))
     return check_losses(torch.cat(losses))

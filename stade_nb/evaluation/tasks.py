@@ -24,6 +24,8 @@ from transformers.utils import logging as transformers_logging
 from stade_nb import files, paths
 from stade_nb.corpus import questions
 from stade_nb.errors import StadeError, unknown
+from stade_nb.models import hub_access
+from stade_nb.models.checkpoint import reason
 
 DEFINITIONS = Path(lm_eval.__file__).parent / "tasks"
 
@@ -109,12 +111,12 @@ def _official(names: Sequence[str], tasks_dir: str | Path | None) -> dict[str, C
     manager = TaskManager(include_path=list(dict.fromkeys(folders)), include_defaults=False)
     wanted = list(names) if tasks_dir is None else [local_group(names, tasks_dir)]
     try:
-        return manager.load(wanted)["tasks"]
+        with hub_access.answering("the hub" if tasks_dir is None else tasks_dir):
+            return manager.load(wanted)["tasks"]
     except Exception as error:  # whatever datasets, the hub's client or a template raises
         where = "the hub" if tasks_dir is None else f"folder {str(tasks_dir)!r}"
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StadeError(
-            f"cannot load the tasks {', '.join(names)} from {where}: {first}\n"
+            f"cannot load the tasks {', '.join(names)} from {where}: {reason(error)}\n"
             "Without network, give tasks_dir, a folder with <task>/<split>.jsonl in the columns of "
             "the hub's datasets"
         ) from error
@@ -125,7 +127,7 @@ def local_group(names: Sequence[str], tasks_dir: str | Path) -> dict:
 
     StadeError that lists what was looked for where a file is missing.
     """
-    folder = Path(tasks_dir).expanduser().resolve()
+    folder = paths.expanded(tasks_dir).resolve()
     files = {name: folder / name / f"{OFFICIAL[name].split}.jsonl" for name in names}
     if missing := [str(file) for file in files.values() if not file.is_file()]:
         raise StadeError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +80,11 @@ def _lacking(model: nn.Module) -> str:
 def blocks(model: nn.Module) -> nn.ModuleList:
     """The decoder blocks, in order. StadeError where their linear layers are not the known ones."""
     stack = decoder(model).layers
+    if not len(stack):
+        raise StadeError(
+            f"{type(model).__name__} has no blocks: expected at least one, as nothing else is "
+            "pruned; give the model the num_hidden_layers that it was saved with"
+        )
     expected = SUPPORTED[model.config.model_type]
     for index, block in enumerate(stack):
         found = set(linear_layers(block))
@@ -123,10 +129,14 @@ def chosen_types(model: nn.Module, layers: str | Sequence[str]) -> list[str]:
 def chosen_in(block: nn.Module, layers: str | Sequence[str]) -> list[str]:
     """As `chosen_types`, of a block of the model, with its StadeError."""
     known = list(linear_layers(block))
-    if layers == "all":
-        return known
-    short = {name.rpartition(".")[2]: name for name in known}
     wanted = [layers] if isinstance(layers, str) else list(layers)
+    if wanted == ["all"]:
+        return known
+    if "all" in wanted:
+        raise StadeError(
+            f"layer types {', '.join(map(str, wanted))}: expected 'all' alone, or layer types"
+        )
+    short = {name.rpartition(".")[2]: name for name in known}
     wanted = [short.get(name, name) for name in wanted]
     for name in wanted:
         if name not in known:
@@ -186,6 +196,9 @@ def head(model: nn.Module) -> Callable[[Tensor], Tensor]:
         return out if cap is None else torch.tanh(out / cap) * cap
 
     return logits
+
+
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class _Stop(Exception):
@@ -273,10 +286,31 @@ def window_length(model: nn.Module, wanted: int | None = None) -> int:
     return min(limit, LONGEST_WINDOW) if wanted is None else wanted
 
 
+def check_batch_size(batch_size: int) -> None:
+    """StadeError for what is no number of windows."""
+    whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
+    if not whole or batch_size < 1:
+        raise StadeError(f"batch_size {batch_size!r}: expected 1 or more windows at a time")
+
+
+def in_batches(ids: Tensor, batch_size: int) -> tuple[Tensor, ...]:
+    """`ids`, (windows, tokens), in parts of `batch_size` windows, as int64.
+
+    StadeError where that is no number of windows.
+    """
+    check_batch_size(batch_size)
+    return ids.long().split(min(batch_size, max(1, len(ids))))
+
+
 def check_windows(model: nn.Module, ids: Tensor) -> None:
     """StadeError where `ids`, (windows, tokens), is nothing the model can read."""
     config = model.config
-    if ids.ndim != 2 or not ids.numel() or ids.is_floating_point():
+    if not isinstance(ids, Tensor):
+        raise StadeError(
+            f"token windows of the type {type(ids).__name__}: expected a torch.Tensor of integer "
+            "ids, (windows, tokens); torch.as_tensor makes one of lists and arrays"
+        )
+    if ids.dtype not in _INTEGERS or ids.ndim != 2 or not ids.numel():
         raise StadeError(
             f"token windows of shape {tuple(ids.shape)} and dtype {ids.dtype}: expected integer "
             "ids, (windows, tokens), at least one of each"

@@ -21,8 +21,10 @@ HARMLESS = re.compile(
               | (mtp|mtp_layers|medusa_heads?|v_head)\..+ )$""",
     re.VERBOSE,
 )
-# How much of a library's own words is quoted.
-QUOTED = 300
+# How much of a library's own words is quoted, and how few of them say too little by themselves.
+QUOTED, FEW_WORDS = 300, 4
+# The classes that a model would need to be run as its author's own code has it.
+OWN_CODE = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
 
 
 @contextmanager
@@ -44,15 +46,31 @@ def reading(name: str, remedy: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """What a library says, in one line, with the error's kind where the words alone say little.
+    """A library's own words, in one line: the first sentence, as advice behind it is not ours.
 
+    Where that is no sentence, with the kind of error and the function that raised it.
+
+    >>> reason(RuntimeError("The file\\nis damaged. Load it with weights_only=False."))
+    'The file is damaged'
     >>> reason(KeyError("rope_type"))
     "KeyError: 'rope_type'"
     """
-    said = " ".join(str(error).split())
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:1])
+    for line in lines[1:]:
+        # A heading, or a sentence that goes on.
+        if said.endswith((".", "!")):
+            break
+        said += f" {line}"
+    said = re.split(r"(?<=[a-z0-9)'`\]][.!])\s+(?=[A-Z(])", said, maxsplit=1)[0].rstrip(".!")
     said = said if len(said) <= QUOTED else f"{said[:QUOTED]} ..."
-    kind = type(error).__name__
-    return said if said and isinstance(error, (OSError, ValueError)) else f"{kind}: {said}"
+    if len(said.split()) >= FEW_WORDS or (said and isinstance(error, OSError)):
+        return said
+    kind, frame = type(error).__name__, error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    where = f" (in {frame.tb_frame.f_code.co_qualname})" if frame else ""
+    return f"{kind}: {said}{where}" if said else f"{kind}{where}"
 
 
 def check_plain(name: str, where: str, config: object, cache_dir: str | None = None) -> None:
@@ -68,6 +86,25 @@ def check_plain(name: str, where: str, config: object, cache_dir: str | None = N
             f"model {name!r} is quantised ({kind}): expected plain weights; save it again without "
             "the quantization_config of its config.json, its weights written out in float32 or "
             "bfloat16, or take the model that it was made from"
+        )
+
+
+def check_own_code(
+    name: str, settings: dict, classes: tuple[str, ...] = OWN_CODE, file: str = "config.json"
+) -> None:
+    """StadeError where a model's `file`, read as `settings`, names code of its own for `classes`.
+
+    Such code is not run. Where transformers knows the architecture by itself the model would load
+    all the same, but as another one than its author's code makes of it.
+    """
+    own = settings.get("auto_map") if isinstance(settings, dict) else None
+    # In old files a list, of a tokenizer's classes.
+    named = [one for one in classes if one in own] if isinstance(own, dict) else own
+    if named:
+        raise StadeError(
+            f"model {name!r} comes with code of its own ({', '.join(map(str, named))} in its "
+            f"{file}), which is never run: expected an architecture that transformers has itself; "
+            f"where it is one of these, remove auto_map from {file} to load it without that code"
         )
 
 

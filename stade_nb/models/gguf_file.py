@@ -18,6 +18,11 @@ import torch
 from filelock import FileLock
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.modeling_gguf_pytorch_utils import (
+    TENSOR_PROCESSORS,
+    TensorProcessor,
+    get_gguf_hf_weights_map,
+)
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
@@ -124,6 +129,7 @@ def convert(file: Path, folder: Path) -> None:
         raise unknown(f"architecture of {file.name}:", config.model_type, SUPPORTED)
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config)
+    _read(file, lambda: check_all_read(file, empty))
     parameters = sum(parameter.numel() for parameter in empty.parameters())
     check_room(folder, 4 * parameters, f"{file.name} written out in float32")
     tokenizer = _read(file, lambda: AutoTokenizer.from_pretrained(**place))
@@ -131,6 +137,36 @@ def convert(file: Path, folder: Path) -> None:
     with quiet():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def check_all_read(file: Path, empty: nn.Module) -> None:
+    """StadeError where the file holds what transformers' reader would leave out without a word.
+
+    empty: the model that it makes of the file, whose weights need not be there. Left out may be
+    what llama.cpp leaves out itself: tables of positions, and factors of frequencies that are 1.
+    """
+    from gguf import GGUFReader  # an extra of the package
+
+    reader = GGUFReader(file)
+    architecture = str(reader.fields["general.architecture"].contents())
+    processor = TENSOR_PROCESSORS.get(architecture, TensorProcessor)(config={})
+    places = get_gguf_hf_weights_map(empty, processor)
+    left = [
+        tensor.name
+        for tensor in reader.tensors
+        if tensor.name not in places
+        and not tensor.name.endswith((".attn_rot_embd", ".attn_rot_embd.weight"))
+        and not (tensor.name == "rope_freqs.weight" and (tensor.data == 1).all())
+    ]
+    scaling = reader.fields.get(f"{architecture}.rope.scaling.type")
+    if scaling is not None and (kind := scaling.contents()) != "none":
+        left.append(f"{scaling.name} ({kind})")
+    if left:
+        raise StadeError(
+            f"{file.name} holds {len(left)} entries that transformers has no place for when it "
+            f"reads GGUF, first {', '.join(left[:3])}: they would be left out; take the model's "
+            "folder in transformers' own format"
+        )
 
 
 def _model(name: str, place: dict, config: object) -> nn.Module:

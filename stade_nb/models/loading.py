@@ -7,12 +7,18 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import architectures, gguf_file
-from stade_nb.models.checkpoint import adapter_beside, check_complete, check_plain, reading
+from stade_nb.models import architectures, gguf_file, hub_access, tokenizers
+from stade_nb.models.checkpoint import (
+    adapter_beside,
+    check_complete,
+    check_own_code,
+    check_plain,
+    reading,
+)
 from stade_nb.models.packaged import folder_of, packaged_models
 from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
 
@@ -104,7 +110,7 @@ def locate(name: str) -> str:
         return str(folder_of(name))
     if not str(name):
         raise StadeError("model '': expected a name, a folder, a .gguf file or a hub id")
-    folder = Path(name).expanduser()
+    folder = paths.expanded(name)
     if folder.suffix == ".gguf" and folder.is_file():
         return str(gguf_file.folder_of(folder))
     if folder.is_dir():
@@ -166,8 +172,15 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
     if _own_kind(name) == "packaged":
         return packaged_models()[name].architecture
     where = locate(name)
-    with reading(name, _remedy(where)):
-        return AutoConfig.from_pretrained(where, **_options(cache_dir)).model_type
+    with reading(name, _remedy(where)), hub_access.answering(where):
+        return _config(name, where, cache_dir).model_type
+
+
+def _config(name: str, where: str, cache_dir: str | None) -> PreTrainedConfig:
+    """The model's configuration. StadeError where it names code of its own."""
+    settings, _ = PreTrainedConfig.get_config_dict(where, cache_dir=cache_dir)
+    check_own_code(name, settings)
+    return AutoConfig.from_pretrained(where, **_options(cache_dir))
 
 
 def _options(cache_dir: str | None) -> dict:
@@ -180,7 +193,8 @@ def _remedy(where: str) -> str:
     if Path(where).is_dir():
         return (
             "Expected a folder with config.json, tokenizer files and plain weights, as "
-            "save_pretrained of transformers writes it: download or save it again"
+            "save_pretrained of transformers writes it: mend the file that this is about, or "
+            "download or save the folder again"
         )
     return (
         "Check the spelling; accept the licence and log in (hf auth login) where the model is "
@@ -194,10 +208,13 @@ def load(
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = "float32",
     cache_dir: str | None = None,
+    needs_tokenizer: bool = True,
 ) -> tuple[nn.Module, object]:
     """Model and tokenizer, ready to evaluate, in memory on `device`.
 
-    name: an embedded or a packaged model, a local folder, a GGUF file or a hub id.
+    name: an embedded or a packaged model, a local folder, a GGUF file or a hub id. needs_tokenizer:
+    whether one that cannot be read is an error now, or only when it is used, see
+    `tokenizers.Missing`; a model that comes without any is one to be used on token ids.
     StadeError where nothing of that name exists, the hub cannot be reached, the device or dtype is
     not available, or the architecture is not supported.
 
@@ -208,10 +225,14 @@ def load(
     device, dtype, where = check_device(device), check_dtype(dtype), locate(name)
     options = _options(cache_dir)
     # Reading a local folder takes no time worth a progress bar; a download does.
-    with reading(name, _remedy(where)), quiet(bars=not Path(where).is_dir()):
-        config = AutoConfig.from_pretrained(where, **options)
+    with (
+        reading(name, _remedy(where)),
+        hub_access.answering(where),
+        quiet(bars=not Path(where).is_dir()),
+    ):
+        config = _config(name, where, cache_dir)
         check_plain(name, where, config, cache_dir)
-        tokenizer = AutoTokenizer.from_pretrained(where, **options)
+        tokenizer = tokenizers.read(name, where, options, needs_tokenizer)
         # Sizes that differ are reported by name only where they are not an error of its own.
         model, report = AutoModelForCausalLM.from_pretrained(
             where, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options

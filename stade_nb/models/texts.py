@@ -7,7 +7,8 @@ from pathlib import Path
 
 from stade_nb.corpus import documents as embedded
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import CALIBRATION, EVALUATION, HubFile
+from stade_nb.models import CALIBRATION, EVALUATION, HubFile, hub_access
+from stade_nb.models.checkpoint import reason
 
 # Byte-order marks; the longer ones first, as UTF-32's begins with that of UTF-16.
 _MARKS = {
@@ -105,15 +106,16 @@ def _hub(source, kind, named, cache_dir) -> Sequence[str]:
     try:
         if kind != "folder":
             options = {"repo_type": "dataset", "cache_dir": cache_dir}
-            file = hf_hub_download(place.repository, place.file, **options)
+            with hub_access.answering(where):
+                file = hf_hub_download(place.repository, place.file, **options)
             where = file.removesuffix(place.file)
         return load_dataset(where, data_files=files, split=place.split, cache_dir=cache_dir)["text"]
-    except (OSError, KeyError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # whatever datasets, pyarrow or the hub's client raises
         raise StadeError(
-            f"cannot read {place.file} of {where}: {first}\nWithout network, download it elsewhere "
-            f"(hf download {place.repository} {place.file} --repo-type dataset --local-dir FOLDER) "
-            "and give FOLDER, or cache_dir, instead; source 'embedded' needs no network"
+            f"cannot read {place.file} of {where}: {reason(error)}\n"
+            f"Without network, download it elsewhere (hf download {place.repository} {place.file} "
+            "--repo-type dataset --local-dir FOLDER) and give FOLDER, or cache_dir, instead; "
+            "source 'embedded' needs no network"
         ) from error
 
 

@@ -5,12 +5,16 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, shortened
 from stade_nb.models.texts import documents_of, text_of
+from stade_nb.models.token_arrays import is_stored, stored
+from stade_nb.models.tokenizing import bos_of, check_bos, first_tokens, tokenize
+
+# Of all windows together: 8 GB of token ids. The paper's have 262,144, WikiText-2's test 350,000.
+MOST_TOKENS = 10**9
 
 
 def calibration_windows(
@@ -20,6 +24,7 @@ def calibration_windows(
     length: int,
     seed: int,
     cache_dir: str | None = None,
+    bos: str = "text",
 ) -> Tensor:
     """Section 4's calibration set: random windows of random documents, (windows, length).
 
@@ -29,7 +34,9 @@ def calibration_windows(
     follows the last), joined by a blank line, until it has more than `length` tokens.
 
     source: "embedded", "c4", a text file (see `documents_of`), a folder laid out as the hub's
-    (with C4's first training file), or a .npy file of windows already tokenized.
+    (with C4's first training file), or a .npy file of windows already tokenized. bos: "text", as
+    above: documents begin with a BOS where the tokenizer adds one, and windows mostly within them;
+    "window": the same windows, but each begins with a BOS, in place of its last token.
     StadeError where the text does not suffice.
 
     >>> from stade_nb.models.loading import load
@@ -37,14 +44,15 @@ def calibration_windows(
     >>> calibration_windows("embedded", tokenizer, windows=8, length=32, seed=0).shape
     torch.Size([8, 32])
     """
-    _check_sizes(windows, length)
-    if _is_stored(source):
-        return _stored(Path(source), windows, length)
+    _check(source, windows, length, bos)
+    if is_stored(source):
+        return stored(Path(source), windows, length)
+    first = bos_of(tokenizer) if bos == "window" else None
     documents = documents_of(source, cache_dir)
 
     @functools.cache
     def tokens(index: int) -> list[int]:
-        return _tokenize(tokenizer, documents[index])
+        return tokenize(tokenizer, documents[index])
 
     long_enough = 0
     for index in range(len(documents)):
@@ -59,7 +67,8 @@ def calibration_windows(
         ids = tokens(generator.randint(0, len(documents) - 1))
         if len(ids) > length:
             start = generator.randint(0, len(ids) - length - 1)
-            drawn.append(ids[start : start + length])
+            window = ids[start : start + length]
+            drawn.append(window if first in (None, window[0]) else [first, *window[:-1]])
     return torch.tensor(drawn)
 
 
@@ -75,7 +84,7 @@ def _continued(documents, tokens, tokenizer, length, source) -> Callable[[int], 
             last += 1
             if count > length:
                 texts = [documents[i % len(documents)] for i in range(index, last)]
-                if len(ids := _tokenize(tokenizer, "\n\n".join(texts))) > length:
+                if len(ids := tokenize(tokenizer, "\n\n".join(texts))) > length:
                     return ids
         raise StadeError(
             f"calibration text {str(source)!r} has {total} tokens in all: 0 windows of {length} "
@@ -91,11 +100,13 @@ def evaluation_windows(
     windows: int | None = None,
     length: int = 2048,
     cache_dir: str | None = None,
+    bos: str = "text",
 ) -> Tensor:
     """Section 4's evaluation set: a text cut into consecutive windows, (windows, length).
 
     The whole text is tokenized once (with a BOS at its very start where the tokenizer adds one)
-    and its tail dropped. windows: how many to take, from the start; None takes all.
+    and its tail dropped. windows: how many to take, from the start; None takes all. bos: "text", as
+    above; "window": each window is a BOS and `length` - 1 tokens of the text.
 
     source: "embedded", "wikitext2", a text file (see `text_of`), a folder laid out as the hub's
     (with WikiText-2's raw test file), or a .npy file of windows already tokenized.
@@ -106,11 +117,17 @@ def evaluation_windows(
     >>> evaluation_windows("embedded", tokenizer, windows=4, length=32).shape
     torch.Size([4, 32])
     """
-    _check_sizes(1 if windows is None else windows, length)
-    if _is_stored(source):
-        return _stored(Path(source), windows, length)
-    ids = _tokenize(tokenizer, text_of(source, cache_dir))
-    possible = len(ids) // length
+    _check(source, 1 if windows is None else windows, length, bos)
+    if is_stored(source):
+        return stored(Path(source), windows, length)
+    first = [bos_of(tokenizer)] if bos == "window" else []
+    own = length - len(first)
+    text, options = text_of(source, cache_dir), {"add_special_tokens": False} if first else {}
+    if windows is None:
+        ids = tokenize(tokenizer, text, **options)
+    else:
+        ids = first_tokens(tokenizer, text, windows * own, **options)
+    possible = len(ids) // own
     if possible < (windows or 1):
         raise StadeError(
             f"evaluation text {str(source)!r} has {len(ids)} tokens: {possible} windows of "
@@ -118,57 +135,24 @@ def evaluation_windows(
             "shorter windows"
         )
     count = possible if windows is None else windows
-    return torch.tensor(ids[: count * length]).view(count, length)
+    cut = torch.tensor(ids[: count * own]).view(count, own)
+    return torch.cat([torch.tensor(first * count).view(count, -1), cut], 1) if first else cut
 
 
-def _tokenize(tokenizer: Callable, text: str) -> list[int]:
-    # verbose: that a text is longer than the model's context is the point here.
-    return tokenizer(text, verbose=False).input_ids
-
-
-def _check_sizes(windows: int, length: int) -> None:
+def _check(source: str | Path, windows: int, length: int, bos: str) -> None:
+    """StadeError for what can be no windows, whatever the text."""
+    check_bos(bos)
+    if bos == "window" and is_stored(source):
+        raise StadeError(
+            f"a BOS before each window of {str(source)!r}: an array of token ids is taken as it "
+            "is; write the BOS into it, and leave bos at its default, 'text'"
+        )
+    if windows * length > MOST_TOKENS:
+        raise StadeError(
+            f"{shortened(windows)} windows of {shortened(length)} tokens: expected at most "
+            f"{MOST_TOKENS:,} tokens in all; ask for fewer or shorter windows"
+        )
     if windows < 1 or length < 2:
         raise StadeError(
             f"{windows} windows of {length} tokens: expected at least 1 window of at least 2 tokens"
         )
-
-
-def _is_stored(source: str | Path) -> bool:
-    return Path(source).suffix == ".npy"
-
-
-def stored_shape(path: str | Path) -> tuple[int, int]:
-    """How many windows a .npy file holds, and of how many tokens.
-
-    StadeError where it cannot be read or holds something else.
-    """
-    ids = _array(Path(path))
-    if ids.ndim != 2:
-        raise StadeError(
-            f"{str(path)!r} holds an array of shape {ids.shape}: expected token ids, "
-            "(windows, tokens)"
-        )
-    return ids.shape
-
-
-def _array(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise StadeError(f"no file {str(path)!r}: expected a .npy file of ids, (windows, tokens)")
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise StadeError(f"{str(path)!r} is no .npy file of numbers: {error}") from error
-
-
-def _stored(path: Path, windows: int | None, length: int) -> Tensor:
-    ids = _array(path)
-    if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer) or ids.shape[1] != length:
-        raise StadeError(
-            f"{str(path)!r} holds {ids.dtype} of shape {ids.shape}: expected integer token ids, "
-            f"(windows, {length})"
-        )
-    if len(ids) < (windows or 1):
-        raise StadeError(
-            f"{str(path)!r} holds {len(ids)} windows, {windows or 'at least 1'} asked for"
-        )
-    return torch.from_numpy(ids[:windows].astype(np.int64))

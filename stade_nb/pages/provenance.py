@@ -21,14 +21,22 @@ def commit() -> str:
     if CHECKOUT is None:
         return f"not recorded (stade-nb {__version__}, installed as a package)"
 
+    complaints = []
+
     def git(*words: str) -> str:
         run = subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True)
+        complaints.append(run.stderr)
         return run.stdout.strip() if run.returncode == 0 else ""
 
     try:
         found, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
     except FileNotFoundError:
         return "not recorded (no git here)"
+    if not found and "dubious ownership" in complaints[0]:
+        return (
+            "not recorded (git refuses a checkout of another owner: git config --global --add "
+            "safe.directory FOLDER)"
+        )
     return (found + (" with changes" if changed else "")) or "not recorded (no git repository)"
 
 

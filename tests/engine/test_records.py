@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 
+import numpy as np
 import plain
 import pytest
 import recorded
@@ -129,6 +130,17 @@ def test_a_cell_is_the_same_in_another_process(cell):
     assert pickle.loads(pickle.dumps(cell)) == cell == copy.deepcopy(cell)
 
 
+@pytest.mark.parametrize("seed", ["x", "0", -1, 0.5, True, None])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    with pytest.raises(StadeError, match="expected a whole number, 0 or more"):
+        Cell("stade", "2:4", seed=seed)
+
+
+def test_a_seed_of_numpy_is_the_number_itself():
+    assert Cell("stade", "2:4", seed=np.int64(3)) == Cell("stade", "2:4", seed=3)
+    assert type(Cell("stade", "2:4", seed=np.int64(3)).seed) is int
+
+
 def test_cells_are_every_combination_once():
     asked = cells(["dense", "magnitude", "std"], ["0.5", "2:4"], ["all", "fc1"], [0, 3])
     assert list(map(str, asked[:5])) == [
@@ -229,7 +241,7 @@ def _all_but_q():
 def test_seeds_draw_their_own_windows(workplace, tmp_path, monkeypatch):
     drawn = []
 
-    def windows_of(source, tokenizer, count, length, seed, cache_dir):
+    def windows_of(source, tokenizer, count, length, seed, *_):
         drawn.append((seed, length))
         return windows(count, length, seed)
 

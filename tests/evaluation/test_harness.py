@@ -1,5 +1,6 @@
 """Zero-shot tasks: lm-eval's prompts and numbers, on local questions, of models in memory."""
 
+import copy
 import json
 import math
 
@@ -17,6 +18,7 @@ from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
 from stade_nb.evaluation.tasks import DEFINITIONS, OFFICIAL
 from stade_nb.models import loading
+from stade_nb.models.tokenizers import Missing
 from stade_nb.models.windows import calibration_windows
 
 MODEL = loading.embedded_models()[0]
@@ -156,6 +158,25 @@ def test_digest_tells_questions_apart(tasks, folder, tmp_path):
     assert same.digest == tasks[1].digest
 
 
+@pytest.mark.parametrize("mark", ["utf-8-sig", "CRLF"])
+def test_questions_are_the_same_whatever_editor_wrote_them(tasks, folder, tmp_path, mark):
+    (tmp_path / "rte").mkdir()
+    text = (folder / "rte" / "validation.jsonl").read_text()
+    content = text.encode(mark) if mark != "CRLF" else text.replace("\n", "\r\n").encode()
+    (tmp_path / "rte" / "validation.jsonl").write_bytes(content)
+    (marked,) = task_files.load(["rte"], tmp_path)
+    assert marked.digest == tasks[1].digest
+
+
+def test_a_tokenizer_that_asks_nothing_is_said_before_the_work(loaded):
+    model, tokenizer = loaded
+    silent = copy.deepcopy(tokenizer)
+    silent.bos_token = silent.eos_token = None
+    for one, words in ((silent, "neither BOS nor EOS"), (Missing("no files here"), "no files")):
+        with pytest.raises(StadeError, match=words):
+            harness.Harness(model, one)
+
+
 def test_missing_files_are_listed(folder, tmp_path):
     (tmp_path / "rte").mkdir()
     (tmp_path / "rte" / "validation.jsonl").write_text("{}\n")
@@ -169,6 +190,8 @@ def test_missing_files_are_listed(folder, tmp_path):
 def test_bad_input_is_explained(folder, tmp_path, monkeypatch):
     with pytest.raises(StadeError, match="unknown zero-shot task 'bolq': did you mean 'boolq'"):
         task_files.load(["bolq"], folder)
+    with pytest.raises(StadeError, match="knows no home folder '~nobodyx'"):
+        task_files.load(["boolq"], "~nobodyx/y")
     with pytest.raises(StadeError, match="limit 1: expected 2 questions or more"):
         task_files.load(["boolq"], folder, limit=1)
     (tmp_path / "rte").mkdir()

@@ -55,3 +55,21 @@ def test_errors():
         perplexity_of(torch.zeros(0))
     with pytest.raises(StadeError, match="overflows"):
         perplexity_of(torch.tensor([1000.0]))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, "8", None])
+def test_a_batch_of_no_number_of_windows_is_refused(batch_size):
+    with pytest.raises(StadeError, match="expected 1 or more windows at a time"):
+        window_losses(build("llama"), windows(3), batch_size)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.int8, torch.uint8])
+def test_every_kind_of_integer_is_a_token_id(dtype):
+    model, ids = build("llama"), windows(3)
+    assert window_losses(model, ids.to(dtype), 10**30).equal(window_losses(model, ids))
+
+
+@pytest.mark.parametrize("ids", [windows(3).bool(), windows(3).float(), windows(3).cfloat(), [[1]]])
+def test_what_is_no_token_id_is_refused(ids):
+    with pytest.raises(StadeError, match=r"expected .*integer ids, \(windows, tokens\)"):
+        window_losses(build("llama"), ids)

@@ -1,6 +1,7 @@
 """What is read is the model that was saved, or an error in one line: nothing is left out."""
 
 import json
+import pathlib
 import shutil
 
 import pytest
@@ -10,7 +11,7 @@ from tiny_models import build
 
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
-from stade_nb.models.checkpoint import check_complete
+from stade_nb.models.checkpoint import check_complete, reason
 
 
 @pytest.fixture
@@ -137,6 +138,7 @@ def test_quantised_weights_are_refused(folder, how):
         {"head_dim": 7},
         {"rms_norm_eps": "small"},
         {"torch_dtype": "float99"},
+        {"model_type": "qwen3", "layer_types": ["full_attention"]},
     ],
     ids=lambda entry: "-".join(f"{name}={value}" for name, value in entry.items())[:60],
 )
@@ -183,12 +185,74 @@ def test_half_a_file_of_weights_is_one_line(folder, share):
     refused(folder)
 
 
-def test_code_that_a_model_brings_along_is_neither_run_nor_asked_about(folder, monkeypatch):
+OWN = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
+
+
+@pytest.mark.parametrize("kind", ["own", "llama"])
+@pytest.mark.parametrize("own", [OWN, ["own.Model", None]], ids=["dict", "list"])
+def test_code_that_a_model_brings_along_is_neither_run_nor_asked_about(
+    folder, monkeypatch, kind, own
+):
     (folder / "own.py").write_text("raise SystemExit('run')\n")
-    own = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
-    configured(folder, model_type="own", auto_map=own)
+    configured(folder, model_type=kind, auto_map=own)
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
-    assert "cannot load" in refused(folder)
-    configured(folder, model_type="llama", auto_map=own)
+    said = refused(folder)
+    assert "comes with code of its own" in said and "trust_remote_code" not in said
+    with pytest.raises(StadeError, match="code of its own"):
+        loading.architecture(str(folder))
+
+
+def test_code_of_a_tokenizer_is_not_run_either(folder):
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps(settings | {"auto_map": {"AutoTokenizer": ["own.Words", None]}}))
+    (folder / "own.py").write_text("raise SystemExit('run')\n")
+    assert "code of its own (AutoTokenizer in its tokenizer_config.json)" in refused(folder)
+
+
+def test_code_for_something_else_than_this_is_no_matter(folder):
+    configured(folder, auto_map={"AutoModelForSequenceClassification": "own.Classifier"})
     model, _ = loading.load(str(folder))
     assert type(model).__module__.startswith("transformers.")
+
+
+class Touch:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.path,)
+
+
+def test_a_bin_with_objects_is_refused_and_none_of_them_made(folder, tmp_path):
+    trace = tmp_path / "trace"
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights | {"lm_head.extra": Touch(trace)}, folder / "pytorch_model.bin")
+    said = refused(folder)
+    assert "Weights only load failed" in said and "weights_only" not in said
+    assert not trace.exists()
+    # It is no idle trap.
+    torch.load(folder / "pytorch_model.bin", weights_only=False)
+    assert trace.exists()
+
+
+def test_the_reason_is_a_librarys_first_sentence():
+    advice = "The file is damaged.\nPass trust_remote_code=True to go on."
+    assert reason(RuntimeError(advice)) == "The file is damaged"
+    assert reason(ValueError("Field 'a':\n  expected int, got None")) == (
+        "Field 'a': expected int, got None"
+    )
+    assert reason(OSError("No space")) == "No space"
+    assert reason(ValueError("x" * 1000 + " and so on it goes")).endswith("x ...")
+    try:
+        {}["rope"]
+    except KeyError as error:
+        assert reason(error) == f"KeyError: 'rope' (in {self_name()})"
+    assert reason(RuntimeError()) == "RuntimeError"
+
+
+def self_name():
+    return test_the_reason_is_a_librarys_first_sentence.__qualname__

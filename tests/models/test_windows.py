@@ -194,7 +194,7 @@ def test_stored_windows(tmp_path, tokenizer):
     with pytest.raises(StadeError, match="holds float64"):
         evaluation_windows(path, tokenizer, 2, 4)
     path.write_bytes(b"not an array")
-    with pytest.raises(StadeError, match=r"is no \.npy file"):
+    with pytest.raises(StadeError, match=r"expected a \.npy file"):
         evaluation_windows(path, tokenizer, 2, 4)
     with pytest.raises(StadeError, match="no file"):
         evaluation_windows(tmp_path / "none.npy", tokenizer, 2, 4)
@@ -285,3 +285,47 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, content, words):
     for read in (text_of, documents_of):
         with pytest.raises(StadeError, match=words):
             read(path)
+
+
+def by_hand(ids, length):
+    """Windows of a BOS and `length` - 1 of the ids that follow each other in the text."""
+    own = length - 1
+    return [[BOS, *ids[start : start + own]] for start in range(0, len(ids) - own + 1, own)]
+
+
+def test_each_window_begins_with_bos_if_that_is_asked_for(text_file, tokenizer):
+    plain = tokenizer(text_of(text_file)).input_ids[1:]
+    asked = evaluation_windows(text_file, tokenizer, None, 40, bos="window")
+    assert asked.tolist() == by_hand(plain, 40)
+    assert evaluation_windows(text_file, tokenizer, 3, 40, bos="window").equal(asked[:3])
+    assert not evaluation_windows(text_file, tokenizer, 3, 40).equal(asked[:3])
+
+
+def test_calibration_windows_with_bos_are_the_drawn_ones_behind_a_bos(text_file, tokenizer):
+    for seed in range(3):
+        drawn = calibration_windows(text_file, tokenizer, 30, 10, seed).tolist()
+        asked = calibration_windows(text_file, tokenizer, 30, 10, seed, bos="window").tolist()
+        assert any(window[0] == BOS for window in drawn)
+        assert asked == [w if w[0] == BOS else [BOS, *w[:-1]] for w in drawn]
+
+
+def test_a_bos_that_cannot_stand_before_each_window(tmp_path, text_file, tokenizer):
+    np.save(tmp_path / "ids.npy", np.ones((2, 8), int))
+    for source, bos, words in (
+        (tmp_path / "ids.npy", "window", "is taken as it is"),
+        (text_file, "windw", "unknown place of BOS 'windw': did you mean 'window'"),
+    ):
+        with pytest.raises(StadeError, match=words):
+            evaluation_windows(source, tokenizer, 2, 8, bos=bos)
+        with pytest.raises(StadeError, match=words):
+            calibration_windows(source, tokenizer, 2, 8, 0, bos=bos)
+
+
+@pytest.mark.parametrize(("windows", "length"), [(10**30, 8), (2, 10**30), (10**8, 20)])
+def test_more_tokens_than_anybody_can_hold_are_refused_at_once(
+    text_file, tokenizer, windows, length
+):
+    with pytest.raises(StadeError, match="expected at most 1,000,000,000 tokens"):
+        calibration_windows(text_file, tokenizer, windows, length, 0)
+    with pytest.raises(StadeError, match="expected at most 1,000,000,000 tokens"):
+        evaluation_windows(text_file, tokenizer, windows, length)

@@ -48,6 +48,18 @@ def test_the_record_of_each_number_is_behind_a_line_to_click():
     assert [cell.text for cell in details.find_all("td")] == ["<one>", "Wanda", key]
 
 
+def test_what_a_user_writes_is_text_wherever_it_is_shown():
+    """A model's folder, a corpus, a question: no tag of theirs becomes one of the page."""
+    hostile = "</td></table><script>alert(1)</script><img src=x onerror='x'>&amp;\"<th>"
+    frame = pandas.DataFrame({"model": [hostile], hostile: ["x"]})
+    named = html.table(frame, names={"model": hostile}, caption=hostile)
+    page = provenance.shown(frame.assign(record="0"), hostile, model=hostile, calibration=hostile)
+    by_format = html.table(frame, {"model": str, hostile: "{}"})
+    for shown in (named, page, by_format):
+        soup = BeautifulSoup(shown.data, "lxml")
+        assert not soup.find_all(["script", "img"]) and hostile in soup.get_text()
+
+
 def test_zero_is_just_zero():
     frame = pandas.DataFrame({"difference": [0.0, 1e-16]})
     assert list(read(html.table(frame, {"difference": "{:.0e}"}))["difference"]) == [

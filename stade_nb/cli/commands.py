@@ -15,11 +15,12 @@ from stade_nb.engine.prepare import Prepared, prepare
 from stade_nb.engine.sweep import sweep as engine_sweep
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
-from stade_nb.files import write_at_once
+from stade_nb.files import try_file, try_folder, write_at_once
 from stade_nb.models import loading, saving
 from stade_nb.numerics.methods import Method, method
 
 REPORT = "pruning.json"
+SIZE_OF_CELL = 1 << 17  # bytes in a file of results, about, of a large model
 
 
 def prune(options: SimpleNamespace) -> None:
@@ -43,6 +44,8 @@ def prune(options: SimpleNamespace) -> None:
     pruning.check(model, ids, cell)
     folders = {name: empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
     path = folders[kept] / REPORT if kept else None
+    if saved:
+        saving.try_room(model, prepared.tokenizer, folders[saved])
 
     competing = f" of each {cell.pattern.scope}" if cell.pattern.m is None else ""
     _say_what_is_unusual(prepared)
@@ -52,7 +55,6 @@ def prune(options: SimpleNamespace) -> None:
     reports = pruning.prune_model(
         model, ids, cell, batch_size=options.batch_size, progress=not options.quiet
     )
-    print(report.text(report.table(reports, options.each_layer)))
     result = _about(prepared, ids) | {
         "method": cell.method.name,
         "pattern": cell.pattern_name,
@@ -66,6 +68,8 @@ def prune(options: SimpleNamespace) -> None:
     if saved:
         loading.save(model, prepared.tokenizer, folders[saved])
         _keep(result, path)
+    print(report.text(report.table(reports, options.each_layer)))
+    if saved:
         print(f"saved: {saved}" + ("" if kept == saved else f", report: {kept}"))
     _measure(prepared, questions, options, result, path)
 
@@ -83,8 +87,8 @@ def evaluate(options: SimpleNamespace) -> None:
 
 def sweep(options: SimpleNamespace) -> None:
     """Measure every method with every pattern, layer and seed; finished cells are not redone."""
-    path = _out(options)
     asked = cells(options.methods, options.patterns, options.layers, options.seeds, options.scope)
+    path = _out(options, len(asked))
     setting = settings.setting_of(
         options,
         settings.calibration_of(options),
@@ -92,6 +96,7 @@ def sweep(options: SimpleNamespace) -> None:
         options.results_dir,
         memory=options.memory,
         device_memory=options.device_memory,
+        keep_every=options.keep_every,
     )
     results = engine_sweep(options.model, asked, setting, progress=not options.quiet)
     _keep(results, path)
@@ -145,23 +150,26 @@ def empty_folder(name: str) -> Path:
     folder = Path(name)
     if folder.exists() and not folder.is_dir():
         raise StadeError(f"{name!r} is a file: expected a new or an empty folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(one.name != saving.HALF for one in folder.iterdir()):
         raise StadeError(
             f"folder {name!r} is not empty: expected a new or an empty one, so that nothing is "
             "overwritten"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return try_folder(folder)
 
 
-def _out(options: SimpleNamespace) -> Path | None:
-    """The file of --out, if there is to be one."""
+def _out(options: SimpleNamespace, cells: int = 1) -> Path | None:
+    """The file of --out, if there is to be one, tried before the work. cells: to be written."""
     if options.out is None:
         return None
     path = Path(options.out)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise StadeError(f"--out {options.out!r}: expected a file in a folder that exists")
-    return path
+    results = getattr(options, "results_dir", None)
+    if results is not None and path.resolve() == Path(results).resolve():
+        raise StadeError(f"--out {options.out!r} is the --results-dir: expected a file")
+    try:
+        return try_file(path, cells * SIZE_OF_CELL, "the file of --out")
+    except StadeError as error:
+        raise StadeError(f"--out {error}") from error
 
 
 def _keep(result: object, path: Path | None) -> None:
@@ -259,29 +267,35 @@ def _measure(
         ids, progress = prepared.evaluation_ids, not options.quiet
         losses = window_losses(prepared.model, ids, options.batch_size, progress=progress)
         result = result | {"perplexity": perplexity_of(losses), "losses": losses.tolist()}
+        _keep(result, path)
         windows = _windows(ids, result["evaluation_corpus"]["source"])
         print(f"perplexity: {result['perplexity']:.4f} on {windows}")
-        _keep(result, path)
     if questions:
         found = _answered(prepared, questions, not options.quiet)
         _keep(result | {"zero_shot": found}, path)
+        _say_answers(found)
 
 
 def _answered(prepared: Prepared, questions: list, progress: bool) -> dict:
-    """Accuracies of the model, printed."""
+    """Accuracies of the model: their mean, and by task."""
     from stade_nb.evaluation import harness
 
     found = harness.evaluate(prepared.model, prepared.tokenizer, questions, progress=progress)
     mean, error = harness.mean(found.values())
-    width = max(map(len, [*found, "mean"]))
-    for name, result in found.items():
+    about = {"mean": mean, "standard_error": error, "harness": harness.HARNESS}
+    by_task = {one.name: {"questions": one.digest} | found[one.name] for one in questions}
+    return about | {"tasks": by_task}
+
+
+def _say_answers(found: dict) -> None:
+    """Print what `_answered` returns."""
+    width = max(map(len, [*found["tasks"], "mean"]))
+    for name, result in found["tasks"].items():
         points, spread = 100 * result["accuracy"], 100 * result["standard_error"]
         count, chance = result["count"], 100 * result["guessing"]
         print(
             f"{name:{width}}  {points:5.2f} ± {spread:.2f} % of {count:,} questions "
             f"(guessing: {chance:.2f} %)"
         )
-    print(f"{'mean':{width}}  {100 * mean:5.2f} ± {100 * error:.2f} %, {harness.HARNESS}")
-    about = {"mean": mean, "standard_error": error, "harness": harness.HARNESS}
-    by_task = {one.name: {"questions": one.digest} | found[one.name] for one in questions}
-    return about | {"tasks": by_task}
+    mean, error = 100 * found["mean"], 100 * found["standard_error"]
+    print(f"{'mean':{width}}  {mean:5.2f} ± {error:.2f} %, {found['harness']}")

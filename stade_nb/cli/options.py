@@ -67,6 +67,20 @@ class Whole(click.IntRange):
         return super().convert(value, param, ctx)
 
 
+class Duration(click.ParamType):
+    """Seconds: a number alone, or with s, m or h behind it."""
+
+    name = "duration"
+
+    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> float:
+        """The number of seconds; a usage error for what is no duration, or none at all."""
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) *([smh])?", value)
+        seconds = float(match[1]) * {None: 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
+        if not seconds:
+            self.fail(f"{value!r} is no duration such as 5m, 90s or 1h.", param, ctx)
+        return seconds
+
+
 DIGITS = 18
 COUNT, NATURAL = Whole(min=1), Whole(min=0)
 
@@ -244,5 +258,12 @@ SWEPT = section(
         "finished cells are kept and found here, so that a run that was interrupted goes on; "
         "default: build/results",
         default="build/results",
+    ),
+    option(
+        "--keep-every TIME",
+        "of computing that a run may lose when it is killed, such as 90s, 5m (default) or 1h; what "
+        "cells on their way need to go on is kept in the folder unfinished of --results-dir",
+        default="5m",
+        type=Duration(),
     ),
 )

@@ -4,6 +4,8 @@ click reads the words: underscores may stand for dashes, and the answer to a nam
 know has the nearest one.
 """
 
+import codecs
+import io
 import sys
 from types import SimpleNamespace
 
@@ -106,6 +108,7 @@ def main(words: list[str] | None = None) -> int:
     """Do what `words` (default: the process's arguments) ask for; returns the exit status."""
     words = sys.argv[1:] if words is None else words
     stopping.forget()
+    print_anything()
     try:
         return program.main(words or ["--help"], PROGRAM, standalone_mode=False) or 0
     except click.UsageError as error:
@@ -117,6 +120,18 @@ def main(words: list[str] | None = None) -> int:
         if not isinstance(error, Exception) or isinstance(error, click.Abort):
             return complain("interrupted; the same command goes on with a sweep", 130)
         return explain(error)
+
+
+def print_anything() -> None:
+    """A character that stdout's encoding lacks is written in others: output never fails on it."""
+
+    def in_others(error: UnicodeError) -> tuple[str, int]:
+        lost = error.object[error.start : error.end].replace("±", "+-")
+        return lost.encode("ascii", "backslashreplace").decode(), error.end
+
+    codecs.register_error("in_others", in_others)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not what a test or a notebook has put there
+        sys.stdout.reconfigure(errors="in_others")
 
 
 def remedy(error: click.UsageError) -> str:

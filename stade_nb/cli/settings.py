@@ -92,9 +92,9 @@ def setting_of(
     calibration: Windows | None,
     evaluation: Windows | None,
     results_dir: str | None = None,
-    **limits: int | None,
+    **limits: float | None,
 ) -> Setting:
-    """The engine's setting. limits: memory and device_memory, of a sweep.
+    """The engine's setting. limits: memory, device_memory and keep_every, of a sweep.
 
     StadeError for a place of BOS where no text is tokenized.
     """

@@ -170,7 +170,9 @@ class Setting:
     bytes that the hidden states of a group of cells may take, on device and host together; a single
     cell takes what it needs. device_memory: bytes of them that stay on the device, the others are
     spilled to the host.
-    None: by what is free. StadeError for a batch of no windows, and for a limit that is none.
+    None: by what is free. keep_every: seconds of computing that a killed sweep may lose, but for
+    those of one cell in one block. StadeError for a batch of no windows, and for a limit that is
+    none.
 
     >>> Setting(Windows("c4", 128), Windows("wikitext2", None), "results", device="auto").dtype
     'float32'
@@ -186,6 +188,7 @@ class Setting:
     cache_dir: str | None = None
     memory: int | None = None
     device_memory: int | None = None
+    keep_every: float = 300.0
 
     def __post_init__(self) -> None:
         architectures.check_batch_size(self.batch_size)
@@ -196,6 +199,10 @@ class Setting:
                     f"{name} {size!r}: expected a number of bytes, such as {2**30} for 1 GiB, or "
                     "None to go by what is free"
                 )
+        if isinstance(self.keep_every, bool) or not self.keep_every > 0:
+            raise StadeError(
+                f"keep_every {self.keep_every!r}: expected a number of seconds above 0, such as 300"
+            )
         for name in ("results_dir", "cache_dir"):
             if getattr(self, name) == "":
                 raise StadeError(f"{name} '': expected a folder, or None")

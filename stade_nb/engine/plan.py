@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -35,9 +35,12 @@ def groups(
     calibration_ids: dict[int, Tensor],
     evaluation_ids: Tensor,
     memory: float,
+    seconds: Mapping[Cell, float] | None = None,
+    most: float = math.inf,
 ) -> list[list[list[Cell]]]:
     """`units` in groups whose hidden states take at most `memory` bytes; one unit always goes.
 
+    seconds: that the first cell of each unit takes; together they are at most `most`.
     Until all cells have left the first block, what they share is held beside what they have made:
     what enters the block, and what its attention makes of that where some leave it unpruned.
     """
@@ -52,7 +55,8 @@ def groups(
         size += sum(calibration[seed] for seed in [*seeds, *set(seeds)])
         if any(leaving[one[0]] for one in together):
             size += evaluation + sum(calibration[seed] for seed in set(seeds))
-        if parts and size <= memory and len(together) <= LARGEST_GROUP:
+        takes = 0.0 if seconds is None else sum(seconds[one[0]] for one in together)
+        if parts and size <= memory and takes <= most and len(together) <= LARGEST_GROUP:
             parts[-1] = together
         else:
             parts.append([unit])

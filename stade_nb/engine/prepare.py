@@ -1,7 +1,8 @@
 """What cells are computed from, and what their records are called: the same for every path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import transformers
@@ -40,6 +41,12 @@ class Prepared:
             pruning.check(self.model, self.calibration_ids.get(cell.seed), cell)
         except StadeError as error:
             raise StadeError(f"cell '{cell}': {error}") from error
+
+    def try_places(self, results_dir: str | Path, missing: Iterable[dict]) -> None:
+        """As `records.try_places`, for cells of this model on these windows."""
+        layers = sum(map(len, map(architectures.linear_layers, architectures.blocks(self.model))))
+        windows = 0 if self.evaluation_ids is None else len(self.evaluation_ids)
+        records.try_places(results_dir, missing, windows, layers)
 
 
 def prepare(

@@ -7,13 +7,28 @@ depends on; `key`, their SHA-256; `result`; and `digest`, the SHA-256 of fields 
 import functools
 import json
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from stade_nb.errors import StadeError
-from stade_nb.files import digest, write_at_once
+from stade_nb.files import digest, ordinary, try_folder, write_at_once
 
 # In every record's fields as "numerics": raise it when a change of the code changes results.
 NUMERICS_VERSION = 1
+# Bytes of a record, at most: in general, for a window or question, for a layer.
+_SIZE, _SIZE_OF_LOSS, _SIZE_OF_LAYER = 8_000, 32, 256
+# What results have under these names, by which another program's file with a digest is known.
+_KINDS = {
+    "model": lambda value: isinstance(value, str),
+    "perplexity": lambda value: _is_number(value),
+    "accuracy": lambda value: _is_number(value),
+    "losses": lambda value: isinstance(value, list) and all(map(_is_number, value)),
+    "correct": lambda value: isinstance(value, list) and all(map(_is_number, value)),
+    "zeros": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    "sizes": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    "added_bias": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    "loaded": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+}
 
 
 def path_of(folder: Path | str, fields: dict) -> Path:
@@ -29,11 +44,26 @@ def write(folder: Path | str, fields: dict, result: dict, indent: int | None = 1
     path = path_of(folder, fields)
     content = {"key": path.stem, "fields": fields, "result": result}
     content["digest"] = digest([fields, result])
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        try_folder(path.parent)
     separators = (",", ":") if indent is None else None
     text = json.dumps(content, indent=indent, separators=separators, allow_nan=False)
     write_at_once(path, text + "\n")
     return path
+
+
+def try_places(folder: Path | str, missing: Iterable[dict], losses: int, layers: int) -> None:
+    """Try, before anything is computed, whether the records with these fields can be written.
+
+    losses, layers: how many of each a record has. StadeError where the folder cannot be written or
+    has no room for them, and where one's place is taken by what is no ordinary file.
+    """
+    paths = [path_of(folder, fields) for fields in missing]
+    size = _SIZE + losses * _SIZE_OF_LOSS + layers * _SIZE_OF_LAYER
+    if paths:
+        try_folder(folder, len(paths) * size, f"{len(paths)} records")
+    for path in paths:
+        ordinary(path)
 
 
 def read(folder: Path | str, fields: dict) -> dict | None:
@@ -73,13 +103,30 @@ def _say_stale(path: Path, older: int, version: int) -> None:
 
 def checked(path: Path) -> dict:
     """The content of a record. StadeError, naming the file, where it is not what was written."""
+    if path.exists() and not path.is_file():  # a FIFO would never end
+        raise StadeError(f"record {path.name} is damaged (not an ordinary file)")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         fields, result = content["fields"], content["result"]
         named = {path.stem, content["key"], digest(fields)}
         intact = len(named) == 1 and content["digest"] == digest([fields, result])
-    except (ValueError, KeyError, TypeError) as error:
+        wrong = _wrong(fields, result)
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         raise StadeError(f"record {path.name} is damaged ({type(error).__name__})") from error
     if not intact:
         raise StadeError(f"record {path.name} is damaged (content and checksum differ)")
+    if wrong:
+        raise StadeError(f"record {path.name} is damaged ({wrong} is not what a record has there)")
     return content
+
+
+def _wrong(fields: object, result: object) -> str | None:
+    """What of a record whose digest fits is of a type that no record has, by name."""
+    if not isinstance(fields, dict) or not isinstance(result, dict):
+        return "its result" if isinstance(fields, dict) else "its list of fields"
+    known = _KINDS.keys() & result.keys()
+    return next((name for name in sorted(known) if not _KINDS[name](result[name])), None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)

@@ -1,17 +1,24 @@
 """The engine: many cells carried through a model together, one traversal for each group of them."""
 
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from stade_nb.engine import plan, records
+from stade_nb.engine import effort, plan, records, unfinished
+from stade_nb.engine.carried import Carried
 from stade_nb.engine.cell import Cell, Setting
-from stade_nb.engine.prepare import prepare
+from stade_nb.engine.keeping import Keeping
+from stade_nb.engine.prepare import Prepared, prepare
 from stade_nb.engine.streams import Block, Room
-from stade_nb.engine.traversal import traverse
+from stade_nb.engine.traversal import outcome, traverse
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, loading
+from stade_nb.files import megabytes
+from stade_nb.models import loading
+
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 def sweep(
@@ -25,11 +32,13 @@ def sweep(
     the same, but faster, as `prune_model` and `perplexity` give for each cell.
 
     The model lies in host memory and only one of its blocks on the device, so it may be larger
-    than that. Cells travel in groups (see `plan.groups`); the records of a group are written
-    when it has arrived, and a run that is interrupted loses the group it was at, and no other.
+    than that. Cells travel in groups (see `plan.groups`); a cell's record is written when it has
+    arrived. Of those on their way what they need to go on is kept at least every
+    `setting.keep_every` seconds (see `keeping`), so that a run that is interrupted loses no more.
 
-    StadeError, before anything is computed, where one of the cells does not fit the model. A cell
-    that fails on its way does not stop the others of its group.
+    StadeError, before anything is computed, where one of the cells does not fit the model, and
+    where its record could not be written. A cell that fails on its way does not stop the others of
+    its group.
 
     >>> import stade_nb as snb
     >>> few = snb.Windows("embedded", 4, 64)
@@ -38,48 +47,103 @@ def sweep(
     >>> dense["perplexity"] < stade["perplexity"]
     True
     """
-    place = loading.check_device(setting.device)
+    loading.check_device(setting.device)
     prepared = prepare(model, cells, setting, home="cpu")
     keys, results_dir = prepared.keys, setting.results_dir
-    missing = unfinished(keys, keys, results_dir)
+    missing = without_record(keys, keys, results_dir)
     for cell in missing:
         prepared.check(cell)
-
-    on_device, in_all = plan.limits(place, setting.device_memory, setting.memory)
-    ids = prepared.calibration_ids, prepared.evaluation_ids
-    units = plan.units(prepared.model, missing)
-    blocks = len(architectures.blocks(prepared.model))
-    with tqdm(total=len(units) * blocks, desc=model, disable=not progress) as bar:
-
-        def step(cell: Cell, block: Block, _: object) -> None:
-            bar.set_postfix_str(f"{cell}, block {block.index + 1} of {blocks}", refresh=False)
-            bar.update()
-
-        for group in plan.groups(prepared.model, units, *ids, in_all):
-            # Another process may have finished some of them meanwhile.
-            group = [left for unit in group if (left := unfinished(unit, keys, results_dir))]
-            if not group:
-                continue
-            outcomes = traverse(
-                prepared.model,
-                [unit[0] for unit in group],
-                *ids,
-                batch_size=setting.batch_size,
-                room=Room(place, on_device),
-                observe=step,
-            )
-            for unit, outcome in zip(group, outcomes, strict=True):
-                if not isinstance(outcome, StadeError):
-                    write(unit, prepared.facts | outcome, keys, results_dir)
-            for outcome in outcomes:
-                if isinstance(outcome, StadeError):
-                    raise outcome
+    prepared.try_places(results_dir, [keys[cell] for cell in missing])
+    if missing:
+        compute(prepared, missing, setting, progress)
     # Records of earlier versions do not say how many zeros the model had.
     loaded = {"loaded": prepared.facts["loaded"]}
     return [records.found(results_dir, keys[cell]) | loaded for cell in cells]
 
 
-def unfinished(
+def compute(
+    prepared: Prepared, missing: Sequence[Cell], setting: Setting, progress: bool = False
+) -> None:
+    """Compute the `missing` cells and write their records; those that were on their way go on."""
+    model, keys, results_dir = prepared.model, prepared.keys, setting.results_dir
+    ids = prepared.calibration_ids, prepared.evaluation_ids
+    place = loading.check_device(setting.device)
+    on_device, in_all = plan.limits(place, setting.device_memory, setting.memory)
+    files = {c: unfinished.path_of(results_dir, keys[c], setting.batch_size) for c in missing}
+    unfinished.clear(results_dir, keys.values(), files.values())
+    parts = {cell: effort.of_cell(model, cell, *ids) for cell in missing}
+    units, rate, slower = plan.units(model, missing), effort.rate(model, ids[1], place), 1.0
+    whole = sum(sum(parts[unit[0]]) for unit in units) / rate
+    bar = tqdm(
+        total=whole,
+        desc=prepared.facts["model"],
+        disable=not progress,
+        bar_format=BAR,
+        smoothing=0,
+    )
+    with bar:
+        if progress:
+            sizes = [sum(held(prepared, unit[0])) for unit in units]
+            bar.write(
+                f"{prepared.facts['model']}: {len(missing)} cells to compute, about "
+                f"{effort.duration(whole)}; what is unfinished takes up to {megabytes(max(sizes))} "
+                f"a cell in {str(Path(results_dir) / unfinished.FOLDER)!r}",
+                file=sys.stderr,
+            )
+
+        def step(cell: Cell, block: Block) -> None:
+            bar.set_postfix_str(f"{cell}, block {block.index + 1} of {len(parts[cell])}", False)
+            bar.update(parts[cell][block.index] / rate)
+
+        def skip(cell: Cell, blocks: int) -> None:
+            bar.total -= sum(parts[cell][:blocks]) / rate
+
+        while units:
+            seconds = {unit[0]: slower * sum(parts[unit[0]]) / rate for unit in units}
+            planned = plan.groups(model, units, *ids, in_all, seconds, setting.keep_every)[0]
+            units = units[len(planned) :]
+            # Another process may have finished some of them meanwhile.
+            group = [left for unit in planned if (left := without_record(unit, keys, results_dir))]
+            if not group:
+                continue
+            first = {unit[0]: unit for unit in group}
+
+            def arrive(one: Carried, first: dict[Cell, list[Cell]] = first) -> None:
+                if one.error is None:
+                    unit = first[one.cell]
+                    write(unit, prepared.facts | outcome(one), keys, results_dir)
+                    unfinished.clear(results_dir, [keys[cell] for cell in unit], ())
+
+            start = time.perf_counter()
+            outcomes = traverse(
+                model,
+                list(first),
+                *ids,
+                batch_size=setting.batch_size,
+                room=Room(place, on_device),
+                observe=Keeping(
+                    {cell: files[cell] for cell in first},
+                    setting.keep_every,
+                    sum(sum(held(prepared, cell)) for cell in first),
+                    arrive,
+                    (step, skip),
+                ),
+            )
+            for failed in outcomes:
+                if isinstance(failed, StadeError):
+                    raise failed
+            slower = (time.perf_counter() - start) / sum(sum(parts[cell]) / rate for cell in first)
+
+
+def held(prepared: Prepared, cell: Cell) -> list[int]:
+    """Bytes of the hidden states that a cell has between two blocks: what it needs to go on."""
+    read = [prepared.evaluation_ids]
+    if cell.needs_calibration:
+        read.append(prepared.calibration_ids[cell.seed])
+    return [plan.hidden_bytes(prepared.model, ids) for ids in read]
+
+
+def without_record(
     cells: Sequence[Cell], keys: dict[Cell, dict], results_dir: str | Path
 ) -> list[Cell]:
     """Those of the cells that have no record."""
@@ -89,6 +153,6 @@ def unfinished(
 def write(unit: list[Cell], result: dict, keys: dict[Cell, dict], results_dir: str | Path) -> None:
     """The records of cells with one result, whose time is counted once."""
     for cell in unit:
-        if unfinished([cell], keys, results_dir):
+        if without_record([cell], keys, results_dir):
             records.write(results_dir, keys[cell], result)
             result = result | {"seconds": dict.fromkeys(result["seconds"], 0.0)}

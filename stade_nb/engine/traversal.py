@@ -3,47 +3,22 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from stade_nb.engine import pruning
+from stade_nb.engine.carried import Carried, Observe, Results, Watch
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.prepare import measured
-from stade_nb.engine.report import Report
 from stade_nb.engine.streams import Block, Enough, Room, Stream, brought_to, surroundings_on
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import check_losses, losses_of
 from stade_nb.models import architectures
-from stade_nb.numerics.methods import LayerResult
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
 Gathered = dict[Needs, dict[str, Moments]]
-Results = dict[nn.Linear, LayerResult]
-
-
-@dataclass
-class Carried:
-    """A cell on its way: what enters its next block, and what is known of it so far.
-
-    types: of the layers to prune. calibration: None where nothing is gathered, or no more.
-    """
-
-    cell: Cell
-    types: list[str]
-    calibration: Stream | None
-    evaluation: Stream | None
-    losses: Tensor | None = None
-    report: Report = field(default_factory=Report)
-    seconds: dict[str, float] = field(default_factory=lambda: {"prune": 0.0, "evaluate": 0.0})
-    error: StadeError | None = None
-
-    @property
-    def leaves_attention(self) -> bool:
-        """Whether the blocks' attention stays unpruned."""
-        return architectures.leaves_attention(self.types)
 
 
 def traverse(
@@ -54,16 +29,17 @@ def traverse(
     *,
     batch_size: int,
     room: Room,
-    observe: Callable[[Cell, Block, Results], None] = lambda cell, block, results: None,
+    observe: Observe | Watch | None = None,
 ) -> list[dict | StadeError]:
     """Section 2's loop for `cells` at once: of each what `prepare.measured` returns, or its error.
 
     The model, wherever it lies, is left as it was; besides what is around its blocks, one block at
     a time is on the device of `room`. Time spent for several cells is counted for the first one.
     calibration_ids: by seed. observe: called when a cell has left a block, with what it has made of
-    the layers there, or with nothing where it failed.
+    the layers there, or with nothing where it failed; or a `Watch`, which can do more.
     """
     stack, names = architectures.blocks(model), architectures.block_names(model)
+    watch = observe if isinstance(observe, Watch) else Watch(observe)
     with architectures.evaluating(model), surroundings_on(model, room.device):
         head = architectures.head(model)
 
@@ -76,11 +52,17 @@ def traverse(
             return check_losses(torch.cat(stream.outputs(block, room, losses, **attention)))
 
         carried = enter(model, cells, calibration_ids, evaluation_ids, batch_size, room)
+        for one in carried:
+            go_on(one, watch.begun(one.cell), room)
         for index, name in enumerate(names):
+            if all(one.passed > index for one in carried):
+                continue
             module = brought_to(stack[index], room.device)
             block = Block(module, name, index, last=index + 1 == len(names))
             shared: dict[Stream, Gathered] = {}
             for one in carried:
+                if one.passed > index:
+                    continue
                 results: Results = {}
                 if one.error is None:
                     try:
@@ -88,9 +70,17 @@ def traverse(
                     except StadeError as error:
                         one.error = StadeError(f"cell '{one.cell}': {error}")
                         one.calibration = one.evaluation = None
-                observe(one.cell, block, results)
+                one.passed = index + 1
+                watch.left(one, block, results)
+                if block.last:
+                    watch.arrived(one)
                 del results  # not to be held beside the next block
-    return [one.error or measured(one.losses, one.report, one.seconds) for one in carried]
+    return [outcome(one) for one in carried]
+
+
+def outcome(one: Carried) -> dict | StadeError:
+    """What `prepare.measured` returns of a cell that has arrived, or its error."""
+    return one.error or measured(one.losses, one.report, one.seconds)
 
 
 def enter(
@@ -121,6 +111,27 @@ def enter(
     ]
     carried[0].seconds["prune"] += time.perf_counter() - start
     return carried
+
+
+def go_on(one: Carried, state: dict | None, room: Room) -> None:
+    """Put a cell where `state`, of `unfinished.read`, has it; where there is none it begins."""
+    entered = {use: getattr(one, use) for use in ("calibration", "evaluation")}
+    fits = state is not None and all(
+        [batch.shape for batch in state[use]]
+        == [batch.shape for batch in (stream.batches if stream else ())]
+        for use, stream in entered.items()
+    )
+    if not fits:
+        return
+    own = {}
+    for use, stream in entered.items():
+        if stream is not None:
+            stream.users -= 1
+            batches = [room.keep(batch.to(room.device)) for batch in state[use]]
+            own[use] = Stream(batches, stream.arguments)
+    one.passed, one.report = state["passed"], state["report"]
+    one.seconds |= state["seconds"]
+    one.calibration, one.evaluation = own.get("calibration"), own["evaluation"]
 
 
 def advance(

@@ -42,7 +42,17 @@ def run(
     def fields(cell: Cell, biases: str, task: Questions | None) -> dict:
         return key_fields(prepared.keys[cell], biases, harness, task)
 
-    dense, items = snapshot(loaded), [None, *tasks]
+    items = [None, *tasks]
+    prepared.try_places(
+        results_dir,
+        [
+            key
+            for cell, biases in cells
+            for task in items
+            if records.read(results_dir, key := fields(cell, biases, task)) is None
+        ],
+    )
+    dense = snapshot(loaded)
     # Eq. 9 is Wanda's criterion: methods may leave the same model, which need not answer twice.
     answered: dict[tuple[str, str], dict] = {}
     with tqdm(total=len(cells) * len(items), desc=model, disable=not progress) as bar:

@@ -1,6 +1,8 @@
 """Save a pruned model so that its corrected biases survive a reload."""
 
 import copy
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +12,17 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from stade_nb.errors import StadeError
+from stade_nb.files import ordinary, try_folder
 from stade_nb.models import architectures
 from stade_nb.numerics import methods
 from stade_nb.numerics.methods import Method
 
 # The switches by which configurations give biases to linear layers that usually have none.
 BIAS_SWITCHES = ("attention_bias", "mlp_bias", "enable_bias")
+# In a folder that is being saved into: what is not whole yet, left over only by a killed process.
+HALF = ".half"
+# Bytes of a tokenizer's files for an entry of its vocabulary, about; and of all other small files.
+_OF_AN_ENTRY, _OF_THE_REST = 160, 1 << 20
 
 
 def biases_that_can_be_stored(model: nn.Module) -> set[str]:
@@ -53,7 +60,10 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
 
     A layer with a corrected bias (Eq. 7) needs a configuration that announces biases, and then its
     neighbours have one too: theirs are written as zeros. The model itself is left as it is.
-    StadeError where the architecture has no way to announce a bias; ask `can_store_biases` first.
+    Whole or not at all: the files are written into a folder of their own in there, and moved when
+    all of them are whole. StadeError where the architecture has no way to announce a bias, ask
+    `can_store_biases` first; where the folder cannot be written, has no room, as `try_room` has it,
+    or the disk fills up on the way: nothing half is left then.
 
     >>> from stade_nb.models.loading import load
     >>> folder = getfixture("tmp_path") / "pruned"
@@ -61,10 +71,6 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     >>> (folder / "config.json").is_file()
     True
     """
-    if not str(folder).strip():
-        raise StadeError(f"folder {folder!r}: expected the name of a folder, new or old")
-    if Path(folder).is_file():
-        raise StadeError(f"{str(folder)!r} is a file: expected a folder, new or old")
     config, state = model.config, model.state_dict()
     saved = _with_biases(config) if _unannounced(model) else copy.deepcopy(config)
     with torch.device("meta"):
@@ -72,13 +78,57 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     for name in announced.keys() - state.keys():
         weight = state[name.removesuffix("bias") + "weight"]
         state[name] = weight.new_zeros(announced[name].shape)
+    was_there = os.path.isdir(folder)
+    half = try_room(model, tokenizer, folder) / HALF
     model.config = saved  # save_pretrained writes its model's configuration, and into it
     try:
+        half.mkdir()
         with quiet():
-            model.save_pretrained(folder, state_dict=state)
+            model.save_pretrained(half, state_dict=state)
+        tokenizer.save_pretrained(half)
+        _move(half)
+    except StadeError:
+        raise
+    # safetensors and tokenizers have error classes of their own for a disk that is full.
+    except Exception as error:
+        raise StadeError(
+            f"the model could not be saved into {str(folder)!r} ({error}): nothing of it is left "
+            "there; make room, or name a folder on a larger disk"
+        ) from error
     finally:
         model.config = config
-    tokenizer.save_pretrained(folder)
+        shutil.rmtree(half, ignore_errors=True)
+        if not was_there and not any(half.parent.iterdir()):
+            half.parent.rmdir()
+
+
+def try_room(model: nn.Module, tokenizer: object, folder: str | Path) -> Path:
+    """`folder`, made where it is not there, with room for what `save` writes, as far as is known.
+
+    What a killed process has left half is removed. StadeError where `folder` is none, cannot be
+    written or has no room.
+    """
+    if not str(folder).strip():
+        raise StadeError(f"folder {folder!r}: expected the name of a folder, new or old")
+    if Path(folder).is_file():
+        raise StadeError(f"{str(folder)!r} is a file: expected a folder, new or old")
+    place = try_folder(folder)
+    shutil.rmtree(place / HALF, ignore_errors=True)
+    size = sum(parameter.nbytes for parameter in model.parameters())  # a tied one counts once
+    size += _OF_AN_ENTRY * len(tokenizer) + _OF_THE_REST
+    return try_folder(folder, size, "the model and its tokenizer")
+
+
+def _move(half: Path) -> None:
+    """Move the files in `half` one floor up; the configuration last, which makes it a model."""
+    files = sorted(half.iterdir(), key=lambda file: (file.name == "config.json", file.name))
+    targets = [half.parent / file.name for file in files]
+    for target in targets:
+        if target.is_dir():
+            raise StadeError(f"{str(target)!r} is a folder where a model has a file: remove it")
+        ordinary(target)
+    for file, target in zip(files, targets, strict=True):
+        os.replace(file, target)
 
 
 def _unannounced(model: nn.Module) -> set[str]:

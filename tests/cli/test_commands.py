@@ -1,7 +1,9 @@
 """The command line: options and their errors, and what prune, evaluate and sweep do and keep."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -23,7 +25,7 @@ from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness, tasks
 from stade_nb.evaluation.perplexity import perplexity
-from stade_nb.models import architectures, loading
+from stade_nb.models import architectures, loading, saving
 from stade_nb.models.windows import evaluation_windows
 from workflow import ROOT
 
@@ -383,6 +385,90 @@ def test_sweep_refuses_before_the_work(capsys, workplace, tmp_path):
     assert "expected a file in a folder" in refused(capsys, *words, "--out", tmp_path / "no" / "c")
     words[4] = "stade_plus"
     assert "no published code has it" in refused(capsys, *words)
+
+
+def test_an_out_that_cannot_be_a_file_is_refused_before_the_work(capsys, workplace, tmp_path):
+    text = ["--evaluation", workplace / "evaluation.npy", "--device", "cpu"]
+    words = ["evaluate", "--model", workplace / "model", *text, "--out"]
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert "is a FIFO, and only ordinary files" in refused(capsys, *words, tmp_path / "fifo")
+    assert "is a folder, and only ordinary files" in refused(capsys, *words, tmp_path / "link")
+    swept = ["sweep", "--model", workplace / "model", *text, "--methods", "dense"]
+    swept += ["--calibration", workplace / "calibration.npy", "--quiet"]
+    swept += ["--patterns", "0.5", "--results-dir", tmp_path / "new", "--out"]
+    assert "is the --results-dir" in refused(capsys, *swept, tmp_path / "new")
+    swept[-2] = tmp_path / "fifo"
+    said = refused(capsys, *swept[:-1])
+    assert "folder" in said and "cannot be written (File exists)" in said
+    assert sorted(os.listdir(tmp_path)) == ["fifo", "link"]
+
+
+def test_a_pruned_model_that_cannot_be_saved_leaves_its_folder_empty(
+    capsys, prune, tmp_path, monkeypatch
+):
+    def no_space(*_, **__):
+        raise OSError("No space left on device")
+
+    words = [*prune, "--sparsity_ratio", "0.5", "--save", tmp_path / "new"]
+    with monkeypatch.context() as patch:
+        patch.setattr("transformers.PreTrainedModel.save_pretrained", no_space)
+        assert main([str(word) for word in words]) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device): nothing of it is left" in said and said.count("\n") == 1
+    assert not list((tmp_path / "new").iterdir())
+    (tmp_path / "new" / saving.HALF).mkdir()  # of a process that was killed
+    assert main([str(word) for word in words]) == 0
+    names = {path.name for path in (tmp_path / "new").iterdir()}
+    assert {commands.REPORT, "config.json"} < names and saving.HALF not in names
+
+
+def test_results_are_kept_before_they_are_printed(prune, workplace, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    text = ["--evaluation", str(workplace / "evaluation.npy")]
+    evaluate = ["evaluate", *prune[1:3], *text, "--out", str(tmp_path / "out.json"), "--quiet"]
+    words = ["--sparsity_ratio", "0.5", "--save", str(tmp_path / "new")]
+    said = []
+    monkeypatch.setattr(commands, "print", lambda *_: said.append(_), raising=False)
+    assert main([*prune, *words]) == 0 and main(evaluate) == 0
+    (tmp_path / "out.json").unlink()
+    shutil.rmtree(tmp_path / "new")
+    lines = iter(range(100))
+    first = said[:2]  # what is to be done is said before
+
+    def breaks(*_):
+        return broken() if next(lines) >= len(first) else None
+
+    monkeypatch.setattr(commands, "print", breaks, raising=False)
+    assert main([*prune, *words]) == 2
+    assert {commands.REPORT, "config.json"} < set(os.listdir(tmp_path / "new"))
+    monkeypatch.setattr(commands, "print", broken, raising=False)
+    assert main(evaluate) == 2
+    assert json.loads((tmp_path / "out.json").read_text())["perplexity"] > 1
+
+
+def test_output_never_fails_on_a_character():
+    code = (
+        "import sys\nfrom stade_nb.cli import program\nprogram.print_anything()\n"
+        "print('65.00 \\u00b1 1.20 % of \\u03c3')"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert ran.stdout.decode("ascii").strip() == r"65.00 +- 1.20 % of \u03c3", ran.stderr
+
+
+def test_how_much_a_killed_sweep_may_lose(capsys):
+    words = ["sweep", "--model", "m", "--methods", "dense", "--patterns", "0.5"]
+    assert parse(words).keep_every == 300
+    for given, seconds in {"90": 90, "90s": 90, "2m": 120, "0.5 h": 1800}.items():
+        assert parse([*words, "--keep-every", given]).keep_every == seconds
+    for given in ("0", "0m", "-5", "5 days", "1e3", "nan", "9" * 400):
+        assert "is no duration such as 5m" in refused(capsys, *words, "--keep-every", given)
+    for given in (0, -1, True, float("nan")):
+        with pytest.raises(StadeError, match=r"keep_every .*: expected a number of seconds above"):
+            Setting(None, None, None, keep_every=given)
 
 
 def test_texts_by_default(workplace):

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import shutil
 
 import numpy as np
 import plain
@@ -14,7 +15,7 @@ from plain import run_cells
 from recorded import CELLS, all_records, run
 from tiny_models import build, windows
 
-from stade_nb.engine import prepare, pruning, records
+from stade_nb.engine import prepare, pruning, records, sweep, traversal
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows, cells
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
@@ -63,6 +64,80 @@ def test_damaged_records_are_named_and_not_used(tmp_path, damage):
         records.checked(path)
     records.write(tmp_path, FIELDS, RESULT)
     assert records.read(tmp_path, FIELDS) == RESULT
+
+
+@pytest.mark.parametrize(
+    ("fields", "result"),
+    [
+        (FIELDS, ["no", "result"]),
+        (FIELDS, "perplexity"),
+        (list(FIELDS), RESULT),
+        (FIELDS, RESULT | {"perplexity": "3.25"}),
+        (FIELDS, RESULT | {"perplexity": None}),
+        (FIELDS, RESULT | {"losses": {"0": 1.0}}),
+        (FIELDS, RESULT | {"losses": ["1.0"]}),
+        (FIELDS, RESULT | {"zeros": [1, 2]}),
+        (FIELDS, RESULT | {"sizes": {"layer": None}}),
+        (FIELDS, RESULT | {"model": 7}),
+    ],
+)
+def test_wrong_types_behind_a_digest_that_fits_are_damage(tmp_path, fields, result):
+    path = records.write(tmp_path, fields, result)
+    with pytest.raises(StadeError, match=f"record {path.name} is damaged .*what a record has"):
+        records.checked(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"fields":' * 100_000, "\ud800", "1" * 10_000])
+def test_json_that_no_reader_can_take_is_damage(tmp_path, text):
+    path = records.write(tmp_path, FIELDS, RESULT)
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.warns(UserWarning, match=f"record {path.name} is damaged"):
+        assert records.read(tmp_path, FIELDS) is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_place_of_a_record_stops_a_run_before_it_starts(
+    workplace, tmp_path, monkeypatch, make
+):
+    run(workplace, CELLS[:2], tmp_path)
+    monkeypatch.setattr(traversal, "advance", None)  # nothing is to be computed
+    place = min(tmp_path.iterdir())
+    place.unlink()
+    make(place)
+    with (
+        pytest.warns(UserWarning, match=f"{place.name} is damaged .not an ordinary file"),
+        pytest.raises(StadeError, match=rf"{place.name}' is a .*only ordinary files"),
+    ):
+        run(workplace, CELLS[:2], tmp_path, sweep.sweep)
+
+
+def test_a_folder_that_cannot_be_written_stops_a_run_before_it_starts(
+    workplace, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(traversal, "advance", None)
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StadeError, match=r"folder '.*' cannot be written \((File|Not a dir)"):
+            run(workplace, [DENSE], folder, sweep.sweep)
+    free = shutil.disk_usage(tmp_path)._replace(free=10_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: free)
+    with pytest.raises(StadeError, match=r"2 records may take 0\.0 MB in .* make room"):
+        run(workplace, CELLS[:2], tmp_path / "new", sweep.sweep)
+
+
+def test_the_estimate_of_a_records_room_is_enough_and_not_much_more(workplace, tmp_path):
+    asked = []
+    records.try_places(tmp_path, [], 9, 21)
+    run(workplace, [Cell("stade", "0.5")], tmp_path)
+    (path,) = tmp_path.iterdir()
+
+    def noted(folder, needed, what):
+        asked.append(needed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "try_folder", noted)
+        records.try_places(tmp_path, [FIELDS, FIELDS], 9, 21)
+    assert 2 * path.stat().st_size < asked[0] < 10 * path.stat().st_size
 
 
 def test_stale_records_are_named_once_and_not_used(tmp_path):

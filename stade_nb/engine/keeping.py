@@ -1,0 +1,108 @@
+"""The engine's watch: cells that arrive are recorded, and those on their way kept in time."""
+
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from stade_nb.engine import unfinished
+from stade_nb.engine.carried import Carried, Results, Watch
+from stade_nb.engine.cell import Cell
+from stade_nb.engine.streams import Block
+from stade_nb.errors import StadeError
+from stade_nb.files import megabytes
+
+# What is kept sooner than it must be takes at most this share of the time, and not more often
+# than this share of `every`.
+_SHARE, _SOONEST = 1 / 100, 1 / 10
+_BYTES_PER_SECOND = 2e8  # of a disk that nobody has measured yet
+
+
+def has_room(folder: Path, needed: int) -> bool:
+    """Whether files of `needed` bytes fit beside as many old ones; if not, a warning says so."""
+    place = next(one for one in (folder, *folder.parents) if one.is_dir())
+    free = shutil.disk_usage(place).free
+    if free < 2 * needed:
+        warnings.warn(
+            f"no room to keep what is unfinished: {megabytes(2 * needed)} in {str(folder)!r}, "
+            f"where {megabytes(free)} are free; a run that is killed loses the cells it was at",
+            stacklevel=2,
+        )
+    return free >= 2 * needed
+
+
+class Keeping(Watch):
+    """Of a group of cells: `arrive` is called with each that has arrived, the others are kept.
+
+    paths: where, see `unfinished.path_of`. every: seconds of computing that a kill may cost, but
+    for those of one cell in one block. needed: bytes of all files together. steps: called with a
+    cell and a block that it has left; and with a cell that goes on and the number of blocks that it
+    has left before.
+    """
+
+    def __init__(
+        self,
+        paths: dict[Cell, Path],
+        every: float,
+        needed: int,
+        arrive: Callable[[Carried], None],
+        steps: tuple[Callable[[Cell, Block], None], Callable[[Cell, int], None]],
+    ) -> None:
+        self.paths, self.every, self.needed = paths, every, needed
+        self.arrive, (self.step, self.skip) = arrive, steps
+        self.under_way: dict[Cell, Carried] = {}
+        self.kept = self.seen = time.monotonic()
+        self.longest, self.speed = 0.0, _BYTES_PER_SECOND
+        self.possible: bool | None = None
+
+    def begun(self, cell: Cell) -> dict | None:
+        """See `Watch.begun`."""
+        state = unfinished.read(self.paths[cell])
+        if state is not None:
+            self.skip(cell, state["passed"])
+        return state
+
+    def left(self, one: Carried, block: Block, results: Results) -> None:
+        """Note that a cell has left a block, and keep all that have, where it is time."""
+        self.step(one.cell, block)
+        if one.error is not None or block.last:
+            self.under_way.pop(one.cell, None)
+        else:
+            self.under_way[one.cell] = one
+        now = time.monotonic()
+        self.longest, self.seen = max(self.longest, now - self.seen), now
+        if self.is_due(now - self.kept):
+            self.keep()
+
+    def arrived(self, one: Carried) -> None:
+        """See `Watch.arrived`."""
+        self.arrive(one)
+
+    def is_due(self, since: float) -> bool:
+        """Whether to keep now, so many seconds `since` the last time or the beginning."""
+        if since + self.longest >= self.every:
+            return True
+        return since >= _SOONEST * self.every and self.needed / self.speed <= _SHARE * since
+
+    def keep(self) -> None:
+        """Keep all cells that have left a block since the last time."""
+        if self.possible is None:
+            folder = next(iter(self.paths.values())).parent
+            self.possible = has_room(folder, self.needed)
+        if self.possible and self.under_way:
+            start, size = time.monotonic(), 0
+            if torch.cuda.is_available() and torch.cuda.is_initialized():
+                torch.cuda.synchronize()  # copies to the host may still be on their way
+            try:
+                for cell, one in self.under_way.items():
+                    unfinished.write(self.paths[cell], one)
+                    size += self.paths[cell].stat().st_size
+            except StadeError as error:
+                warnings.warn(f"what is unfinished is not kept: {error}", stacklevel=2)
+                self.possible = False
+            self.speed = size / max(time.monotonic() - start, 1e-9) or self.speed
+        self.under_way.clear()
+        self.kept = self.seen = time.monotonic()

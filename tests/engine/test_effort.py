@@ -1,0 +1,78 @@
+"""Estimates: operations as counted by hand, and a rate that a clock confirms."""
+
+import time
+
+import pytest
+import torch
+from tiny_models import build, windows
+from torch import nn
+
+from stade_nb.engine import effort
+from stade_nb.engine.cell import DENSE, Cell
+from stade_nb.engine.plan import groups, units
+from stade_nb.engine.streams import Room
+from stade_nb.engine.traversal import traverse
+from stade_nb.models import architectures
+
+
+def test_operations_of_a_cell_block_by_block():
+    model, ids = build("llama"), windows(4)
+    weights = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48
+    one = 64 * (2 * weights + 2 * 32 * 16)
+    head = 2 * 64 * 32 * 64
+    assert effort.of_block(model.model.layers[0], ids) == one
+    assert effort.of_cell(model, DENSE, {}, ids) == [one, one, one + head]
+    masks = effort._OF_A_MASK * weights
+    wanda = effort.of_cell(model, Cell("wanda", "0.5"), {0: ids}, ids)
+    assert wanda == [3 * one + masks, 3 * one + masks, 2 * one + masks + head]
+    few = effort.of_cell(model, Cell("wanda", "0.5", "mlp.up_proj"), {0: ids}, ids)
+    assert few[0] == 3 * one + effort._OF_A_MASK * 32 * 48
+    assert sum(effort.of_cell(model, Cell("sparsegpt", "0.5"), {0: ids}, ids)) > sum(wanda)
+
+
+def test_the_rate_is_that_of_a_block(monkeypatch):
+    model, ids = build("opt"), windows(100)
+    run = architectures.run_block
+
+    def slow(block, hidden, arguments):
+        time.sleep(0.05)
+        return run(block, hidden, arguments)
+
+    monkeypatch.setattr(architectures, "run_block", slow)
+    rate = effort.rate(model, ids, torch.device("cpu"))
+    tried = effort.of_block(model.model.decoder.layers[0], ids[: 1024 // 16])
+    assert tried / 0.2 < rate < tried / 0.05
+    assert isinstance(model.model.decoder.layers, nn.ModuleList)
+
+
+def test_an_estimate_is_near_what_a_cell_takes():
+    """On a model whose time goes into products, to a factor of three on a busy machine."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(vocab_size=64, hidden_size=256, intermediate_size=768, num_hidden_layers=2,
+                         num_attention_heads=4, num_key_value_heads=4)  # fmt: skip
+    model, ids = LlamaForCausalLM(config).eval(), windows(16, 128)
+    cell = Cell("wanda", "0.5")
+    rate = effort.rate(model, ids, torch.device("cpu"))
+    expected = sum(effort.of_cell(model, cell, {0: ids}, ids)) / rate
+    start = time.perf_counter()
+    traverse(model, [cell], {0: ids}, ids, batch_size=8, room=Room("cpu"))
+    took = time.perf_counter() - start
+    assert 1 / 4 < expected / took < 4
+
+
+def test_groups_are_bounded_by_time():
+    model, ids = build("llama"), windows(4)
+    cells = [Cell("wanda", f"0.{number}") for number in range(1, 7)]
+    planned = units(model, cells)
+    seconds = dict(zip(cells, (1, 1, 1, 5, 1, 2), strict=True))
+    found = groups(model, planned, {0: ids}, ids, 1e12, seconds, 3)
+    assert [len(group) for group in found] == [3, 1, 2]
+    assert [len(group) for group in groups(model, planned, {0: ids}, ids, 1e12)] == [6]
+
+
+def test_seconds_as_a_person_says_them():
+    said = [effort.duration(seconds) for seconds in (0.01, 119, 121, 3600, 5400, 86400)]
+    assert said == ["1 s", "119 s", "2 min", "60 min", "1.5 h", "24.0 h"]
+    with pytest.raises(TypeError):
+        effort.duration(None)

@@ -1,0 +1,84 @@
+"""A pruned model is saved whole or not at all."""
+
+import errno
+import os
+import shutil
+
+import pytest
+from tiny_models import build
+from transformers import AutoModelForCausalLM
+
+from stade_nb.errors import StadeError
+from stade_nb.models import loading, saving
+
+
+@pytest.fixture(scope="module")
+def tokenizer(workplace):
+    """That of the small saved model."""
+    return loading.load(str(workplace / "model"))[1]
+
+
+def no_space(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def fails_like_rust(*_, **__):
+    raise Exception("No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize("place", ["weights", "tokenizer", "move"])
+@pytest.mark.parametrize("folder", ["new", "empty"])
+def test_a_disk_that_fills_up_leaves_nothing_half(tmp_path, tokenizer, monkeypatch, place, folder):
+    model, target = build("llama"), tmp_path / "saved"
+    if folder == "empty":
+        target.mkdir()
+    with monkeypatch.context() as patch:
+        if place == "weights":
+            patch.setattr("safetensors.torch.serialize_file", no_space)
+            patch.setattr(type(model), "save_pretrained", no_space)
+        elif place == "tokenizer":
+            patch.setattr(type(tokenizer), "save_pretrained", fails_like_rust)
+        else:
+            patch.setattr(os, "replace", no_space)
+        with pytest.raises(StadeError, match=r"No space left on device.*nothing of it is left"):
+            saving.save(model, tokenizer, target)
+    assert os.listdir(tmp_path) == (["saved"] if folder == "empty" else [])
+    assert folder == "new" or not os.listdir(target)
+    saving.save(model, tokenizer, target)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(os.listdir(target))
+    assert saving.HALF not in os.listdir(target)
+    again = AutoModelForCausalLM.from_pretrained(target)
+    assert loading.fingerprint(again) == loading.fingerprint(model)
+
+
+def test_the_room_is_asked_for_before_and_is_enough(tmp_path, tokenizer, monkeypatch):
+    model = build("llama")
+    saving.save(model, tokenizer, tmp_path / "saved")
+    size = sum(path.stat().st_size for path in (tmp_path / "saved").iterdir())
+    free = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: free._replace(free=size - 1))
+    with pytest.raises(StadeError, match=r"the model and its tokenizer may take .* MB in .*make"):
+        saving.save(model, tokenizer, tmp_path / "new")
+
+
+def test_a_folder_with_an_older_model_gets_the_new_one(tmp_path, tokenizer):
+    for name in ("llama", "opt"):
+        saving.save(build(name), tokenizer, tmp_path)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert loading.fingerprint(again) == loading.fingerprint(build("opt"))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_only_files_are_replaced(tmp_path, tokenizer, make):
+    make(tmp_path / "config.json")
+    with pytest.raises(StadeError, match=r"config\.json' is a (FIFO|folder)"):
+        saving.save(build("llama"), tokenizer, tmp_path)
+    assert os.listdir(tmp_path) == ["config.json"]
+
+
+def test_what_a_killed_process_has_left_half_goes(tmp_path, tokenizer):
+    (tmp_path / saving.HALF).mkdir()
+    (tmp_path / saving.HALF / "model.safetensors").write_text("half")
+    saving.save(build("llama"), tokenizer, tmp_path)
+    assert saving.HALF not in os.listdir(tmp_path)
+    AutoModelForCausalLM.from_pretrained(tmp_path)

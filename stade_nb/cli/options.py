@@ -8,6 +8,7 @@ import re
 import click
 
 from stade_nb.numerics.methods import ALIASES, METHODS
+from stade_nb.studies.methods import BEYOND
 
 Section = tuple[str, list[click.Option]]
 
@@ -86,9 +87,10 @@ PRUNING = section(
     "pruning",
     option(
         "--prune-method, --method METHOD",
-        f"{', '.join(METHODS)}; names of the authors' code: {_ALIASES}. What the second "
-        "version of that code calls stade is meant as std here, but as published its "
-        "correction is zero, as in std_without_correction; stade is the paper's STADE",
+        f"{', '.join(METHODS)}; beyond the paper: {', '.join(BEYOND)}; names of the authors' "
+        f"code: {_ALIASES}. What the second version of that code calls stade is meant as std "
+        "here, but as published its correction is zero, as in std_without_correction; stade is "
+        "the paper's STADE",
         required=True,
     ),
     option("--sparsity-ratio SHARE", "of the weights that go, such as 0.5 or 50%"),

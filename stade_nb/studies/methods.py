@@ -1,7 +1,8 @@
 """Methods beyond the paper, by name: importing this makes them known wherever methods are.
 
 Metric × compensation: `wanda`, `wanda_with_bias`, `wanda_linear`, `wanda_affine`, and so on. Where
-Eq. 7 helps: `wanda_bias_v` is Wanda everywhere, corrected in v_proj alone.
+Eq. 7 helps: `wanda_bias_v` is Wanda everywhere, corrected in v_proj alone. Newer methods: `ria`,
+`symwanda`, `nowag`, `dsnot`, each also `…_with_bias`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from stade_nb.numerics.methods import BEYOND, METHODS, Method, Treatment
 from stade_nb.numerics.metrics import METRICS, Needs
-from stade_nb.studies import refit
+from stade_nb.studies import dsnot, refit, scores
 
 # The rungs of the ladder, each metric's methods on them, from what may change least to most.
 RUNGS = ("none", "bias", "linear", "affine")
@@ -66,6 +67,31 @@ def _corrected_in(place: str, types: tuple[str, ...]) -> Method:
     )  # fmt: skip
 
 
+def _newer() -> Iterator[Method]:
+    """RIA, SymWanda, NoWag-P and DSnoT, each as published and with Eq. 7 behind it.
+
+    RIA and NoWag-P take a share from the whole layer, as their public code does.
+    """
+    for name, title, metric, scope in (
+        ("ria", "RIA", scores.RIA, "layer"),
+        ("symwanda", "SymWanda", scores.SYMWANDA, "row"),
+        ("nowag", "NoWag-P", scores.NOWAG, "layer"),
+    ):
+        for name_, title_, corrects in _with_and_without(name, title):
+            treatment = Treatment(metric, corrects)
+            yield Method(name_, title_, treatment, treatment, scope=scope)
+    finishes = (dsnot.without_correction, dsnot.with_correction)
+    for (name, title, corrects), finish in zip(
+        _with_and_without("dsnot", "DSnoT"), finishes, strict=True
+    ):
+        treatment = Treatment(METRICS["wanda"], corrects, finish)
+        yield Method(name, title, treatment, treatment)
+
+
+def _with_and_without(name: str, title: str) -> list[tuple[str, str, bool]]:
+    return [(name, title, False), (f"{name}_with_bias", f"{title} + bias correction", True)]
+
+
 def _rows() -> Iterator[Method]:
     magnitude = Treatment(METRICS["magnitude"], corrects=True)
     yield replace(
@@ -78,6 +104,7 @@ def _rows() -> Iterator[Method]:
         yield _corrected_in(place, types)
     few = ("qk", "o", "gate_up")
     yield _corrected_in("qk_o_gate_up", tuple(t for place in few for t in PLACES[place]))
+    yield from _newer()
 
 
 BEYOND.update({row.name: row for row in _rows()})

@@ -11,7 +11,7 @@ import pandas
 from stade_nb import paths
 from stade_nb.errors import unknown
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.numerics.methods import METHODS
+from stade_nb.numerics.methods import BEYOND, METHODS
 
 VERSION = "arXiv 2503.22451, version 1"
 DENSE = "dense"
@@ -107,7 +107,8 @@ def title(method: str) -> str:
     """The paper's name of a method; of one that is not known here, its own."""
     if method == DENSE:
         return "Dense"
-    return METHODS[method].title if method in METHODS else method
+    known = METHODS | BEYOND
+    return known[method].title if method in known else method
 
 
 def model_of(name: str) -> str | None:

@@ -10,6 +10,7 @@ import click
 from stade_nb.errors import shortened
 from stade_nb.models.tokenizing import BOS
 from stade_nb.numerics.methods import ALIASES, METHODS
+from stade_nb.studies.methods import BEYOND
 
 Section = tuple[str, list[click.Option]]
 
@@ -126,9 +127,10 @@ PRUNING = section(
     "pruning",
     option(
         "--prune-method, --method METHOD",
-        f"{', '.join(METHODS)}; names of the authors' code: {_ALIASES}. What the second "
-        "version of that code calls stade is meant as std here, but as published its "
-        "correction is zero, as in std_without_correction; stade is the paper's STADE",
+        f"{', '.join(METHODS)}; beyond the paper: {', '.join(BEYOND)}; names of the authors' "
+        f"code: {_ALIASES}. What the second version of that code calls stade is meant as std "
+        "here, but as published its correction is zero, as in std_without_correction; stade is "
+        "the paper's STADE",
         required=True,
     ),
     option("--sparsity-ratio SHARE", "of the weights that go, such as 0.5 or 50%"),

@@ -91,7 +91,9 @@ class Cell:
 
         STADE, for one, is Wanda on q_proj.
         """
-        steps = [(each, self.method.treatment(architectures.is_centred(each))) for each in types]
+        steps = [
+            (each, self.method.of(each).treatment(architectures.is_centred(each))) for each in types
+        ]
         more = self.method.equal_parameters and any(step.corrects for _, step in steps)
         pattern = (
             self.pattern if self.pattern.m is None else self.pattern_name

@@ -173,7 +173,7 @@ def block_results(
                 layer.weight,
                 layer.bias,
                 statistics.get(architectures.input_of(layer_type)),
-                cell.method,
+                cell.method.of(layer_type),
                 cell.pattern,
                 centred=architectures.is_centred(layer_type),
                 generator=generator_of(cell.seed, full),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,10 +18,14 @@ from stade_nb.numerics.moments import Moments
 
 @dataclass(frozen=True)
 class Treatment:
-    """What happens to a layer: the metric its weights are chosen by, and whether Eq. 7 follows."""
+    """What happens to a layer: the metric its weights are chosen by, and whether Eq. 7 follows.
+
+    finish: (weight, bias, mask, moments, pattern) -> LayerResult, instead of zeros and Eq. 7.
+    """
 
     metric: Metric
     corrects: bool = False
+    finish: Callable[..., LayerResult] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class Method:
     updates_weights: bool = False
     equal_parameters: bool = False
     scope: str = "row"
+
+    def of(self, layer_type: str) -> Method:
+        """The method that layers of a type ("self_attn.q_proj") are pruned by: itself, on all."""
+        return self
 
     def pattern(self, pattern: str | float | Pattern, scope: str | None = None) -> Pattern:
         """`pattern` as this method prunes by it: a share competes in its `scope`, if none is given.
@@ -75,16 +84,9 @@ class Method:
         return max(moments, self.centred.metric.needs, self.uncentred.metric.needs)
 
 
-def _everywhere(
-    name: str,
-    title: str,
-    metric: str,
-    corrects: bool = False,
-    updates_weights: bool = False,
-    scope: str = "row",
-) -> Method:
+def _everywhere(name: str, title: str, metric: str, corrects: bool = False, **more) -> Method:
     treatment = Treatment(METRICS[metric], corrects)
-    return Method(name, title, treatment, treatment, updates_weights, scope=scope)
+    return Method(name, title, treatment, treatment, **more)
 
 
 _WANDA = Treatment(METRICS["wanda"])
@@ -120,6 +122,9 @@ METHODS |= {
     if row.corrects
 }
 
+# Methods beyond the paper, known by name and in none of its tables: `stade_nb.studies` adds some.
+BEYOND: dict[str, Method] = {}
+
 # The options of the authors' command lines that are not a name above. Their second version also
 # calls `stade` what is `std` here; a name of the paper keeps the paper's meaning.
 ALIASES = {
@@ -143,9 +148,9 @@ def method(name: str | Method) -> Method:
             f"what it computes is not described; expected one of {', '.join(METHODS)}"
         )
     name = ALIASES.get(name, name)
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    return METHODS[name]
+    if name not in (known := METHODS | BEYOND):
+        raise unknown("method", name, known)
+    return known[name]
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,8 @@ def prune_layer(
         extra = int(chosen.equal_parameters and treatment.corrects and bias is None)
         pruned = masks.select(score, pattern, extra)
         kept = weight.masked_fill(pruned, 0)
+    if treatment.finish is not None:
+        return treatment.finish(weight, bias, pruned, moments, pattern)
     if treatment.corrects:
         bias = corrected(bias, weight, pruned, moments.mean)
     return LayerResult(kept, None if bias is None else bias.clone(), pruned)

@@ -1,1 +1,1 @@
-"""Numbers for the questions that the paper's readers ask: no pages, no plots."""
+"""The questions that the paper leaves open: newer methods beside it, studies, their rules."""

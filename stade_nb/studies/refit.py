@@ -1,0 +1,95 @@
+"""Kept weights changed by least squares, row by row: the linear and the affine compensation."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from stade_nb.errors import StadeError
+from stade_nb.numerics.masks import Pattern
+from stade_nb.numerics.methods import LayerResult
+from stade_nb.numerics.moments import Moments
+
+# SparseGPT's damping, a share of the mean diagonal: the texts calibrated on are only a sample.
+DAMPING = 0.01
+# Systems are solved together as long as they hold about this many numbers.
+BATCH = 1 << 23
+
+
+def solved(weight: Tensor, pruned: Tensor, second: Tensor, damping: float = DAMPING) -> Tensor:
+    """Row by row w*_K = w_K + (S_KK + λ)⁻¹ S_KP w_P and w*_P = 0, with λ = damping · mean(S_jj).
+
+    The least of (w* - w)ᵀ (S + λ) (w* - w), P being the row's pruned weights and K all others; of
+    the output's squared error where λ is 0. weight, pruned: (out, in), True where a weight goes.
+    second: S, (in, in), E[x xᵀ] or the covariance. Returns (out, in) in float64, exact but for
+    rounding. An S_jj of 0 (an input that is always 0) becomes 1, as in SparseGPT. StadeError where
+    the shapes do not match, and where a system has no one solution.
+    """
+    if pruned.shape != weight.shape or second.shape != 2 * weight.shape[1:]:
+        raise StadeError(
+            f"weight {tuple(weight.shape)}, mask {tuple(pruned.shape)} and second moments "
+            f"{tuple(second.shape)} do not belong together: expected (out, in), (out, in), (in, in)"
+        )
+    second = second.to(torch.float64, copy=True)
+    exact = weight.to(second)
+    right = torch.where(pruned, exact, 0) @ second
+    diagonal = second.diagonal()
+    diagonal[diagonal == 0] = 1
+    diagonal += damping * diagonal.mean()
+    new = exact.masked_fill(pruned, 0)
+    for rows, columns, kept in _batches(~pruned):
+        systems = second[columns[:, :, None], columns[:, None, :]]
+        if not kept.all():  # rows that keep fewer weights: the rest of their system is 1 · 0 = 0
+            systems.masked_fill_(~(kept[:, :, None] & kept[:, None, :]), 0)
+            systems.diagonal(dim1=1, dim2=2).add_(~kept)
+        factors, failed = torch.linalg.cholesky_ex(systems)
+        if failed.any():
+            raise StadeError(
+                f"the second moments of {len(second)} input features are singular at damping "
+                f"{damping}: calibrate with more tokens (at least one per feature), or use a "
+                "larger damping"
+            )
+        sides = (right[rows].gather(1, columns) * kept)[:, :, None]
+        change = torch.cholesky_solve(sides, factors)[:, :, 0]
+        new[rows] = new[rows].scatter_add(1, columns, change * kept)
+    return new
+
+
+def _batches(kept: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Rows, the columns that each keeps, and where these end; rows of like numbers together."""
+    counts = kept.sum(dim=1)
+    order = counts.argsort(stable=True)
+    order = order[counts[order] > 0]
+    columns = kept.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+    most = int(counts.max()) if len(counts) else 0
+    for rows in order.split(max(1, BATCH // max(1, most * most))):
+        width = int(counts[rows].max())
+        yield (
+            rows,
+            columns[rows, :width],
+            torch.arange(width, device=kept.device) < counts[rows, None],
+        )
+
+
+def linear(
+    weight: Tensor, bias: Tensor | None, pruned: Tensor, moments: Moments, _: Pattern
+) -> LayerResult:
+    """w*_K = w_K + G_KK⁻¹ G_KP w_P, G = E[x xᵀ] damped: the rows' least squares, bias untouched.
+
+    What SparseGPT approaches column by column, for a mask that is given; see `solved`.
+    """
+    new = solved(weight, pruned, moments.gram / moments.count)
+    return LayerResult(new.to(weight.dtype), None if bias is None else bias.clone(), pruned)
+
+
+def affine(
+    weight: Tensor, bias: Tensor | None, pruned: Tensor, moments: Moments, _: Pattern
+) -> LayerResult:
+    """w*_K = w_K + C_KK⁻¹ C_KP w_P, C the covariance, and b* = b + (w - w*)ᵀ mean.
+
+    The same least squares with a constant beside the inputs; a layer without bias gets one.
+    """
+    new = solved(weight, pruned, moments.cross / moments.count).to(weight.dtype)
+    added = (weight.to(torch.float64) - new.to(torch.float64)) @ moments.mean
+    bias = added.to(weight.dtype) if bias is None else (bias + added).to(bias.dtype)
+    return LayerResult(new, bias, pruned)

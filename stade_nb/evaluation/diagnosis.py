@@ -145,7 +145,7 @@ CAUSES = {
               "divide the loss by tokens; word_perplexity of lm-evaluation-harness is per word",
               _words),
         Cause("window", "another window length",
-              "the paper's is 2048 tokens, in calibration and evaluation; longer is lower", _window),
+              "the paper's is 2048 tokens, calibration too; longer is lower", _window),
         Cause("bos", "no token for the beginning of the text where the model expects one, or one "
               "too many", "compare with and without it on the unpruned model", _bos),
         Cause("tokenizer", "another tokenizer than the model's, or weights that were not loaded",

@@ -1,4 +1,4 @@
-"""The command line: `python -m stade_nb prune|evaluate|sweep`."""
+"""The command line: `python -m stade_nb prune|evaluate|sweep|diagnose`."""
 
 import sys
 

@@ -30,6 +30,7 @@ class Page:
 
     def __init__(self, reading, writing):
         self._reading, self._writing, self._session = reading, writing, None
+        self.errors: list[str] = []  # what pages wrote to the console as errors, or threw
         self._ids = itertools.count(1)
 
     def call(self, method: str, **parameters) -> dict:
@@ -49,12 +50,27 @@ class Page:
             if answer.get("id") == wanted:
                 assert "error" not in answer, answer
                 return answer["result"]
+            self._note(answer.get("method"), answer.get("params", {}))
+
+    def _note(self, event: str | None, about: dict) -> None:
+        """Keep an event that tells of an error."""
+        if event == "Runtime.exceptionThrown":
+            self.errors.append(about["exceptionDetails"]["text"])
+        elif event == "Runtime.consoleAPICalled" and about["type"] in ("error", "assert"):
+            self.errors.append(" ".join(str(one.get("value")) for one in about["args"]))
+        elif event == "Log.entryAdded" and about["entry"]["level"] == "error":
+            self.errors.append(about["entry"]["text"])
 
     def open(self, address: str) -> None:
         """Show a page and wait until it is loaded."""
-        target = self.call("Target.createTarget", url=address)["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
+        if self._session is None:
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+            self._session = attached["sessionId"]
+            for domain in ("Runtime", "Log", "Page"):
+                self.call(f"{domain}.enable")
+        self.errors.clear()
+        self.call("Page.navigate", url=address)
         end = time.monotonic() + SECONDS
         loaded = f"location.href === {json.dumps(address)} && document.readyState === 'complete'"
         while not self.evaluate(loaded):
@@ -66,6 +82,11 @@ class Page:
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def resize(self, width: int, height: int = 1200) -> None:
+        """Give the page a window of this size in pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Press the mouse at `start`, move it to `end` in steps, and let go; window coordinates."""

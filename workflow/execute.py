@@ -45,6 +45,23 @@ def _failure(notebook: str, error: Exception, kept: Path) -> StadeError:
     )
 
 
+def clean(notebook: dict, root: Path) -> dict:
+    """`notebook` as a reader downloads it: without what only the machine that ran it has to say.
+
+    Progress bars and warnings (stderr) go, they are in the log; so do papermill's and the kernel's
+    clocks; a path below `root` is written from there.
+    """
+    notebook["metadata"].pop("papermill", None)
+    for cell in notebook["cells"]:
+        for name in ("papermill", "execution"):
+            cell["metadata"].pop(name, None)
+        if "outputs" in cell:
+            cell["outputs"] = [one for one in cell["outputs"] if one.get("name") != "stderr"]
+    here = json.dumps(str(root))[1:-1]
+    text = json.dumps(notebook, indent=1, ensure_ascii=False)
+    return json.loads(text.replace(f"{here}/", "").replace(here, "."))
+
+
 def execute(notebook: Path, profile: str, progress: bool = False, root: Path = ROOT) -> Path:
     """Run `notebook` and return the path of the executed copy, written only when all cells ran.
 
@@ -86,7 +103,8 @@ def execute(notebook: Path, profile: str, progress: bool = False, root: Path = R
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 1),
     }
-    running.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    kept = json.dumps(clean(result, root), indent=1, ensure_ascii=False)
+    running.write_text(kept + "\n", "utf-8")
     return running.replace(done)
 
 

@@ -14,6 +14,7 @@ from stade_nb.engine.cell import DENSE, Cell, cells
 from stade_nb.engine.prepare import Prepared, prepare
 from stade_nb.engine.sweep import sweep as engine_sweep
 from stade_nb.errors import StadeError
+from stade_nb.evaluation import diagnosis
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
 from stade_nb.files import try_file, try_folder, write_at_once
 from stade_nb.models import loading, saving
@@ -104,6 +105,15 @@ def sweep(options: SimpleNamespace) -> None:
         _say_difference(results[0].get(use, {}))
     _say_bos(results[0])
     print(report.text(cell_table(results)))
+
+
+def diagnose(options: SimpleNamespace) -> None:
+    """Print what may be behind a number that is not the expected one."""
+    found = diagnosis.Numbers(options.perplexity, options.dense)
+    wanted = None
+    if options.expected is not None:
+        wanted = diagnosis.Numbers(options.expected, options.expected_dense)
+    print(diagnosis.text(options.model, options.method, options.sparsity, found, wanted))
 
 
 def cell_table(results: list[dict]) -> pandas.DataFrame:

@@ -91,6 +91,11 @@ COMMANDS = [
         options.EVALUATION,
         options.SWEPT,
     ),
+    Command(
+        "diagnose",
+        "Name probable causes of a perplexity that is not the expected one.",
+        options.DIAGNOSED,
+    ),
 ]
 program = click.Group(
     "stade_nb",

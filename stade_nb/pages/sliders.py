@@ -12,7 +12,8 @@ SLIDERS = (
 )
 _SLIDER = Template("""<label style="display:block;margin:.2em 0">
 <span style="display:inline-block;min-width:15em">$symbol = <output>$start</output></span>
-<input type="range" name="$name" min="$least" max="$most" step="$step" value="$start"
+<input type="range" name="$name" aria-label="$symbol"
+ min="$least" max="$most" step="$step" value="$start"
  style="width:16em;max-width:100%;vertical-align:middle"></label>""")
 # Colours are inherited, so that the figure reads on a light and on a dark page.
 _PAGE = Template("""<div id="$id" style="max-width:44em">
@@ -26,7 +27,8 @@ _PAGE = Template("""<div id="$id" style="max-width:44em">
 (the old one is B = 0)</text><text x="50" y="300" text-anchor="middle">−7</text>
 <text x="340" y="300" text-anchor="middle">0</text><text x="630" y="300"
 text-anchor="middle">7</text><text x="44" y="284" text-anchor="end">0</text>
-<text x="44" y="20" text-anchor="end">20</text></g></svg>
+<text x="44" y="20" text-anchor="end">20</text><text x="16" y="145" text-anchor="middle"
+transform="rotate(-90 16 145)">expected squared change</text></g></svg>
 $sliders
 <p aria-live="polite" style="margin:.4em 0"></p>
 <noscript>The sliders need JavaScript; the figures around them do not.</noscript>

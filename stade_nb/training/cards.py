@@ -11,7 +11,7 @@ from stade_nb import paths, style
 from stade_nb.corpus import documents
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
-from stade_nb.style import BLACK, use_style
+from stade_nb.style import INK, use_style
 
 
 def record(name: str) -> dict:
@@ -141,7 +141,7 @@ def loss_curves(curves: pandas.DataFrame, baseline: float) -> Figure:
     for name, rows, look in style.groups(curves, "model"):
         levels, every = np.exp(rows["validation"]), max(1, len(rows) // 8)
         axes.plot(rows["tokens"] / 1e6, levels, markevery=every, label=name, **look)
-    axes.axhline(baseline, color=BLACK, linestyle="--", linewidth=1, label="3-gram model")
+    axes.axhline(baseline, color=INK, linestyle="--", linewidth=1, label="3-gram model")
     axes.set(xlabel="million tokens seen", ylabel="perplexity on held-out text")
     axes.set(yscale="log", ylim=(None, 4 * baseline))
     axes.yaxis.set_major_formatter("{x:g}")

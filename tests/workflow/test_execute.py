@@ -50,6 +50,25 @@ def test_a_run_leaves_its_outputs_its_parameters_and_its_time(project):
     assert not check_cells.store(source, executed)
 
 
+def test_an_executed_notebook_says_nothing_of_the_machine_that_ran_it(project):
+    source = project / "notebooks" / "divide.ipynb"
+    notebook = nbformat.read(source, 4)
+    notebook.cells[2].source = (
+        "import sys, tqdm\nprint('a warning', file=sys.stderr)\n"
+        "for _ in tqdm.tqdm(range(3)):\n    pass\n"
+        f"print({str(project / 'data' / 'text.txt')!r}, {str(project)!r})"
+    )
+    nbformat.write(notebook, source)
+    executed = execute.execute(source, "plain", root=project)
+    assert str(project) not in executed.read_text("utf-8")
+    ran = nbformat.read(executed, 4)
+    nbformat.validate(ran)
+    (output,) = ran.cells[2].outputs
+    assert (output.name, output.text) == ("stdout", "data/text.txt .\n")
+    assert "papermill" not in ran.metadata and "papermill" not in ran.cells[2].metadata
+    assert "a warning" in (project / "build" / "logs" / "divide.log").read_text("utf-8")
+
+
 def test_a_failure_names_the_cell_and_keeps_the_notebook(project):
     with pytest.raises(StadeError) as caught:
         execute.execute(project / "notebooks" / "divide.ipynb", "zero", root=project)

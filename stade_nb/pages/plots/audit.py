@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from stade_nb import style
 from stade_nb.claims import paper
-from stade_nb.style import BLACK, BLUE, GREEN, ORANGE, SERIES, VERMILION
+from stade_nb.style import BLUE, GREEN, INK, ORANGE, SERIES, VERMILION
 
 STEEP = 20.0
-OUTCOMES = {"better": (GREEN, "o"), "equal": (BLACK, "d"), "worse": (VERMILION, "X")}
+OUTCOMES = {"better": (GREEN, "o"), "equal": (INK, "d"), "worse": (VERMILION, "X")}
 
 
 def _marks(axes: Axes, rows: pandas.DataFrame, x: str, y: str, of: str, **look) -> None:
@@ -35,7 +35,7 @@ def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> 
         colours = [OUTCOMES[outcome][0] for outcome in own["outcome"]]
         axes.hlines(own["at"], 0, own["change"], colors=colours)
         _marks(axes, own, "change", "at", "STADE")
-        axes.axvline(0, color=BLACK, linewidth=1)
+        axes.axvline(0, color=INK, linewidth=1)
         axes.set(title=paper.sparsity(pattern), ylim=(len(models) - 0.4, -0.6))
         axes.margins(x=0.15)
     panels[0].set_yticks(range(len(models)), models)
@@ -52,12 +52,12 @@ def accuracy_differences(compared: pandas.DataFrame, error: float) -> Figure:
     gaps = compared.assign(gap=compared["stade"] - compared["wanda"]).sort_values("gap")
     gaps = gaps.assign(place=range(len(gaps)))
     figure, axes = style.axes(3.6)
-    axes.axhspan(-error, error, color=BLACK, alpha=0.1, linewidth=0, label="±1 standard error")
+    axes.axhspan(-error, error, color=INK, alpha=0.1, linewidth=0, label="±1 standard error")
     _marks(axes, gaps, "place", "gap", "STADE")
     names = [f"{row.model}, {paper.sparsity(row.pattern)}" for row in gaps.itertuples()]
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.tick_params(axis="x", labelsize=7)
-    axes.axhline(0, color=BLACK, linewidth=1)
+    axes.axhline(0, color=INK, linewidth=1)
     axes.set(ylabel="STADE − Wanda, points")
     figure.legend(loc="outside upper center", ncols=4)
     return figure
@@ -95,8 +95,8 @@ def growth(times: pandas.DataFrame, models: Sequence[str], methods: Sequence[str
             values = [times.loc[(model, pattern), method] for model in models]
             axes.plot(range(len(models)), values, marker=marker, color=colour,
                       label=paper.title(method))  # fmt: skip
-        axes.axhline(3, color=BLACK, linestyle=":")
-        axes.axhline(1.5, color=BLACK, linestyle=":")
+        axes.axhline(3, color=INK, linestyle=":")
+        axes.axhline(1.5, color=INK, linestyle=":")
         axes.set_xticks(range(len(models)), models)
         axes.set(title=paper.sparsity(pattern), xlim=(-0.4, len(models) - 0.6))
     panels[0].set(ylabel="perplexity / dense", ylim=(0.9, None))
@@ -122,7 +122,7 @@ def off_centre(table: pandas.DataFrame) -> Figure:
             axes.plot([first, third], [height] * 2, color=colour, linewidth=6, alpha=0.5,
                       solid_capstyle="butt")  # fmt: skip
             axes.plot(middle, height, marker, color=colour)
-        axes.axvline(0.1, color=BLACK, linestyle=":")
+        axes.axvline(0.1, color=INK, linestyle=":")
         axes.set_yticks(range(len(order)), [name.replace(", ", "\n") for name in order["layer"]])
         axes.tick_params(axis="y", labelsize=8)
         axes.set(xscale="log", title=model, xlabel="|mean| / std", ylim=(len(order) - 0.5, -0.5))
@@ -184,7 +184,7 @@ def ratios(table: pandas.DataFrame, names: dict[str, str], label: str) -> Figure
     figure, axes = style.axes(0.3 * len(table) + 1.2)
     for (column, name), (colour, marker) in zip(names.items(), style.series(), strict=False):
         axes.plot(table[column], range(len(table)), marker, color=colour, label=name)
-    axes.axvline(1, color=BLACK, linewidth=1)
+    axes.axvline(1, color=INK, linewidth=1)
     axes.set_yticks(range(len(table)), table["layer"])
     axes.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
     figure.legend(loc="outside upper center", ncols=2)
@@ -210,6 +210,6 @@ def running_variance(table: pandas.DataFrame) -> Figure:
             axes.plot(gone["ratio"], [top] * len(gone), "x", color=colour)
         axes.set(title=dtype, xlabel="mean / std", xscale="log", yscale="log", ylim=(1e-8, 3 * top))
     panels[0][0].set(ylabel="relative error of the variance")
-    panels[0][0].plot([], [], "x", color=BLACK, label="no finite number")
+    panels[0][0].plot([], [], "x", color=INK, label="no finite number")
     figure.legend(loc="outside upper center", ncols=3)
     return figure

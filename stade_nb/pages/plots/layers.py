@@ -15,7 +15,7 @@ from stade_nb.claims import paper
 from stade_nb.claims.layers import METRICS, predicted
 from stade_nb.claims.verdicts import OPEN
 from stade_nb.models import architectures
-from stade_nb.style import BLACK, METHOD_STYLE
+from stade_nb.style import BLACK, INK, METHOD_STYLE
 
 LIMIT = 20  # per cent, where the colours of the heat map end
 
@@ -136,7 +136,7 @@ def ratios(rows: pandas.DataFrame) -> Figure:
         colour, marker = METHOD_STYLE["std"]
         axes.errorbar(100 * some["sparsity"], 100 * change, 100 * span, color=colour,
                       marker=marker, capsize=2)  # fmt: skip
-        axes.axhline(0, color=BLACK, linewidth=1)
+        axes.axhline(0, color=INK, linewidth=1)
         axes.set_yscale("symlog", linthresh=1)
         axes.yaxis.set_major_formatter(
             lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"

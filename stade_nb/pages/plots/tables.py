@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, LogFormatter, NullFormatter, NullLoc
 
 from stade_nb import style
 from stade_nb.claims import paper
-from stade_nb.style import BLACK
+from stade_nb.style import INK
 
 
 def inline(figure: Figure, alt: str) -> HTML:
@@ -68,7 +68,7 @@ def _scatter(
             at, found["mean"], found["std"].fillna(0), fmt=marker, color=colour, capsize=2,
             label=paper.title(method),
         )  # fmt: skip
-    axes.axhline(1, color=BLACK, linewidth=1, linestyle=":")
+    axes.axhline(1, color=INK, linewidth=1, linestyle=":")
     axes.set(yscale="log", xticks=range(len(models)), xlim=(-0.6, len(models) - 0.4))
     axes.set_xticklabels(models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     axes.yaxis.set_major_formatter("{x:g}")
@@ -83,7 +83,7 @@ def accuracies(ran: pandas.DataFrame, guess: float, patterns: dict[str, str]) ->
     """
     figure, panels = style.axes(3.6, columns=len(patterns), sharey=True, squeeze=False)
     models = list(dict.fromkeys(ran["model"]))
-    ways = {paper.DENSE: (BLACK, "_")}
+    ways = {paper.DENSE: (INK, "_")}
     ways |= style.methods(m for m in ran["method"] if m != paper.DENSE)
     for axes, (pattern, heading) in zip(panels[0], patterns.items(), strict=True):
         for place, (way, (colour, marker)) in enumerate(ways.items()):
@@ -94,7 +94,7 @@ def accuracies(ran: pandas.DataFrame, guess: float, patterns: dict[str, str]) ->
                 x, 100 * rows["accuracy"], 196 * rows["error"], fmt=marker, color=colour,
                 elinewidth=1.2, markersize=6, label=paper.title(way),
             )  # fmt: skip
-        axes.axhline(100 * guess, color=BLACK, linestyle=":", linewidth=1, label="guessing")
+        axes.axhline(100 * guess, color=INK, linestyle=":", linewidth=1, label="guessing")
         axes.set_xticks(
             range(len(models)), models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8
         )
@@ -132,8 +132,8 @@ def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
                 other["parameters"] * aside, 100 * other["change"], marker, color=colour,
                 fillstyle="none", markersize=5,
             )  # fmt: skip
-        axes.axhline(0, color=BLACK, linewidth=1)
-        axes.axhspan(axes.get_ylim()[0], 0, color=BLACK, alpha=0.05, linewidth=0)
+        axes.axhline(0, color=INK, linewidth=1)
+        axes.axhspan(axes.get_ylim()[0], 0, color=INK, alpha=0.05, linewidth=0)
         axes.margins(y=0)
         axes.set(xscale="log", title=heading, ylabel="change from Wanda, %\n(grey: better)")
         axes.xaxis.set_major_locator(FixedLocator(list(sizes["parameters"])))

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from stade_nb import style
 from stade_nb.claims import paper
 from stade_nb.studies.calibration_texts import CALIBRATIONS, EVALUATIONS
-from stade_nb.style import BLACK
+from stade_nb.style import BLACK, INK
 
 LIMIT = 20  # per cent, where the colours end
 
@@ -72,7 +72,7 @@ def by_distance(table: pandas.DataFrame, distances: pandas.DataFrame) -> Figure:
             look = {"marker": marker, "color": colour, "markerfacecolor": fill, "linestyle": "none"}
             label = f"{paper.title(mask)}'s mask, {where}"
             axes.plot(part["sigmas"], 100 * part["change"], label=label, **look)
-    axes.axhline(0, color=BLACK, linewidth=1)
+    axes.axhline(0, color=INK, linewidth=1)
     axes.set_xlim(left=0)
     axes.set_xlabel("distance of the two texts' means, in standard deviations of the inputs")
     axes.set_ylabel("effect of the correction, %")

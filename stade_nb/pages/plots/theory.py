@@ -8,10 +8,10 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from stade_nb import style
 from stade_nb.claims.paper import sparsity
-from stade_nb.style import BLACK, BLUE, METHOD_STYLE, ORANGE, SERIES, SKY
+from stade_nb.style import BLACK, BLUE, INK, METHOD_STYLE, ORANGE, SERIES, SKY
 from stade_nb.theory import many_layers
 
-STEPWISE = (BLACK, "X")  # the look of the choice that is no method
+STEPWISE = (INK, "X")  # the look of the choice that is no method
 
 
 def parabolas(loss, means: list[float], std: float = 1.0, weight: float = 1.0) -> Figure:
@@ -24,7 +24,7 @@ def parabolas(loss, means: list[float], std: float = 1.0, weight: float = 1.0) -
     left, right = min(0.0, *roots) - 1.7, max(0.0, *roots) + 1.7
     top = 1.15 * loss(0.0, 0.0, weight, max(means, key=abs), std**2)
     new_bias = np.linspace(left, right, 400)
-    axes.axvline(0, color=BLACK, linewidth=1, linestyle=":")
+    axes.axvline(0, color=INK, linewidth=1, linestyle=":")
     for mean, root, (colour, marker) in zip(means, roots, style.series(), strict=False):
         look = {"color": colour, "marker": marker, "markersize": 9, "linestyle": "none"}
         axes.plot(new_bias, loss(0.0, new_bias, weight, mean, std**2), color=colour)
@@ -34,11 +34,11 @@ def parabolas(loss, means: list[float], std: float = 1.0, weight: float = 1.0) -
             markerfacecolor="white", markeredgewidth=1.6,
         )  # fmt: skip
         axes.text(root, -0.05 * top, f"μ = {mean:g}", color=colour, ha="center", weight="bold")
-    mark = {"color": BLACK, "linestyle": "none", "marker": "o", "markersize": 9}
+    mark = {"color": INK, "linestyle": "none", "marker": "o", "markersize": 9}
     explained = [
         axes.plot([], [], **mark, markerfacecolor="white", label="bias kept, Eq. 9: (σ² + μ²)W²"),
         axes.plot([], [], **mark, label="best bias, Eq. 7: B + μW"),
-        [axes.axhline(floor, color=BLACK, linestyle="--", label="its loss, Eq. 8: σ²W²")],
+        [axes.axhline(floor, color=INK, linestyle="--", label="its loss, Eq. 8: σ²W²")],
     ]
     handles = [line for (line,) in explained]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, handletextpad=0.3)
@@ -60,7 +60,7 @@ def valley(loss, std: float = 1.0, weight: float = 1.0) -> Figure:
     line = np.array([-3, 3])
     floor = "B* = B + μW: σ²W² everywhere"
     axes.plot(line, line * weight, color=ORANGE, linewidth=2.5, label=floor)
-    axes.axhline(0, color=BLACK, linestyle=":", linewidth=1.5, label="B* = B: (σ² + μ²)W²")
+    axes.axhline(0, color=INK, linestyle=":", linewidth=1.5, label="B* = B: (σ² + μ²)W²")
     figure.legend(loc="outside upper center", ncols=2)
     axes.set(
         xlabel="mean μ of the removed input", ylabel="change of the bias, B* − B", ylim=(-3, 3)
@@ -94,7 +94,7 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     words = ["both remove the second", "both remove the first",
              "STD the second, Wanda the first", "STD the first, Wanda the second"]  # fmt: skip
     handles = [
-        Patch(facecolor=c, edgecolor=BLACK, label=w) for c, w in zip(colours, words, strict=True)
+        Patch(facecolor=c, edgecolor=INK, label=w) for c, w in zip(colours, words, strict=True)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     axes.set(xlabel="mean μ of the second weight's input", ylabel="its standard deviation σ")
@@ -107,7 +107,7 @@ def convergence(table: pandas.DataFrame) -> Figure:
     """Monte Carlo errors over the number of draws, beside 1/√draws."""
     figure, axes = style.axes(3.4)
     draws = np.array(sorted(table["draws"].unique()))
-    axes.loglog(draws, draws**-0.5, color=BLACK, linestyle="--", label="1 / √draws")
+    axes.loglog(draws, draws**-0.5, color=INK, linestyle="--", label="1 / √draws")
     for name, rows, look in style.groups(table, "equation"):
         axes.loglog(rows["draws"], rows["error"], linestyle="", label=name, alpha=0.9, **look)
     axes.set(xlabel="draws", ylabel="error, in standard\ndeviations of one draw")
@@ -156,7 +156,7 @@ def excess(table: pandas.DataFrame) -> Figure:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_locator(NullLocator())
-            axes.axhline(1, color=BLACK, linestyle=":")
+            axes.axhline(1, color=INK, linestyle=":")
         row[0].set(ylabel="loss over that of\nthe cheapest sets")
     for axes in panels[-1]:
         axes.set(xlabel="correlation between inputs")
@@ -223,7 +223,7 @@ def single_against_exact(pairs: dict[float, many_layers.Pair]) -> Figure:
     values = np.concatenate([part.numpy(force=True) for pair in pairs.values() for part in pair])
     ends = np.array([values[values > 0].min() / 1.5, values.max() * 1.5])
     for axes, (correlation, pair) in zip(panels[0], pairs.items(), strict=True):
-        axes.plot(ends, ends, color=BLACK, linestyle=":")
+        axes.plot(ends, ends, color=INK, linestyle=":")
         exact, singles = (part.numpy(force=True) for part in (pair.exact, pair.singles))
         axes.plot(exact, singles, "o", color=BLUE, markersize=3.5, alpha=0.6)
         error = f"off by {many_layers.relative_error(pair):.0%}"

@@ -12,7 +12,7 @@ from stade_nb import style
 from stade_nb.claims import paper
 from stade_nb.claims.scorecard import KINDS
 from stade_nb.claims.verdicts import MIXED, Verdict
-from stade_nb.style import BLACK, ORANGE, VERDICT_STYLE
+from stade_nb.style import INK, ORANGE, VERDICT_STYLE
 
 LINE = 62  # characters of a claim on one line
 WORD_STYLE = VERDICT_STYLE | {MIXED: (ORANGE, "s")}
@@ -31,7 +31,7 @@ def differences(
     _explain(axes)
     if band:
         axes.axvspan(
-            -100 * band, 100 * band, color=BLACK, alpha=0.08, linewidth=0, label="comparable"
+            -100 * band, 100 * band, color=INK, alpha=0.08, linewidth=0, label="comparable"
         )
     axes.set(ylim=(len(judged) - 0.4, -0.6), xlabel=f"change of perplexity, {label}, %")
     figure.legend(loc="outside upper center", ncols=4)
@@ -64,7 +64,7 @@ def _intervals(axes: Axes, rows: pandas.DataFrame, patterns: dict[str, str]) -> 
         colour, marker = VERDICT_STYLE[row.verdict]
         axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=colour, linewidth=1.6)
         axes.plot(100 * row.change, height, marker, color=colour)
-    axes.axvline(0, color=BLACK, linewidth=1)
+    axes.axvline(0, color=INK, linewidth=1)
     names = [f"{patterns[row.pattern]}  {row.model}" for row in rows.itertuples()]
     axes.set_yticks(range(len(rows)), names)
 

@@ -1,0 +1,110 @@
+"""What a reader finds on every page: the repository's buttons, and words that explain themselves.
+
+One setting, `repository: {url: ...}` in _config.yml, switches on the links to repository, editor,
+issues, Colab and Binder. Where it is empty no page has any of them, and building needs no network.
+
+The first time that a page uses a word of the glossary, the word leads there, and shows its
+definition to whoever points at it. Plain HTML: no script, nothing that is fetched.
+"""
+
+import re
+from collections.abc import Iterator
+
+from docutils import nodes
+from sphinx.addnodes import glossary
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+GLOSSARY = "glossary"
+BUTTONS = {
+    "use_repository_button": True,
+    "use_edit_page_button": True,
+    "use_issues_button": True,
+    "launch_buttons": {
+        "binderhub_url": "https://mybinder.org",
+        "colab_url": "https://colab.research.google.com",
+        "notebook_interface": "jupyterlab",
+    },
+}
+# A word in here is a name, a link or a heading already.
+NO_PROSE = (nodes.reference, nodes.literal, nodes.title, nodes.math, nodes.raw, nodes.caption)
+
+
+def buttons(app: Sphinx, config: Config) -> None:
+    """Switch the buttons on where the book has an address of its repository."""
+    options = config.html_theme_options
+    if options.get("repository_url"):
+        options.update(BUTTONS)
+    else:
+        options.pop("repository_url", None)
+
+
+def source_of_page(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Where a page's source is in the repository: notebooks at its top, the others in book/."""
+    context["doc_path"] = "" if pagename.startswith("notebooks/") else "book"
+
+
+def definitions(page: nodes.document) -> dict[str, tuple[str, str]]:
+    """(anchor, definition) of each term of the glossary on `page`."""
+    found = {}
+    for item in (item for one in page.findall(glossary) for item in one.findall(nodes.definition)):
+        for word in item.parent.findall(nodes.term):
+            found[word.astext()] = word["ids"][0], " ".join(item.astext().split())
+    return found
+
+
+def spelt(word: str) -> re.Pattern:
+    """How `word` stands in a sentence: its first letter in either case, or with an s behind it.
+
+    >>> spelt("window").search("All Windows of it")[0], spelt("mask").search("unmasked")
+    ('Windows', None)
+    """
+    first, rest = re.escape(word[0]), re.escape(word[1:])
+    return re.compile(rf"(?<![\w-])(?:{first}|{first.upper()}){rest}s?(?![\w-])")
+
+
+def prose(doctree: nodes.document) -> Iterator[nodes.Text]:
+    """The texts of a page's sentences."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        for text in list(paragraph.findall(nodes.Text)):
+            above = text.parent  # some extensions leave none behind
+            while above not in (paragraph, None) and not isinstance(above, NO_PROSE):
+                above = above.parent
+            if above is paragraph:
+                yield text
+
+
+def explain(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let the first use of each of the glossary's words on a page lead to it, with a hover text."""
+    if docname in (GLOSSARY, "bibliography") or GLOSSARY not in app.env.found_docs:
+        return
+    known = definitions(app.env.get_doctree(GLOSSARY))
+    for reference in doctree.findall(nodes.reference):  # those that the author made
+        if (anchor := reference.get("refuri", "").partition("#")[2]).startswith("term-"):
+            text = next((text for own, text in known.values() if own == anchor), None)
+            if text:
+                reference["reftitle"] = text
+    for word, (anchor, text) in known.items():
+        pattern = spelt(word)
+        for found in prose(doctree):
+            if match := pattern.search(found):
+                address = f"{app.builder.get_relative_uri(docname, GLOSSARY)}#{anchor}"
+                link = nodes.reference(
+                    "",
+                    match[0],
+                    internal=True,
+                    refuri=address,
+                    reftitle=text,
+                    classes=["explained"],
+                )
+                before, after = found[: match.start()], found[match.end() :]
+                parts = [nodes.Text(before), link, nodes.Text(after)]
+                found.parent.replace(found, [part for part in parts if part.astext()])
+                break
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("config-inited", buttons, priority=400)
+    app.connect("html-page-context", source_of_page, priority=400)
+    app.connect("doctree-resolved", explain)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,84 @@
+"""The built pages for everyone: nothing serious for axe-core, nothing cut, no console errors."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import axe
+import pytest
+import yaml
+from browser import needs_browser, opened
+
+from workflow import ROOT
+
+HTML = ROOT / "book" / "_build" / "html"
+WIDE, NARROW = 1400, 390
+# Beyond the window to the left nothing can be scrolled to.
+CUT = """[...document.querySelectorAll("article .math mjx-container")].filter(one => {
+  const box = one.getBoundingClientRect();
+  const frame = one.closest("div.math, td, p, li, dd, figcaption");
+  return box.width && box.left < Math.min(0, frame.getBoundingClientRect().left) - 1;
+}).length"""
+UNREACHED = """[...document.querySelectorAll("article div.math")].filter(one =>
+  one.scrollWidth > one.clientWidth + 1
+  && !["auto", "scroll"].includes(getComputedStyle(one).overflowX)).length"""
+
+
+def listed_pages() -> list[str]:
+    """The pages in the order of the table of contents, without their suffix."""
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text("utf-8"))
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return [toc["root"], *(chapter["file"] for chapter in chapters)]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for all pages."""
+    if not (HTML / "index.html").exists():
+        pytest.skip("the book is not built: `make book` builds it, `make test` does so by itself")
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        opened(HTML / "index.html", Path(folder)) as page,
+    ):
+        yield page
+
+
+def open_at(browser, page: str, width: int) -> None:
+    browser.resize(width)
+    browser.open((HTML / f"{page}.html").as_uri())
+    end = time.monotonic() + 60
+    while not browser.evaluate("!window.MathJax || !!window.MathJax.startup?.document?.outputJax"):
+        assert time.monotonic() < end, "equations are not set"
+        time.sleep(0.1)
+
+
+@needs_browser
+def test_axe_sees_a_page_that_some_cannot_use(browser, tmp_path):
+    text = axe.script()
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        "<!doctype html><html lang=en><title>a</title><main><h1>a</h1><input type=range>"
+        "<p style='color:#aaa;background:#fff'>pale</p></main></html>"
+    )
+    browser.open(bad.as_uri())
+    found = {line.split(":")[0] for line in axe.violations(browser, text)}
+    assert found == {"label", "color-contrast"}
+
+
+@needs_browser
+@pytest.mark.parametrize("page", listed_pages())
+def test_axe_finds_nothing_serious(browser, page):
+    text = axe.script()
+    open_at(browser, page, WIDE)
+    assert axe.violations(browser, text) == []
+    browser.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert axe.violations(browser, text, ("color-contrast",)) == []
+
+
+@needs_browser
+@pytest.mark.parametrize("page", listed_pages())
+def test_a_narrow_page_cuts_no_equation_and_logs_no_error(browser, page):
+    open_at(browser, page, NARROW)
+    assert browser.evaluate(CUT) == 0 and browser.evaluate(UNREACHED) == 0
+    assert browser.evaluate("document.documentElement.scrollWidth") <= NARROW, "the page scrolls"
+    assert browser.errors == []

@@ -1,4 +1,4 @@
-"""The paper's models as shapes alone: what there is to know of them without their weights.
+"""The paper's models and the packaged ones as shapes alone: what is known without their weights.
 
 The configurations are in data/shapes.json, each with its source. A model built of one lies on
 torch's "meta" device: every weight has a shape and no numbers, so that a model of 13 billion
@@ -25,20 +25,21 @@ class Shape:
     """One published model.
 
     parameters: as published, shared ones once. evaluation_windows: whole windows of 2048 tokens
-    that its tokenizer makes of WikiText-2's test set. config: the entries of its configuration that
-    sizes depend on, by their names in transformers. source: where these are published.
+    that its tokenizer makes of WikiText-2's test set, None where no table has the model. config:
+    the entries of its configuration that sizes depend on, by their names in transformers. source:
+    where these are published.
     """
 
     title: str
     parameters: int
-    evaluation_windows: int
+    evaluation_windows: int | None
     config: dict
     source: str
 
 
 @functools.cache
 def shapes() -> dict[str, Shape]:
-    """The models of the paper's tables, by the names that `claims.paper.MODELS` gives them.
+    """The models of the paper's tables, as `claims.paper.MODELS` names them, and packaged ones.
 
     >>> shapes()["llama-7b"].parameters
     6738415616

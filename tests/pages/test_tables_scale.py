@@ -56,6 +56,10 @@ def test_hours_are_operations_over_the_rate_that_is_reached():
 def test_table_4_evaluates_on_its_questions():
     how = scale.setting(4, "opt-125m", P)
     assert (how.evaluation.count, how.evaluation.length) == (65_988, 100)
+    found = scale.work(P).set_index(["table", "model"]).loc[(4, "OPT 125M")]
+    assert found["hidden"] == 128 * 2048 * 768 * 2
+    embedded = (50_272 + 2_050) * 768 + 2 * 768  # tokens, positions, the last norm
+    assert found["device"] == found["hidden"] + 2 * (2 * 125_239_296 - embedded)
     shorter = scale.setting(3, "opt-125m", SimpleNamespace(**vars(P) | {"window_length": 1024}))
     assert (shorter.evaluation.count, shorter.evaluation.length) == (280, 1024)
 

@@ -23,7 +23,7 @@ from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import checkpoint
 from stade_nb.models.architectures import SUPPORTED
-from stade_nb.models.saving import quiet
+from stade_nb.models.saving import quiet, with_biases
 
 # What transformers needs to read a GGUF file, besides itself.
 NEEDED = ("gguf", "accelerate")
@@ -122,6 +122,8 @@ def convert(file: Path, folder: Path) -> None:
     config = _read(file, lambda: AutoConfig.from_pretrained(**place))
     if config.model_type not in SUPPORTED:
         raise unknown(f"architecture of {file.name}:", config.model_type, SUPPORTED)
+    if _read(file, lambda: has_biases(file)):
+        config = with_biases(config)
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config)
     parameters = sum(parameter.numel() for parameter in empty.parameters())
@@ -131,6 +133,13 @@ def convert(file: Path, folder: Path) -> None:
     with quiet():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def has_biases(file: Path) -> bool:
+    """Whether any of the blocks' layers has a bias, of which transformers takes no notice."""
+    from gguf import GGUFReader
+
+    return any(tensor.name.endswith(".bias") for tensor in GGUFReader(file).tensors)
 
 
 def _model(name: str, place: dict, config: object) -> nn.Module:

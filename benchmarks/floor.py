@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stade_nb.engine.cell import Cell
+from stade_nb.engine import arithmetic
+from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.models import architectures
 
 
@@ -16,32 +17,14 @@ def operations(
     calibration_ids: dict[int, Tensor],
     evaluation_ids: Tensor,
 ) -> float:
-    """Of each cell, two passes of its calibration windows, where it has any, and an evaluation.
+    """`arithmetic.operations` of the cells, all of them, for the windows as drawn.
 
-    One of the two passes ends before the last block, whose output nobody needs. Counted are the
-    matrix products of linear layers, of causal attention (half a square) and of the head.
+    Each seed's windows are as many as any other's.
     """
-    stack = architectures.blocks(model)
-    config = model.config
-    weights = [
-        sum(layer.weight.numel() for layer in architectures.linear_layers(block).values())
-        for block in stack
-    ]
-    width = architectures.linear_layers(stack[0])["self_attn.q_proj"].out_features
-
-    def passes(ids: Tensor, blocks: int) -> float:
-        attention = 2 * blocks * width * ids.shape[1]
-        return ids.numel() * (2.0 * sum(weights[:blocks]) + attention)
-
-    everything = len(stack)
-    head = 2.0 * evaluation_ids.numel() * config.vocab_size * config.hidden_size
-    found = 0.0
-    for cell in cells:
-        found += passes(evaluation_ids, everything) + head
-        if cell.needs_calibration:
-            ids = calibration_ids[cell.seed]
-            found += passes(ids, everything) + passes(ids, everything - 1)
-    return found
+    calibration = [Windows("drawn", *ids.shape) for ids in calibration_ids.values()]
+    evaluation = Windows("drawn", *evaluation_ids.shape)
+    setting = Setting(calibration[0] if calibration else None, evaluation, None)
+    return arithmetic.operations(model, cells, setting).total
 
 
 def rate(model: nn.Module, rows: int, device: torch.device, seconds: float = 1.0) -> float:

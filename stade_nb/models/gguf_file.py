@@ -28,7 +28,7 @@ from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import checkpoint
 from stade_nb.models.architectures import SUPPORTED
-from stade_nb.models.saving import quiet
+from stade_nb.models.saving import quiet, with_biases
 
 # What transformers needs to read a GGUF file, besides itself.
 NEEDED = ("gguf", "accelerate")
@@ -127,8 +127,17 @@ def convert(file: Path, folder: Path) -> None:
     config = _read(file, lambda: AutoConfig.from_pretrained(**place))
     if config.model_type not in SUPPORTED:
         raise unknown(f"architecture of {file.name}:", config.model_type, SUPPORTED)
+    names = _read(file, lambda: tensor_names(file))
+    biases = sum(name.endswith(".bias") for name in names)
+    config = with_biases(config) if biases else config
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config)
+    taken = sum(name.endswith("proj.bias") for name in empty.state_dict())
+    if biases > taken:
+        raise StadeError(
+            f"{file.name} has {biases} biases, of which {type(empty).__name__} takes {taken}: "
+            "the others would be lost, so that this would be another model"
+        )
     _read(file, lambda: check_all_read(file, empty))
     parameters = sum(parameter.numel() for parameter in empty.parameters())
     check_room(folder, 4 * parameters, f"{file.name} written out in float32")
@@ -167,6 +176,13 @@ def check_all_read(file: Path, empty: nn.Module) -> None:
             f"reads GGUF, first {', '.join(left[:3])}: they would be left out; take the model's "
             "folder in transformers' own format"
         )
+
+
+def tensor_names(file: Path) -> list[str]:
+    """The names of all tensors in the file, of those too of which transformers takes no notice."""
+    from gguf import GGUFReader
+
+    return [tensor.name for tensor in GGUFReader(file).tensors]
 
 
 def _model(name: str, place: dict, config: object) -> nn.Module:

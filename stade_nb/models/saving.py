@@ -31,7 +31,7 @@ def biases_that_can_be_stored(model: nn.Module) -> set[str]:
     Found by building the model without memory, with all its switches for biases turned on.
     """
     with torch.device("meta"):
-        widest = type(model)(_with_biases(model.config))
+        widest = type(model)(with_biases(model.config))
     layers = architectures.linear_layers(architectures.blocks(widest)[0])
     return {layer_type for layer_type, layer in layers.items() if layer.bias is not None}
 
@@ -72,7 +72,7 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     True
     """
     config, state = model.config, model.state_dict()
-    saved = _with_biases(config) if _unannounced(model) else copy.deepcopy(config)
+    saved = with_biases(config) if _unannounced(model) else copy.deepcopy(config)
     with torch.device("meta"):
         announced = type(model)(saved).state_dict()
     for name in announced.keys() - state.keys():
@@ -155,7 +155,8 @@ def _check_storable(model: nn.Module, added: set[str]) -> None:
         )
 
 
-def _with_biases(config: object) -> object:
+def with_biases(config: object) -> object:
+    """A copy of a configuration with all its switches for biases turned on."""
     config = copy.deepcopy(config)
     for switch in BIAS_SWITCHES:
         if hasattr(config, switch):

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from stade_nb.errors import StadeError, unknown
 from stade_nb.pages import fields
-from stade_nb.pages.fields import Parameters, Several, text, whole
+from stade_nb.pages.fields import Parameters, Several, between, text, whole
 from stade_nb.pages.html import table, written
 
 
@@ -125,6 +125,30 @@ class Audit(Measured):
     example: Annotated[str, text("an embedded model, a local folder or a hub id")]
 
 
+class Anywhere(Parameters):
+    """Pruned models that other programs load."""
+
+    models: Several[fields.ModelName]
+    methods: Several[fields.MethodName]
+    pattern: fields.PatternText
+    windows: fields.Windows
+    seed: fields.Seed
+
+
+class Scale(Parameters):
+    """The paper's protocol, and the hardware that would run it."""
+
+    windows: fields.Windows
+    window_length: fields.AtLeastTwo
+    seeds: fields.Seeds
+    tokens_per_request: fields.AtLeastTwo
+    batch_size: fields.Batch
+    teraflops: Annotated[int | float, between(0.001, 1e6)]
+    teraflops_float64: Annotated[int | float, between(0.001, 1e6)]
+    share: Annotated[int | float, between(0.001, 1)]
+    measured: Several[fields.ModelName]
+
+
 class Scorecard(Parameters):
     verdicts_dir: Annotated[str, text("a folder of the pages' verdicts")]
 
@@ -178,6 +202,8 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "real_models": RealModels,
     "calibration_texts": Studies,
     "size_ladder": SizeLadder,
+    "load_anywhere": Anywhere,
+    "running_at_scale": Scale,
     "audit": Audit,
     "scorecard": Scorecard,
     "embedded_models": EmbeddedModels,

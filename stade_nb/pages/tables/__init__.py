@@ -1,5 +1,25 @@
 """What the pages of the paper's tables run and show."""
 
-from stade_nb.pages.tables import accuracy, earlier, ladder, layers, perplexity, real, texts
+from stade_nb.pages.tables import (
+    accuracy,
+    conformance,
+    earlier,
+    ladder,
+    layers,
+    perplexity,
+    real,
+    scale,
+    texts,
+)
 
-__all__ = ["accuracy", "earlier", "ladder", "layers", "perplexity", "real", "texts"]
+__all__ = [
+    "accuracy",
+    "conformance",
+    "earlier",
+    "ladder",
+    "layers",
+    "perplexity",
+    "real",
+    "scale",
+    "texts",
+]

@@ -1,0 +1,62 @@
+"""The paper's models and the packaged ones as shapes alone: what is known without their weights.
+
+The configurations are in data/shapes.json, each with its source. A model built of one lies on
+torch's "meta" device: every weight has a shape and no numbers, so that a model of 13 billion
+parameters takes no memory, and what counts weights and operations is the same code as for a model
+that is there.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from stade_nb import paths
+from stade_nb.errors import unknown
+
+FILE = paths.DATA / "shapes.json"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One published model.
+
+    parameters: as published, shared ones once. evaluation_windows: whole windows of 2048 tokens
+    that its tokenizer makes of WikiText-2's test set, None where no table has the model. config:
+    the entries of its configuration that sizes depend on, by their names in transformers. source:
+    where these are published.
+    """
+
+    title: str
+    parameters: int
+    evaluation_windows: int | None
+    config: dict
+    source: str
+
+
+@functools.cache
+def shapes() -> dict[str, Shape]:
+    """The models of the paper's tables, as `claims.paper.MODELS` names them, and packaged ones.
+
+    >>> shapes()["llama-7b"].parameters
+    6738415616
+    """
+    entries = json.loads(FILE.read_text(encoding="utf-8"))
+    return {name: Shape(**entry) for name, entry in entries.items()}
+
+
+@functools.cache
+def empty(name: str, dtype: str = "float16") -> nn.Module:
+    """The model `name` without weights, on the device "meta". StadeError for an unknown one.
+
+    >>> sum(parameter.numel() for parameter in empty("opt-125m").parameters())
+    125239296
+    """
+    if name not in shapes():
+        raise unknown("shape", name, shapes())
+    config = AutoConfig.for_model(**shapes()[name].config)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).eval()

@@ -172,7 +172,7 @@ def test_the_command_writes_a_file_that_measures_the_same(capsys, home, tmp_path
     assert main([str(word) for word in evaluate]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == measured
     for name in (file, tmp_path / "pruned.bin", tmp_path / "nowhere" / "pruned.gguf"):
-        assert main([str(word) for word in [*prune, name]]) == 2
+        assert main([str(word) for word in [*prune, *words, name]]) == 2
         assert "expected a new .gguf file in a folder that exists" in capsys.readouterr().err
     prune[prune.index("llama-230k")] = "opt-340k"
     assert main([str(word) for word in [*prune, tmp_path / "opt.gguf"]]) == 2

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from stade_nb.corpus.documents import SEPARATOR
 from stade_nb.errors import StadeError
 from stade_nb.models.texts import documents_of, text_of
-from stade_nb.models.windows import calibration_windows, evaluation_windows, stored_shape
+from stade_nb.models.token_arrays import stored_shape
+from stade_nb.models.windows import calibration_windows, evaluation_windows
 
 PIECES = st.sampled_from(
     [SEPARATOR.encode(), b"\n\n", b"\n", b"\r\n", b"\r", b" \n\t\n", "é".encode(), b"\0", b"\xff"]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
 from stade_nb.engine.cell import Cell, Setting, Windows, cells
 from stade_nb.engine.texts import sweep_texts
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, unknown
 from stade_nb.studies.calibration_texts import (
     CALIBRATIONS,
     EVALUATIONS,
@@ -23,17 +24,23 @@ from stade_nb.studies.calibration_texts import (
 )
 
 
-def compute(model: str, patterns: list[str], seeds: list[int], results_dir: Path) -> None:
+def compute(asked: argparse.Namespace) -> None:
     """All cells, the dense one first. StadeError where one cannot be computed."""
     texts = [Windows(source, WINDOWS, LENGTH) for source in EVALUATIONS.values()]
+    seeds = [int(seed) for seed in asked.seeds.split(",")]
+    groups = [METHODS[:2], METHODS[2:4], METHODS[4:]]
+    if asked.methods:
+        groups = [asked.methods.split(",")]
     runs = [("C4", [Cell("dense", "0")])]
-    for pattern in patterns:
-        for methods in (METHODS[:2], METHODS[2:4], METHODS[4:]):
-            for calibration in CALIBRATIONS:
+    for pattern in asked.patterns.split(","):
+        for methods in groups:
+            for calibration in asked.calibrations.split(","):
                 runs.append((calibration, cells(methods, [pattern], seeds=seeds)))
-    for calibration, some in tqdm(runs, desc=model):
-        setting = Setting(Windows(CALIBRATIONS[calibration], WINDOWS, LENGTH), None, results_dir)
-        sweep_texts(model, some, setting, texts)
+    for calibration, some in tqdm(runs, desc=asked.model):
+        if calibration not in CALIBRATIONS:
+            raise unknown("calibration text", calibration, CALIBRATIONS)
+        windows = Windows(CALIBRATIONS[calibration], WINDOWS, LENGTH)
+        sweep_texts(asked.model, some, Setting(windows, None, asked.results_dir), texts)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -41,12 +48,12 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.grid", description=__doc__)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--patterns", default=",".join(PATTERNS))
+    parser.add_argument("--methods", help="default: those of the page, in order of worth")
+    parser.add_argument("--calibrations", default=",".join(CALIBRATIONS))
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--results-dir", type=Path, default=Path("results"))
-    asked = parser.parse_args(words)
     try:
-        seeds = [int(seed) for seed in asked.seeds.split(",")]
-        compute(asked.model, asked.patterns.split(","), seeds, asked.results_dir)
+        compute(parser.parse_args(words))
     except (StadeError, ValueError) as error:
         print(f"workflow.grid: {error}", file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.prepare import prepare
 from stade_nb.engine.streams import Room
-from stade_nb.engine.sweep import unfinished
+from stade_nb.engine.sweep import without_record
 from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
@@ -46,7 +46,9 @@ def sweep_texts(
         raise StadeError(
             f"windows of {sorted(lengths)} tokens: expected one length for all texts of a run"
         )
-    missing = [cell for cell in cells if any(unfinished([cell], p.keys, folder) for p in prepared)]
+    missing = [
+        cell for cell in cells if any(without_record([cell], p.keys, folder) for p in prepared)
+    ]
     for cell in missing:
         first.check(cell)
     for cell in missing:
@@ -61,7 +63,7 @@ def sweep_texts(
         if isinstance(outcome, StadeError):
             raise outcome
         for one, part in zip(prepared, _parts(outcome, texts), strict=True):
-            if unfinished([cell], one.keys, folder):
+            if without_record([cell], one.keys, folder):
                 records.write(folder, one.keys[cell], one.facts | part)
     return [[records.found(folder, one.keys[cell]) for cell in cells] for one in prepared]
 

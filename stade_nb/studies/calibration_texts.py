@@ -15,6 +15,7 @@ the model, it is worth more on that text than on another one.
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas
@@ -122,45 +123,31 @@ def carried(rows: pandas.DataFrame) -> pandas.DataFrame:
     perplexity), away_texts (how many), change, low, high (of home against away) and verdict.
     """
     found, table = differences(rows), []
-    homes = {key for key in found if key[2] == key[3]}
-    away_of = {
-        key: [k for k in found if (*k[:2], k[3]) == (*key[:2], key[3]) and k[2] != key[3]]
-        for key in homes
-    }
     away_of = {
         key: others
-        for key, each in away_of.items()
-        if (others := [k for k in each if k[2] != NO_TEXT])
+        for key in sorted(found)
+        if key[2] == key[3]
+        and (others := [k for k in found if _elsewhere(k, key) and k[2] != NO_TEXT])
     }
-    confidence = verdicts.shared_confidence(len(away_of))
-    for key in sorted(away_of):
-        seeds = sorted(set(found[key]).intersection(*(found[other] for other in away_of[key])))
+    for key, others in away_of.items():
+        seeds = sorted(set(found[key]).intersection(*(found[other] for other in others)))
         if not seeds:
             continue
         home = {seed: found[key][seed] for seed in seeds}
-        away = {seed: _mean([found[other][seed] for other in away_of[key]]) for seed in seeds}
-        windows, by_seed = verdicts.paired(home, away)
-        gap = verdicts.difference(*zip(*windows, strict=True), confidence)
-        ends = [math.expm1(sum(side) / len(side)) for side in zip(*windows, strict=True)]
-        word = verdicts.verdict(gap, by_seed=by_seed)
+        away = {seed: _mean([found[other][seed] for other in others]) for seed in seeds}
+        gap, _, word = verdicts.compared(home, away, len(away_of))
+        ends = [math.expm1(fmean(map(fmean, side.values()))) for side in (home, away)]
         mask, pattern, _, text = key
-        sizes = (*ends, len(away_of[key]), *map(math.expm1, gap))
-        table.append((mask, pattern, text, *sizes, word))
-    columns = [
-        "mask",
-        "pattern",
-        "evaluation",
-        "home",
-        "away",
-        "away_texts",
-        "change",
-        "low",
-        "high",
-        "verdict",
-    ]
-    return pandas.DataFrame(table, columns=columns)
+        table.append((mask, pattern, text, *ends, len(others), *map(math.expm1, gap), word))
+    columns = "mask pattern evaluation home away away_texts change low high verdict"
+    return pandas.DataFrame(table, columns=columns.split(" "))
+
+
+def _elsewhere(key: tuple, home: tuple) -> bool:
+    """Whether `key` is of the same mask, pattern and evaluated text, and of another calibration."""
+    return (*key[:2], key[3]) == (*home[:2], home[3]) and key[2] != home[2]
 
 
 def _mean(lists: Sequence[Sequence[float]]) -> list[float]:
     """The mean of several lists, window by window."""
-    return [math.fsum(window) / len(window) for window in zip(*lists, strict=True)]
+    return list(map(fmean, zip(*lists, strict=True)))

@@ -66,7 +66,6 @@ def of_cells(number: int, claims: Sequence[Claim]) -> Verdict:
 def of_marked_metrics() -> Iterator[Verdict]:
     """Sec. 4.1: each layer type and sparsity, the metric that is expected to win lower."""
     both = printed.layers()
-    both["change"] = both["marked"] / both["other"] - 1
     both["verdict"] = both["outcome"].map(WORDS)
     both["counts"] = (both["input"] != "centered") | (both["sparsity"] != HIGHEST)
     for claim, kind, metric in (

@@ -59,10 +59,8 @@ def compared(
 
 def printed_comparisons(only: Callable[[str], bool] = lambda layer: True) -> pandas.DataFrame:
     """The paper's Table 2 in the columns of `compared`, as far as print has them: no windows."""
-    both = printed.layers()
-    both = both[both["layer"].map(only)].assign(model=PRINTED)
-    change = both["marked"] / both["other"] - 1
-    return both.assign(change=change).drop(columns=["input", "marked", "other"])
+    both = printed.layers().drop(columns=["input", "marked"]).assign(model=PRINTED)
+    return both[both["layer"].map(only)]
 
 
 def counts(rows: pandas.DataFrame) -> pandas.DataFrame:

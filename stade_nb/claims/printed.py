@@ -148,17 +148,18 @@ def accuracy_noise(pairing: pandas.DataFrame) -> pandas.DataFrame:
 def layers() -> pandas.DataFrame:
     """Table 2: a row for each (layer, sparsity), with the perplexities of both metrics.
 
-    Columns layer, input, sparsity, wanda, std, predicted (the metric that is marked †); marked and
-    other, the perplexities of that metric and of the other one; outcome, of the marked one.
+    Columns layer, input, sparsity, wanda, std, predicted (the metric that is marked †), marked (its
+    perplexity), change (from the other metric to it, relative), outcome (of the marked one).
     """
     printed = paper.table(2)
     keys = ["layer", "input", "sparsity"]
     both = printed.pivot(index=keys, columns="metric", values="perplexity").reset_index()
     marked = printed[printed["predicted_better"] == 1].drop_duplicates("layer")
     both["predicted"] = both["layer"].map(marked.set_index("layer")["metric"])
-    both["marked"] = both["wanda"].where(both["predicted"] == "wanda", both["std"])
-    both["other"] = both["std"].where(both["predicted"] == "wanda", both["wanda"])
-    both["outcome"] = (both["other"] - both["marked"]).map(outcome)
+    by_wanda = both["predicted"] == "wanda"
+    own = both["wanda"].where(by_wanda, both["std"])
+    other = both["std"].where(by_wanda, both["wanda"])
+    both = both.assign(marked=own, change=own / other - 1, outcome=(other - own).map(outcome))
     return both.rename_axis(columns=None)
 
 

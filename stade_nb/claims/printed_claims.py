@@ -7,7 +7,7 @@ from scipy import stats
 
 from stade_nb.claims import paper, perplexity, printed, verdicts
 from stade_nb.claims.paper import Claim
-from stade_nb.claims.scorecard import decides, without_page
+from stade_nb.claims.scorecard import RULES, decides
 from stade_nb.claims.verdicts import CONTRADICTED, OPEN, PRINTED, SUPPORTED, Count, Verdict, count
 
 WORDS = {"better": SUPPORTED, "equal": OPEN, "worse": CONTRADICTED}  # of an outcome
@@ -17,7 +17,12 @@ HIGHEST, EXEMPT = 0.9, "at 90 %, which Sec. 4.1 exempts"
 
 def decide(claims: Sequence[str] = ()) -> list[Verdict]:
     """The verdicts of the printed tables on `claims`; on all of which they decide any if empty."""
-    found = (verdict for verdict in without_page() if verdict.by == PRINTED)
+    asked = dict.fromkeys(
+        rule.decide
+        for (claim, by), rule in RULES.items()
+        if by == PRINTED and (not claims or claim in claims)
+    )
+    found = (verdict for function in asked for verdict in function())
     return [verdict for verdict in found if not claims or verdict.id in claims]
 
 
@@ -66,7 +71,6 @@ def of_cells(number: int, claims: Sequence[Claim]) -> Verdict:
 def of_marked_metrics() -> Iterator[Verdict]:
     """Sec. 4.1: each layer type and sparsity, the metric that is expected to win lower."""
     both = printed.layers()
-    both["change"] = both["marked"] / both["other"] - 1
     both["verdict"] = both["outcome"].map(WORDS)
     both["counts"] = (both["input"] != "centered") | (both["sparsity"] != HIGHEST)
     for claim, kind, metric in (

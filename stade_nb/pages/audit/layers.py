@@ -3,6 +3,7 @@
 Each function takes layers from `models.gather`, all of float64, and gives means over blocks.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas
@@ -114,19 +115,13 @@ def off_centre(inputs: Mapping[str, Sequence[LayerInputs]]) -> pandas.DataFrame:
     """
     rows = []
     for model, layers in inputs.items():
-        names: dict[tuple[int, int], list[LayerInputs]] = {}
+        readers: dict[tuple[int, int], list[LayerInputs]] = {}
         for layer in layers:
-            names.setdefault((layer.block, id(layer.moments)), []).append(layer)
-        for (block, _), readers in names.items():
-            moments, title = readers[0].moments, ", ".join(reader.short for reader in readers)
-            std = moments.variance.sqrt()
-            ratio = (moments.mean.abs() / std)[std > 0]
-            rows += [
-                (model, block, title, readers[0].centred, feature, value)
-                for feature, value in zip(
-                    (std > 0).nonzero()[:, 0].tolist(), ratio.tolist(), strict=True
-                )
-            ]
+            readers.setdefault((layer.block, id(layer.moments)), []).append(layer)
+        for (block, _), own in readers.items():
+            ratio = own[0].moments.mean.abs() / own[0].moments.variance.sqrt()
+            head = model, block, ", ".join(layer.short for layer in own), own[0].centred
+            rows += [(*head, n, r) for n, r in enumerate(ratio.tolist()) if math.isfinite(r)]
     columns = ["model", "block", "layer", "centred", "feature", "ratio"]
     return pandas.DataFrame(rows, columns=columns)
 

@@ -206,7 +206,9 @@ METHODS = (
         f"{PRUNED} wanda --sparsity-ratio 0.5 --layers fc1",
         "unknown layer type 'fc1'",
     ),
-    Row("all and a layer", f"{PRUNED} wanda --sparsity-ratio 0.5 --layers all,q_proj", "all"),
+    Row(
+        "all and a layer", f"{PRUNED} wanda --sparsity-ratio 0.5 --layers all,q_proj", "'all' alone"
+    ),
     Row(
         "an unknown scope",
         f"{PRUNED} wanda --sparsity-ratio 0.5 --scope column",

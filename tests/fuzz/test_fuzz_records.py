@@ -14,7 +14,11 @@ from stade_nb.files import digest
 FIELDS = {"method": "wanda", "pattern": "0.5", "seed": 0, "layers": ["q_proj"], "numerics": 1}
 RESULT = {"model": "m", "perplexity": 3.25, "losses": [1.0, 1.5], "zeros": {"a": 1}}
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )

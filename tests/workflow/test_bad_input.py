@@ -72,7 +72,9 @@ def test_the_page_shows_every_answer_as_it_was():
     said = Outcome(("stade_nb: no `y`, $x$, <b>, {{z}} | a",), (), 2, ("new.txt",))
     kept = Row("another", "evaluate", "1.0", 0)
     text = page({"One": [(row, said)], "Two": [(kept, Outcome((), ("1.0",), 0, ()))]})
-    assert text.startswith("2 inputs were tried when this book was built: 1 were answered by one")
+    assert text.startswith(
+        "2 inputs were tried when this book was built: 1 were refused in one line, 1 used"
+    )
     assert "## One\n" in text and "* - a thing: `` prune --x '`y`' ``\n" in text
     assert "  - `` stade_nb: no `y`, $x$, <b>, {{z}} | a ``\n  - 2\n  - `new.txt`\n" in text
     assert "  - `1.0`\n  - 0\n  - nothing new\n" in text

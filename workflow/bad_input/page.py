@@ -25,9 +25,12 @@ def tried() -> dict[str, list[tuple[Row, Outcome]]]:
 
 
 def one_line(row: Row, outcome: Outcome) -> bool:
-    """Whether a row is answered by one line on stderr, and by the exit status of bad input."""
-    status = None if row.is_python else row.status
-    return len(outcome.said) == 1 and outcome.status == status
+    """Whether a row is refused in one line on stderr, and with the exit status that it is to have.
+
+    One that is used all the same is not.
+    """
+    expected = (1, None) if row.is_python else (1, row.status)
+    return (len(outcome.said), outcome.status) == expected and row.status != 0
 
 
 def code(text: str) -> str:
@@ -61,10 +64,11 @@ def page(found: dict[str, list[tuple[Row, Outcome]]]) -> str:
     """All tables, and above them how many rows there are and how they ended."""
     every = [pair for rows in found.values() for pair in rows]
     lines = sum(one_line(*pair) for pair in every)
+    used = sum(outcome.status == 0 for _, outcome in every)
     clean = sum(outcome.remains == row.leaves for row, outcome in every)
     counted = (
-        f"{len(every)} inputs were tried when this book was built: {lines} were answered by one "
-        f"line, and {clean} left the folder as it was.\n"
+        f"{len(every)} inputs were tried when this book was built: {lines} were refused in one "
+        f"line, {used} used all the same, and {clean} left the folder as it was.\n"
     )
     parts = [f"## {group}\n\n{table(rows)}" for group, rows in found.items()]
     return "\n".join([counted, *parts])

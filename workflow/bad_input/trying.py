@@ -120,11 +120,14 @@ def _papermill(words: list[str]) -> int:
 
 
 def _make(words: list[str]) -> int:
-    """Run make in the checkout, with nothing of a make that runs this."""
+    """Run make in the checkout, with nothing of a make that runs this.
+
+    With -n: a row that is not refused, as it should be, is planned and not done.
+    """
     outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
     outer |= {"CPUS", "GEMMA", "JOBS", "PROFILE", "PYTHON", "UPGRADE", "VENV"}
     kept = {name: value for name, value in os.environ.items() if name not in outer}
-    return subprocess.run(["make", *words], cwd=ROOT, env=kept, check=False).returncode
+    return subprocess.run(["make", "-n", *words], cwd=ROOT, env=kept, check=False).returncode
 
 
 def _step(program: str, words: list[str]) -> int:

@@ -143,7 +143,7 @@ def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) 
     days = sorted({made["date"] for made in ran["computed"]})
     span = " to ".join(dict.fromkeys([days[0], days[-1]]))
     seconds = ran["seconds"].map(earlier.total).sum()
-    head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours of computing."
+    head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours by the clock."
     folded = provenance.folded(perplexity.records(ran), FOLDER)
     made = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}).data
     folded = folded.replace("</summary>", f" and what computed them</summary>\n{made}", 1)

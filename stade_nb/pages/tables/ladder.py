@@ -134,7 +134,8 @@ def turn(rungs: pandas.DataFrame) -> Turn:
     side of the smallest of them is `first` (of `better`, `worse`). The sign turns `at` the first
     model from which on all that count are on the other side, `last` being the largest model
     before. `word`: "turns", "stays" (all on one side), "back and forth" (it changes, and the
-    largest is where the smallest was), or "open" (fewer than two models count).
+    largest is where the smallest was), or "open" (fewer than two models count). StadeError for two
+    rungs of one size.
     """
     if rungs["parameters"].duplicated().any():
         raise StadeError("a ladder with two rungs of one size: give each model once")

@@ -80,15 +80,15 @@ def test_a_rung_stands_at_its_size_filled_on_its_own_text_and_below_zero_where_b
     columns = ["model", "parameters", "own", "change", "low", "high"]
     rungs = pandas.DataFrame(rows, columns=columns).assign(pattern="2:4", method="stade")
     figure = plots.tables.ladder(rungs, {"2:4": "2:4"})
-    (axes,) = figure.axes
-    assert legend(figure) == ["STADE"] and axes.get_xscale() == "log"
-    filled, hollow = (
-        [line for line in axes.get_lines() if line.get_marker() == "s" and full(line)]
-        for full in (lambda line: line.get_fillstyle() != "none",
-                     lambda line: line.get_fillstyle() == "none")
-    )  # fmt: skip
-    assert [line.get_xydata().tolist() for line in filled] == [[[3e5, -4.0], [1.3e8, 2.0]]]
-    assert [line.get_xydata().tolist() for line in hollow] == [[[3e5, 50.0]]]
-    assert [text.split()[0] for text in ticks(axes.get_xticklabels())] == [
-        "small", "large", "largest",
-    ]  # fmt: skip
+    left, right = figure.axes  # broken where a model is more than ten times as large
+    assert legend(figure) == ["STADE"] and left.get_xscale() == right.get_xscale() == "log"
+
+    def drawn(axes, full):
+        lines = [line for line in axes.get_lines() if line.get_marker() == "s"]
+        wanted = [line for line in lines if (line.get_fillstyle() == "full") == full]
+        return [line.get_xydata().tolist() for line in wanted if len(line.get_xydata())]
+
+    assert drawn(left, True) == [[[3e5, -4.0]]] and drawn(left, False) == [[[3e5, 50.0]]]
+    assert drawn(right, True) == [[[1.3e8, 2.0]]] and drawn(right, False) == []
+    names = [ticks(axes.get_xticklabels()) for axes in (left, right)]
+    assert names == [["small  0.3 M"], ["large  130 M", "largest  270 M"]]

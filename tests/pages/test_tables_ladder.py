@@ -46,8 +46,8 @@ def test_a_model_that_is_there_twice_is_refused():
 
 def test_only_the_text_that_a_model_knows_decides_and_the_words_name_both_sizes():
     foreign = rungs("++").assign(own=False)
-    (row,) = ladder.turns(pandas.concat([rungs("-0+"), foreign])).itertuples()
-    assert (row.counted, row.small) == ("2 of 3", "better")
+    (row,) = ladder.turns(pandas.concat([rungs("-0+?"), foreign])).itertuples()
+    assert (row.counted, row.sides, row.small) == ("2 of 3", "− 0 +", "better")
     assert row.turn == "turns between 1 M and 3 M"
 
 

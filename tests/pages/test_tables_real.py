@@ -115,10 +115,13 @@ def test_magnitude_takes_its_share_where_the_page_says(there):
 
 def test_single_layer_types_have_a_page_of_their_own(there):
     layer = {"layers": ["mlp.down_proj"]}
-    there(record(), *(record(method=m, pattern="0.9", **layer) for m in ("wanda", "std")))
+    cells = [("wanda", "0.9"), ("std", "0.9"), ("std", "0.5")]
+    there(record(), *(record(method=m, pattern=p, **layer) for m, p in cells))
     assert set(earlier.frame([SMALL])["pattern"]) == {"0.5"}
     shown = real.by_layer(tables.layers.types_of, ["0.5", "0.9"])
-    assert list(cells_of(shown)["metric"]) == ["Wanda", "STD†"]
+    table = cells_of(shown).set_index("metric")
+    assert list(table.index) == ["Wanda", "STD†"]
+    assert list(table["50 %"]) == ["not run", "20.09"] and list(table["90 %"]) == ["20.09"] * 2
     assert "Computed earlier" in shown.data and "mlp.down_proj" in shown.data
 
 

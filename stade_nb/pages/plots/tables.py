@@ -3,16 +3,18 @@
 import base64
 import html
 import io
+import itertools
 
 import pandas
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogFormatter, NullFormatter, NullLocator
+from matplotlib.patches import ConnectionPatch
+from matplotlib.ticker import LogFormatter, NullLocator
 
 from stade_nb import style
 from stade_nb.claims import paper
-from stade_nb.style import INK
+from stade_nb.style import INK, ORANGE
 
 
 def inline(figure: Figure, alt: str) -> HTML:
@@ -110,43 +112,72 @@ def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
 
     rungs: columns parameters, model, own, pattern, method, change, low, high; what was not run has
     NaN. Joined by a line are the models on text of the kind that they learned from (own); hollow
-    marks, without interval, are other texts. patterns: pattern -> heading, a panel for each.
+    marks, without interval, are other texts. patterns: pattern -> heading, a row for each. The
+    axis of sizes, logarithmic, is broken where a model is ten times as large as the one before.
     """
-    figure, panels = style.axes(
-        0.8 + 3.1 * len(patterns), rows=len(patterns), sharex=True, squeeze=False
-    )
-    looks = style.methods(rungs["method"])
     sizes = rungs[["parameters", "model"]].drop_duplicates().sort_values("parameters")
-    for axes, (pattern, heading) in zip(panels[:, 0], patterns.items(), strict=True):
-        for place, (method, (colour, marker)) in enumerate(looks.items()):
-            aside = 1.012 ** (place - (len(looks) - 1) / 2)  # marks side by side, not on each other
+    ratios = sizes["parameters"] / sizes["parameters"].shift()
+    parts = [part for _, part in sizes.groupby((ratios > BREAK).cumsum())]
+    figure, grid = style.axes(
+        0.9 + 2.9 * len(patterns), rows=len(patterns), columns=len(parts), sharex="col",
+        sharey="row", squeeze=False, width_ratios=[len(part) + 1 for part in parts],
+    )  # fmt: skip
+    looks = style.methods(rungs["method"]) | BESIDE
+    looks = {method: looks[method] for method in style.methods(rungs["method"])}
+    for panels, (pattern, heading) in zip(grid, patterns.items(), strict=True):
+        for place, (method, look) in enumerate(looks.items()):
+            aside = 1.006 ** (place - (len(looks) - 1) / 2)  # marks side by side, not on each other
             rows = rungs[(rungs["pattern"] == pattern) & (rungs["method"] == method)]
             rows = rows.dropna(subset="change").sort_values("parameters")
-            own, other = rows[rows["own"]], rows[~rows["own"]]
-            span = 100 * (own[["low", "high"]].sub(own["change"], axis=0)).abs().T.to_numpy()
-            axes.errorbar(
-                own["parameters"] * aside, 100 * own["change"], span, marker=marker, color=colour,
-                markersize=5, linewidth=1, elinewidth=1, label=paper.title(method),
-            )  # fmt: skip
-            axes.plot(
-                other["parameters"] * aside, 100 * other["change"], marker, color=colour,
-                fillstyle="none", markersize=5,
-            )  # fmt: skip
-        axes.axhline(0, color=INK, linewidth=1)
-        axes.axhspan(axes.get_ylim()[0], 0, color=INK, alpha=0.05, linewidth=0)
-        axes.margins(y=0)
-        axes.set(xscale="log", title=heading, ylabel="change from Wanda, %\n(grey: better)")
-        axes.xaxis.set_major_locator(FixedLocator(list(sizes["parameters"])))
+            ends = [
+                _rungs(axes, rows[rows["model"].isin(part["model"])], look, aside, method)
+                for axes, part in zip(panels, parts, strict=True)
+            ]
+            for left, right in itertools.pairwise(filter(None, ends)):
+                _bridge(left, right, look[0])
+        low, high = panels[0].get_ylim()
+        for axes in panels:
+            axes.axhline(0, color=INK, linewidth=1)
+            axes.axhspan(low, 0, color=INK, alpha=0.06, linewidth=0)
+        panels[0].set(ylim=(low, high), ylabel=f"{heading}: change from Wanda, %\n(grey: better)")
+    for axes, part in zip(grid[-1], parts, strict=True):
+        names = [f"{model}  {n / 1e6:.3g} M" for n, model in part.itertuples(index=False)]
+        axes.set_xticks(
+            list(part["parameters"]), names, rotation=40, ha="right", rotation_mode="anchor",
+            fontsize=8,
+        )  # fmt: skip
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    names = [f"{model}  {n / 1e6:.3g} M" for n, model in sizes.itertuples(index=False)]
-    panels[-1, 0].set_xticks(
-        list(sizes["parameters"]),
-        names,
-        rotation=50,
-        ha="right",
-        rotation_mode="anchor",
-        fontsize=7,
-    )
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        beside = 1.08 if len(part) > 1 else 1.3
+        axes.set_xlim(part["parameters"].min() / beside, part["parameters"].max() * beside)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
+
+
+BREAK = 10
+BESIDE = {"wanda_with_bias": (ORANGE, "*")}  # elsewhere it has SparseGPT's colour
+
+
+def _rungs(
+    axes: Axes, rows: pandas.DataFrame, look: style.Look, aside: float, method: str
+) -> tuple | None:
+    """One method's marks in one part of the axis; returns the ends of its line with the axes."""
+    (colour, marker), own, other = look, rows[rows["own"]], rows[~rows["own"]]
+    span = 100 * own[["low", "high"]].sub(own["change"], axis=0).abs().T.to_numpy()
+    axes.errorbar(
+        own["parameters"] * aside, 100 * own["change"], span, marker=marker, color=colour,
+        markersize=6, linewidth=1, elinewidth=1.2, label=paper.title(method),
+    )  # fmt: skip
+    axes.plot(other["parameters"] * aside, 100 * other["change"], marker, color=colour,
+              fillstyle="none", markersize=6)  # fmt: skip
+    axes.set_xscale("log")
+    points = list(zip(own["parameters"] * aside, 100 * own["change"], strict=True))
+    return (axes, points[0], points[-1]) if points else None
+
+
+def _bridge(left: tuple, right: tuple, colour: str) -> None:
+    """A dotted line over the break of the axis."""
+    (axes, _, start), (beyond, end, _) = left, right
+    line = ConnectionPatch(
+        start, end, axes.transData, beyond.transData, color=colour, linestyle=":", linewidth=1
+    )
+    axes.figure.add_artist(line)

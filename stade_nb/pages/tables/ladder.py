@@ -134,7 +134,8 @@ def turn(rungs: pandas.DataFrame) -> Turn:
     side of the smallest of them is `first` (of `better`, `worse`). The sign turns `at` the first
     model from which on all that count are on the other side, `last` being the largest model
     before. `word`: "turns", "stays" (all on one side), "back and forth" (it changes, and the
-    largest is where the smallest was), or "open" (fewer than two models count).
+    largest is where the smallest was), or "open" (fewer than two models count). StadeError for two
+    rungs of one size.
     """
     if rungs["parameters"].duplicated().any():
         raise StadeError("a ladder with two rungs of one size: give each model once")
@@ -154,9 +155,11 @@ def turn(rungs: pandas.DataFrame) -> Turn:
 def turns(rungs: pandas.DataFrame) -> pandas.DataFrame:
     """`turn` for each pattern and method, on the text of the kind that each model learned from.
 
-    rungs: from `climb`. Columns pattern, method, counted ("7 of 9": models beyond noise), small
-    (the side of the smallest that counts), turn (in words).
+    rungs: from `climb`. Columns pattern, method, counted ("7 of 9": models beyond noise), sides (of
+    all that were run, the smallest first: − better, + worse, 0 open), small (the side of the
+    smallest that counts), turn (in words).
     """
+    signs = {SUPPORTED: "−", OPEN: "0", CONTRADICTED: "+"}
     rows = []
     own = rungs[rungs["own"]]
     for (pattern, method), some in own.groupby(["pattern", "method"], sort=False):
@@ -166,8 +169,10 @@ def turns(rungs: pandas.DataFrame) -> pandas.DataFrame:
         words = found.word
         if found.at is not None:
             words = f"turns between {million(found.last)} and {million(found.at)}"
-        rows.append((pattern, method, counted, found.first, words))
-    return pandas.DataFrame(rows, columns=["pattern", "method", "counted", "small", "turn"])
+        sides = " ".join(run.sort_values("parameters")["verdict"].map(signs))
+        rows.append((pattern, method, counted, sides, found.first, words))
+    columns = ["pattern", "method", "counted", "sides", "small", "turn"]
+    return pandas.DataFrame(rows, columns=columns)
 
 
 def layout(rungs: pandas.DataFrame) -> pandas.DataFrame:

@@ -95,7 +95,7 @@ def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HT
         ran = ran[shown & ran["pattern"].isin([paper.DENSE, *sparsities])]
         if set(ran["layer"]) - {paper.DENSE}:
             laid = layers.layout(ran, name)
-            forms = dict.fromkeys(laid.columns[3:], "{:.2f}")
+            forms = dict.fromkeys(laid.columns[3:], _number)
             parts.append(html.table(laid, forms, {"layer": layers.heading(ran, name)}))
             used.append(ran)
     if not used:
@@ -104,6 +104,11 @@ def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HT
             _command(layers.METRICS, sparsities, name, f" --layers {','.join(types(name))}")
         )
     return block(pandas.concat(used), parts, [])
+
+
+def _number(value: object) -> str:
+    """A perplexity, with its spread over seeds; a cell without one was not run."""
+    return ladder.NOT_RUN if value != value else f"{value:.2f}"  # only NaN differs from itself
 
 
 def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
@@ -127,7 +132,8 @@ def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
         name = (earlier.real() or ["smollm2-135m"])[0]
         return nothing(
             f"papermill notebooks/table4_zero_shot.ipynb mine.ipynb -p models {name} "
-            "-p tasks official"
+            "-p tasks official -p calibration c4_documents.txt -p windows 32 "
+            "-p evaluation wiki.test.raw -p evaluation_windows 64 -p window_length 512"
         )
     shown = pandas.DataFrame(rows.values()).fillna(ladder.NOT_RUN)
     return block(pandas.DataFrame(used), [html.table(shown)], [])
@@ -143,7 +149,7 @@ def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) 
     days = sorted({made["date"] for made in ran["computed"]})
     span = " to ".join(dict.fromkeys([days[0], days[-1]]))
     seconds = ran["seconds"].map(earlier.total).sum()
-    head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours of computing."
+    head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours by the clock."
     folded = provenance.folded(perplexity.records(ran), FOLDER)
     made = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}).data
     folded = folded.replace("</summary>", f" and what computed them</summary>\n{made}", 1)

@@ -44,7 +44,8 @@ def explain(error: Exception) -> int:
     if isinstance(error, MemoryError):
         said = f"out of memory ({error}); take a smaller --batch-size, fewer or shorter windows"
         return complain(f"{said}\n{place}")
-    said = shortened(f"{type(error).__name__}: {' '.join(str(error).split())}", 300)
+    words = " ".join([f"{type(error).__name__}:", *str(error).split()])
+    said = shortened(words.removesuffix(":"), 300)
     return complain(f"this should not have happened: {said}\n{place}", BROKEN)
 
 

@@ -18,12 +18,17 @@ from tqdm import tqdm
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.tasks import Questions, load, quiet
 from stade_nb.models import architectures
+from stade_nb.models.checkpoint import reading
 from stade_nb.models.tokenizers import Missing
 
 HARNESS = f"lm-eval {version('lm-eval')}"
 # Tokens at once on a CPU: enough to keep it busy, little enough to pad only questions of one size.
 CPU_TOKENS = 2048
 MOST_AT_ONCE = 256
+ASKED_OF = (
+    "Expected a tokenizer that makes tokens of every question and of every choice behind it, and "
+    "questions that are not empty"
+)
 
 
 class Harness:
@@ -76,6 +81,10 @@ class Harness:
         each, in order), guessing (see `Questions`), truncated (how many requests are longer than
         what the model reads), batch_size and seconds.
         """
+        with reading(questions.name, ASKED_OF, "ask"):
+            return self._evaluate(questions, progress)
+
+    def _evaluate(self, questions: Questions, progress: bool) -> dict:
         start, lengths = time.perf_counter(), self.lengths(questions)
         if self.batch_size == "auto" and self.lm.device.type != "cuda":
             longest = min(max(lengths), self.positions)

@@ -28,10 +28,11 @@ OWN_CODE = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
 
 
 @contextmanager
-def reading(name: str, remedy: str) -> Iterator[None]:
-    """Whatever a library raises while it reads a model's files becomes a StadeError.
+def reading(name: str, remedy: str, verb: str = "load") -> Iterator[None]:
+    """Whatever a library raises while it reads what is the user's becomes a StadeError.
 
-    Its message: the model's name, the library's own reason in one line, and the remedy. An error
+    Its message: what could not be done ("load", a `verb`) with what `name` stands for, the
+    library's own reason in one line, and the remedy. An error
     that is none of the files' (memory, the user's interruption) stays what it is.
     """
     try:
@@ -42,7 +43,7 @@ def reading(name: str, remedy: str) -> Iterator[None]:
         # The tokenizers library is written in Rust, whose panics are no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise StadeError(f"cannot load {name!r}: {reason(error)}\n{remedy}") from error
+        raise StadeError(f"cannot {verb} {name!r}: {reason(error)}\n{remedy}") from error
 
 
 def reason(error: BaseException) -> str:

@@ -4,7 +4,7 @@ import functools
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -22,30 +22,34 @@ SECONDS, ASKED_AGAIN = 10, 60
 def answering(where: str | Path) -> Iterator[None]:
     """What is read inside comes from the hub, or at once from its cache where it does not answer.
 
-    where: a local folder, for which nobody is asked, or anything else. A hub that does not answer
-    is said on stderr; what its cache does not have is then the usual error.
+    where: a local folder, for which nobody is asked, or anything else. That the hub does not answer
+    is said on stderr where its cache had all that was needed, and else in the error.
     """
     if paths.expanded(where).is_dir() or constants.HF_HUB_OFFLINE:
         yield
         return
-    silent = _is_silent(constants.ENDPOINT, int(time.monotonic() // ASKED_AGAIN))
-    with _offline() if silent else nullcontext():
+    address = constants.ENDPOINT
+    why = _silence(address, int(time.monotonic() // ASKED_AGAIN))
+    if why is None:
         yield
+        return
+    said = f"{address} does not answer ({why})"
+    try:
+        with _offline():
+            yield
+    except OSError as error:  # what is neither there nor here
+        raise OSError(f"{said}, and in its cache: {reason(error)}") from error
+    print(f"stade_nb: {said}: what its cache has was read", file=sys.stderr)
 
 
 @functools.lru_cache
-def _is_silent(address: str, _minute: int) -> bool:
-    """Whether nothing answers at `address`; asked once a minute, and said each time."""
+def _silence(address: str, _minute: int) -> str | None:
+    """Why nothing answers at `address`, or None where something does; asked once a minute."""
     try:
         get_session().head(address, timeout=SECONDS)
     except Exception as error:  # whatever the client in use raises: no route, proxy, time, TLS
-        print(
-            f"stade_nb: {address} does not answer ({reason(error)}): only what its cache has can "
-            "be read",
-            file=sys.stderr,
-        )
-        return True
-    return False
+        return reason(error)
+    return None
 
 
 @contextmanager

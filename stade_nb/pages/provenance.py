@@ -1,5 +1,6 @@
 """What a page's numbers were made with, shown at its end."""
 
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -24,7 +25,12 @@ def commit() -> str:
     complaints = []
 
     def git(*words: str) -> str:
-        run = subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True)
+        run = subprocess.run(
+            ["git", "-C", str(CHECKOUT), *words],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"LC_ALL": "C"},  # its complaints are looked at, in English
+        )
         complaints.append(run.stderr)
         return run.stdout.strip() if run.returncode == 0 else ""
 

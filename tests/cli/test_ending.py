@@ -62,6 +62,7 @@ def test_behind_a_librarys_error_there_is_the_full_traceback_in_a_log(capsys, fo
         (OSError(28, "No space left on device"), 2, "[Errno 28] No space left on device. Full tr"),
         (KeyError("rope"), 1, "this should not have happened: KeyError: 'rope'. Full traceback: "),
         (RuntimeError("a\nb"), 1, "this should not have happened: RuntimeError: a b. Full"),
+        (AssertionError(), 1, "this should not have happened: AssertionError. Full traceback: "),
         (MemoryError("71 PiB"), 2, "out of memory (71 PiB); take a smaller --batch-size"),
         (torch.OutOfMemoryError("CUDA out of memory.\nTried"), 2, "Tried; take a smaller --batch"),
     ],

@@ -212,6 +212,19 @@ def test_strict_corpus_takes_the_recorded_text_alone(capsys, monkeypatch):
     assert "the embedded evaluation text differs" in said and "requirements.lock" in said
 
 
+def test_questions_that_lm_eval_cannot_ask_are_one_line(capsys, folder, arrays, tmp_path):
+    """A tokenizer that makes one token of a question, and of that and its answer one too."""
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": "w2"}))
+    tasks = zero_shot_questions.write(tmp_path / "tasks")
+    asked = ["--eval-zero-shot", "--tasks", "boolq", "--tasks-dir", str(tasks)]
+    assert main(["evaluate", "--model", str(folder), *arrays, *QUIET, *asked]) == 2
+    said = capsys.readouterr()
+    assert said.out.startswith("perplexity: ")
+    assert said.err.startswith("stade_nb: cannot ask 'boolq': AssertionError (in ")
+    assert said.err.count("\n") == 1 and "Full traceback: " in said.err
+
+
 def with_words(folder, bos=False):
     """The folder's tokenizer goes word by word, and may put w1 before every text by itself."""
     path = folder / "tokenizer.json"
@@ -289,7 +302,7 @@ def test_nothing_is_written_outside_the_folders_that_are_named(workplace, tmp_pa
     words += ["--calibration", workplace / "calibration.npy"]
     if command == "prune":
         tasks = zero_shot_questions.write(tmp_path / "tasks")
-        bos = shutil.copytree(workplace / "model", tmp_path / "model")
+        bos = with_words(shutil.copytree(workplace / "model", tmp_path / "model"))
         settings = bos / "tokenizer_config.json"
         settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": "w2"}))
         words[1] = bos

@@ -20,9 +20,9 @@ def anew(monkeypatch):
     """Online, and nobody has been asked."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    hub_access._is_silent.cache_clear()
+    hub_access._silence.cache_clear()
     yield
-    hub_access._is_silent.cache_clear()
+    hub_access._silence.cache_clear()
 
 
 @pytest.fixture
@@ -39,13 +39,21 @@ def switches():
     return constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
 
 
-def test_a_hub_that_does_not_answer_is_said_once_and_not_asked_again(silent, capsys):
-    for _ in range(3):
+def test_a_hub_that_does_not_answer_is_asked_once_and_said(silent, capsys, monkeypatch):
+    for _ in range(2):
         with answering("someone/model"):
             assert switches() == (True, True)
         assert switches() == (False, False)
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and said.startswith(f"stade_nb: {silent} does not answer (")
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and said.startswith(f"stade_nb: {silent} does not answer (")
+        monkeypatch.setattr(hub_access, "get_session", lambda: pytest.fail("asked again"))
+
+
+def test_what_is_not_in_the_cache_either_is_one_error(silent, capsys):
+    words = r"does not answer \(.+\), and in its cache: no such file"
+    with pytest.raises(OSError, match=words), answering("someone/model"):
+        raise FileNotFoundError("no such file")
+    assert not capsys.readouterr().err and switches() == (False, False)
 
 
 def test_a_hub_that_answers_whatever_is_asked(tmp_path, monkeypatch, capsys):
@@ -83,7 +91,7 @@ def test_without_a_hub_a_model_a_text_and_questions_are_refused_in_seconds(
         lambda: tasks.load(["boolq"]),
     ):
         start = time.monotonic()
-        with pytest.raises(StadeError, match=r"(?s)cannot (load|read) .*ithout network"):
+        with pytest.raises(StadeError, match=r"(?s)does not answer .*ithout network"):
             read()
         # Asked six times with growing pauses, as the clients do by themselves, it takes more.
         assert time.monotonic() - start < 20

@@ -1,6 +1,7 @@
 """Tables, provenance and model cards as pages show them."""
 
 import io
+import subprocess
 
 import pandas
 import pytest
@@ -58,6 +59,19 @@ def test_what_a_user_writes_is_text_wherever_it_is_shown():
     for shown in (named, page, by_format):
         soup = BeautifulSoup(shown.data, "lxml")
         assert not soup.find_all(["script", "img"]) and hostile in soup.get_text()
+
+
+@pytest.mark.parametrize(
+    ("complaint", "said"),
+    [
+        ("fatal: detected dubious ownership in repository at '/book'", "another owner: git config"),
+        ("fatal: not a git repository (or any of the parent directories): .git", "no git reposito"),
+    ],
+)
+def test_why_there_is_no_commit_is_what_git_says(monkeypatch, complaint, said):
+    refusal = subprocess.CompletedProcess(["git"], 128, "", complaint)
+    monkeypatch.setattr(provenance.subprocess, "run", lambda *_, **__: refusal)
+    assert provenance.commit().startswith("not recorded (") and said in provenance.commit()
 
 
 def test_zero_is_just_zero():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stade_nb.engine import effort
 from stade_nb.engine.cell import Cell
 from stade_nb.models import architectures
 
@@ -22,19 +23,12 @@ def operations(
     matrix products of linear layers, of causal attention (half a square) and of the head.
     """
     stack = architectures.blocks(model)
-    config = model.config
-    weights = [
-        sum(layer.weight.numel() for layer in architectures.linear_layers(block).values())
-        for block in stack
-    ]
-    width = architectures.linear_layers(stack[0])["self_attn.q_proj"].out_features
 
     def passes(ids: Tensor, blocks: int) -> float:
-        attention = 2 * blocks * width * ids.shape[1]
-        return ids.numel() * (2.0 * sum(weights[:blocks]) + attention)
+        return sum(effort.of_block(block, ids) for block in stack[:blocks])
 
     everything = len(stack)
-    head = 2.0 * evaluation_ids.numel() * config.vocab_size * config.hidden_size
+    head = effort.of_head(model, evaluation_ids)
     found = 0.0
     for cell in cells:
         found += passes(evaluation_ids, everything) + head

@@ -109,6 +109,7 @@ def test_what_is_kept_is_read_as_it_was(tmp_path):
     assert unfinished.read(path) is None
     unfinished.write(path, one)
     state = unfinished.read(path)
+    assert unfinished.passed(path) == 2 and not unfinished.passed(path.with_name("none"))
     assert (state["passed"], state["seconds"], state["report"]) == (2, one.seconds, one.report)
     for use in ("calibration", "evaluation"):
         pairs = zip(state[use], getattr(one, use).batches, strict=True)
@@ -148,6 +149,7 @@ def test_what_is_damaged_is_named_and_not_used(tmp_path, damage):
     before = path.read_bytes()
     path.write_bytes(damage(before))
     assert path.read_bytes() != before
+    assert unfinished.passed(path) in (0, 1, 2)
     with pytest.warns(UserWarning, match=f"unfinished {path.name} is damaged .*beginning anew"):
         assert unfinished.read(path) is None
 
@@ -225,11 +227,10 @@ def test_what_other_code_and_finished_cells_have_left_is_removed(workplace, tmp_
 
 def test_without_room_one_line_says_so_and_the_run_goes_on(workplace, tmp_path, monkeypatch):
     expected = run(workplace, CELLS, tmp_path / "whole", sweep.sweep)
-    monkeypatch.setattr(keeping.shutil, "disk_usage", lambda place: (10**9, 0, 10**9))
     free = type("Usage", (), {"free": 10})()
-    monkeypatch.setattr(records, "try_folder", lambda *_: None)
+    monkeypatch.setattr(records, "try_folder", lambda folder, *_: folder)
     monkeypatch.setattr(keeping.shutil, "disk_usage", lambda place: free)
-    monkeypatch.setattr(records, "write", lambda *_, write=records.write: _write(*_))
+    monkeypatch.setattr(records, "write", _write)
     (tmp_path / "full").mkdir()
     with pytest.warns(UserWarning, match="no room to keep what is unfinished") as said:
         found = run(workplace, CELLS, tmp_path / "full", sweep.sweep, keep_every=1e-6)

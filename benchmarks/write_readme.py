@@ -45,15 +45,17 @@ def passes(content: dict) -> str:
         name: "" if name in (PRODUCT, HEAD) else "yes" if one["rate"] >= GOAL * whole else "no"
         for name, one in found.items()
     }
+    best = {name: one["rate"] * one["seconds"] / one["least"] for name, one in found.items()}
     lines = [
         f"**{about['model']}**, passes: {about['windows']}; blocks: {about['blocks']}.",
         f"{about['machine']}; {about['versions']}; {about['date']}; commit {about['commit']}.",
         "",
-        f"| what | processor s | GFLOP/s | of a product's rate | {GOAL:.0%} reached |",
-        "|---|---:|---:|---:|---|",
+        "| what | processor s | GFLOP/s | of a product's rate | by least times | "
+        f"{GOAL:.0%} reached |",
+        "|---|---:|---:|---:|---:|---|",
         *(
             f"| {name} | {one['seconds']:.2f} | {one['rate'] / 1e9:.1f} | "
-            f"{one['rate'] / whole:.0%} | {met[name]} |"
+            f"{one['rate'] / whole:.0%} | {best[name] / best[PRODUCT]:.0%} | {met[name]} |"
             for name, one in found.items()
         ),
         "",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.report import LayerReport, Report
 from stade_nb.engine.streams import Room, Stream
 from stade_nb.engine.traversal import traverse
+from stade_nb.errors import StadeError
 
 IDS = {0: windows(5), 1: windows(3, 12, seed=1)}, windows(7, seed=2)
 CELLS = [DENSE, Cell("stade", "0.5"), Cell("sparsegpt", "2:4", "mlp.up_proj", 1)]
@@ -115,6 +117,20 @@ def test_what_is_kept_is_read_as_it_was(tmp_path):
         pairs = zip(state[use], getattr(one, use).batches, strict=True)
         assert all(mine.equal(theirs) for mine, theirs in pairs)
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_disk_that_fills_up_leaves_what_was_kept_before_and_nothing_half(tmp_path):
+    path, one = unfinished.path_of(tmp_path, {"a": 1}, 8), one_cell()
+    unfinished.write(path, one)
+    one.passed = 3
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StadeError, match="cannot be written"):
+            unfinished.write(path, one)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(path.parent) == [path.name] and unfinished.read(path)["passed"] == 2
 
 
 def test_another_cell_another_batch_and_another_code_have_other_files(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The measured table of benchmarks/README.md, written from what `sweep.py --out` has stored.
+"""The measured tables of benchmarks/README.md, from what sweep.py and forward.py have stored.
 
 python benchmarks/write_readme.py benchmarks/results/*.json
 """
@@ -12,10 +12,14 @@ BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 MIB = 2**20
 # How many times faster than each cell by itself the engine is to be, by table.
 GOALS = {"table3": 3.0, "table2": 5.0}
+# What share of a product's rate passes are to have; the head is not one of them.
+GOAL, PRODUCT, HEAD = 0.75, "a product alone", "head and losses"
 
 
 def table(content: dict) -> str:
     """One stored run in Markdown: the ways side by side, the engine's parts, the floor."""
+    if "passes" in content:
+        return passes(content)
     about = content["about"]
     names = sorted(name for name in content if name.startswith("table"))
     lines = [
@@ -27,6 +31,37 @@ def table(content: dict) -> str:
         *(row(name, content[name], way) for name in names for way in content[name]["ways"]),
         "",
         *(explanation(name, content[name]) for name in names),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def passes(content: dict) -> str:
+    """A stored run of forward.py in Markdown: rates beside a product's, a cell beside the loop."""
+    about, found, cell = content["about"], content["passes"], content["cell"]
+    whole = found[PRODUCT]["rate"]
+    ratio = cell["public"]["seconds"] / cell["engine"]["seconds"]
+    apart = abs(cell["public"]["perplexity"] / cell["engine"]["perplexity"] - 1)
+    met = {
+        name: "" if name in (PRODUCT, HEAD) else "yes" if one["rate"] >= GOAL * whole else "no"
+        for name, one in found.items()
+    }
+    best = {name: one["rate"] * one["seconds"] / one["least"] for name, one in found.items()}
+    lines = [
+        f"**{about['model']}**, passes: {about['windows']}; blocks: {about['blocks']}.",
+        f"{about['machine']}; {about['versions']}; {about['date']}; commit {about['commit']}.",
+        "",
+        "| what | processor s | GFLOP/s | of a product's rate | by least times | "
+        f"{GOAL:.0%} reached |",
+        "|---|---:|---:|---:|---:|---|",
+        *(
+            f"| {name} | {one['seconds']:.2f} | {one['rate'] / 1e9:.1f} | "
+            f"{one['rate'] / whole:.0%} | {best[name] / best[PRODUCT]:.0%} | {met[name]} |"
+            for name, one in found.items()
+        ),
+        "",
+        f"- A cell of Wanda at 50 % on these windows: {cell['engine']['seconds']:.1f} processor s "
+        f"by the engine, {cell['public']['seconds']:.1f} by the public loop, {ratio:.2f} times as "
+        f"many. Relative difference of the perplexities: {apart:.1e}.",
     ]
     return "\n".join(lines) + "\n"
 

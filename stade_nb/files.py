@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +23,9 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+# Ours, and those of safetensors, which writes beside a file as well.
+_LEFTOVER = re.compile(r"\.\d+\.tmp$|^\.tmp\w{6}$")
 
 
 def write_at_once(path: Path, content: str | bytes | Callable[[BinaryIO], None]) -> None:
@@ -103,6 +108,14 @@ def try_folder(folder: str | Path, needed: int = 0, what: str = "what is kept") 
             "free: make room, or name a folder on a larger disk"
         )
     return place
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what killed processes have left of writes into `folder`, where it is an hour old."""
+    for path in Path(folder).glob("*.tmp*"):
+        with suppress(OSError):
+            if _LEFTOVER.search(path.name) and time.time() - path.lstat().st_mtime > 3600:
+                _remove(path)
 
 
 def megabytes(size: int) -> str:

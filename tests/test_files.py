@@ -7,13 +7,21 @@ import shutil
 import signal
 import socket
 import stat
+import time
 from collections import namedtuple
 from contextlib import contextmanager
 
 import pytest
 
 from stade_nb.errors import StadeError
-from stade_nb.files import megabytes, ordinary, try_file, try_folder, write_at_once
+from stade_nb.files import (
+    megabytes,
+    ordinary,
+    remove_leftovers,
+    try_file,
+    try_folder,
+    write_at_once,
+)
 
 
 @contextmanager
@@ -158,6 +166,19 @@ def test_room_is_asked_for_before(tmp_path, monkeypatch):
         try_folder(tmp_path, 2_000_000, "7 records")
     with pytest.raises(StadeError, match=r"the file may take 2\.0 MB"):
         try_file(tmp_path / "out", 2_000_000)
+
+
+def test_what_killed_processes_have_left_is_removed_when_it_is_old(tmp_path):
+    names = ["a.json.12.tmp", "b.json.13.tmp", "notes.tmp", "c.json", ".tmpiwZpGx", ".tmpl"]
+    for name in names:
+        (tmp_path / name).write_text("")
+        old = 0 if name.startswith("b") else 4000
+        os.utime(tmp_path / name, (time.time() - old,) * 2)
+    remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [
+        *(".tmpl", "b.json.13.tmp", "c.json", "notes.tmp"),
+    ]
+    remove_leftovers(tmp_path / "none")
 
 
 def test_sizes_as_messages_have_them():

@@ -20,12 +20,13 @@ from tqdm import tqdm
 from stade_nb import paths
 from stade_nb.corpus.prose import prose_of_file, template_key
 from stade_nb.errors import StadeError, unknown
-from stade_nb.files import write_at_once
+from stade_nb.files import try_folder, write_at_once
 
 CACHE = paths.CORPUS
 RECORDED = paths.DATA / "corpus.json"
 SEPARATOR = "<|endoftext|>"
 VALIDATION_SHARE = 40  # one file in 40 of the training packages is held out
+ROOM = 50_000_000  # bytes of all parts, at most
 
 _TRAINING = (
     "stdlib torch transformers sympy numpy matplotlib networkx nltk datasets accelerate "
@@ -132,7 +133,7 @@ def part(name: str) -> list[str]:
     path = CACHE / f"{name}.txt"
     if not path.exists():
         group = _FROM.get(name, name)
-        CACHE.mkdir(parents=True, exist_ok=True)
+        try_folder(CACHE, ROOM, "the embedded corpus")
         for built, documents in _build(group).items():
             write_at_once(CACHE / f"{built}.txt", SEPARATOR.join(documents))
     return path.read_text(encoding="utf-8").split(SEPARATOR)

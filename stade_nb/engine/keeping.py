@@ -38,9 +38,8 @@ class Keeping(Watch):
     """Of a group of cells: `arrive` is called with each that has arrived, the others are kept.
 
     paths: where, see `unfinished.path_of`. every: seconds of computing that a kill may cost, but
-    for those of one cell in one block. needed: bytes of all files together. steps: called with a
-    cell and a block that it has left; and with a cell that goes on and the number of blocks that it
-    has left before.
+    for those of one cell in one block. needed: bytes of all files together. step: called with a
+    cell and a block that it has left.
     """
 
     def __init__(
@@ -49,10 +48,10 @@ class Keeping(Watch):
         every: float,
         needed: int,
         arrive: Callable[[Carried], None],
-        steps: tuple[Callable[[Cell, Block], None], Callable[[Cell, int], None]],
+        step: Callable[[Cell, Block], None],
     ) -> None:
         self.paths, self.every, self.needed = paths, every, needed
-        self.arrive, (self.step, self.skip) = arrive, steps
+        self.arrive, self.step = arrive, step
         self.under_way: dict[Cell, Carried] = {}
         self.kept = self.seen = time.monotonic()
         self.longest, self.speed = 0.0, _BYTES_PER_SECOND
@@ -60,10 +59,7 @@ class Keeping(Watch):
 
     def begun(self, cell: Cell) -> dict | None:
         """See `Watch.begun`."""
-        state = unfinished.read(self.paths[cell])
-        if state is not None:
-            self.skip(cell, state["passed"])
-        return state
+        return unfinished.read(self.paths[cell])
 
     def left(self, one: Carried, block: Block, results: Results) -> None:
         """Note that a cell has left a block, and keep all that have, where it is time."""

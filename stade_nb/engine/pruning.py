@@ -18,6 +18,8 @@ from stade_nb.numerics.methods import LayerResult, Method
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
+# So many numbers a CPU's cache holds, in float32, beside what they are computed from.
+CACHED = 1 << 21
 # The linear layers of a model with their weights, and biases or None.
 Snapshot = list[tuple[nn.Linear, Tensor, Tensor | None]]
 
@@ -118,11 +120,24 @@ def enter_all(
     keep: where to put a batch, for those who cannot hold all of them in one place.
     """
     batches, arguments = [], {}
-    for part in architectures.in_batches(ids, batch_size):
+    for part in architectures.in_batches(ids, at_once(model, ids, batch_size)):
         hidden, by_block = architectures.enter(model, part)
         batches.append(keep(hidden))
         arguments.setdefault(hidden.shape, by_block)
     return batches, arguments
+
+
+def at_once(model: nn.Module, ids: Tensor, batch_size: int) -> int:
+    """How many windows of `ids` go through a block together: `batch_size`, or fewer on a CPU.
+
+    There what one layer hands to the next is to stay in the cache: of wide layers and long windows
+    one or two are quicker than many.
+    """
+    if model.device.type != "cpu":
+        return batch_size
+    layers = architectures.linear_layers(architectures.blocks(model)[0]).values()
+    widest = max(max(layer.weight.shape) for layer in layers)
+    return min(batch_size, max(1, CACHED // (widest * ids.shape[1])))
 
 
 @contextmanager

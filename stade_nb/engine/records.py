@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stade_nb.errors import StadeError
-from stade_nb.files import digest, ordinary, try_folder, write_at_once
+from stade_nb.files import digest, ordinary, remove_leftovers, try_folder, write_at_once
 
 # In every record's fields as "numerics": raise it when a change of the code changes results.
 NUMERICS_VERSION = 1
@@ -61,7 +61,7 @@ def try_places(folder: Path | str, missing: Iterable[dict], losses: int, layers:
     paths = [path_of(folder, fields) for fields in missing]
     size = _SIZE + losses * _SIZE_OF_LOSS + layers * _SIZE_OF_LAYER
     if paths:
-        try_folder(folder, len(paths) * size, f"{len(paths)} records")
+        remove_leftovers(try_folder(folder, len(paths) * size, f"{len(paths)} records"))
     for path in paths:
         ordinary(path)
 

@@ -72,10 +72,12 @@ def compute(
     files = {c: unfinished.path_of(results_dir, keys[c], setting.batch_size) for c in missing}
     unfinished.clear(results_dir, keys.values(), files.values())
     parts = {cell: effort.of_cell(model, cell, *ids) for cell in missing}
-    units, rate, slower = plan.units(model, missing), effort.rate(model, ids[1], place), 1.0
-    whole = sum(sum(parts[unit[0]]) for unit in units) / rate
+    rate = effort.rate(model, ids[1], place)
+    # The seconds that are left of each cell, by the rate of one block and then of what is done.
+    left = {c: sum(parts[c][unfinished.passed(files[c]) :]) / rate for c in missing}
+    units, slower, elapsed, done = plan.units(model, missing), 1.0, 0.0, 0.0
     bar = tqdm(
-        total=whole,
+        total=sum(left[unit[0]] for unit in units),
         desc=prepared.facts["model"],
         disable=not progress,
         bar_format=BAR,
@@ -83,27 +85,28 @@ def compute(
     )
     with bar:
         if progress:
-            sizes = [sum(held(prepared, unit[0])) for unit in units]
+            size = megabytes(max(sum(held(prepared, unit[0])) for unit in units))
             bar.write(
                 f"{prepared.facts['model']}: {len(missing)} cells to compute, about "
-                f"{effort.duration(whole)}; what is unfinished takes up to {megabytes(max(sizes))} "
-                f"a cell in {str(Path(results_dir) / unfinished.FOLDER)!r}",
+                f"{effort.duration(bar.total)}; of a cell on its way up to {size} are kept in "
+                f"{str(Path(results_dir) / unfinished.FOLDER)!r}",
                 file=sys.stderr,
             )
 
         def step(cell: Cell, block: Block) -> None:
+            nonlocal done
+            seconds = parts[cell][block.index] / rate
+            done += seconds
             bar.set_postfix_str(f"{cell}, block {block.index + 1} of {len(parts[cell])}", False)
-            bar.update(parts[cell][block.index] / rate)
-
-        def skip(cell: Cell, blocks: int) -> None:
-            bar.total -= sum(parts[cell][:blocks]) / rate
+            bar.update(seconds)
 
         while units:
-            seconds = {unit[0]: slower * sum(parts[unit[0]]) / rate for unit in units}
+            seconds = {unit[0]: slower * left[unit[0]] for unit in units}
             planned = plan.groups(model, units, *ids, in_all, seconds, setting.keep_every)[0]
             units = units[len(planned) :]
             # Another process may have finished some of them meanwhile.
-            group = [left for unit in planned if (left := without_record(unit, keys, results_dir))]
+            group = [rest for unit in planned if (rest := without_record(unit, keys, results_dir))]
+            bar.total -= sum(left[unit[0]] for unit in planned) - sum(left[u[0]] for u in group)
             if not group:
                 continue
             first = {unit[0]: unit for unit in group}
@@ -126,13 +129,14 @@ def compute(
                     setting.keep_every,
                     sum(sum(held(prepared, cell)) for cell in first),
                     arrive,
-                    (step, skip),
+                    step,
                 ),
             )
             for failed in outcomes:
                 if isinstance(failed, StadeError):
                     raise failed
-            slower = (time.perf_counter() - start) / sum(sum(parts[cell]) / rate for cell in first)
+            elapsed += time.perf_counter() - start
+            slower = elapsed / done
 
 
 def held(prepared: Prepared, cell: Cell) -> list[int]:

@@ -44,10 +44,13 @@ def traverse(
         head = architectures.head(model)
 
         def score(stream: Stream, block: Block, **attention: bool) -> Tensor:
-            ids = iter(architectures.in_batches(evaluation_ids.to(room.device), batch_size))
+            together = pruning.at_once(model, evaluation_ids, batch_size)
+            ids = iter(architectures.in_batches(evaluation_ids.to(room.device), together))
 
             def losses(hidden: Tensor) -> Tensor:
-                return losses_of(head(hidden), next(ids))
+                # The logits of a window at a time: those of a batch would be the peak of memory.
+                pairs = zip(hidden.split(1), next(ids).split(1), strict=True)
+                return torch.cat([losses_of(head(row), one) for row, one in pairs])
 
             return check_losses(torch.cat(stream.outputs(block, room, losses, **attention)))
 

@@ -21,7 +21,7 @@ from stade_nb import paths
 from stade_nb.engine.carried import Carried
 from stade_nb.engine.report import LayerReport, Report
 from stade_nb.errors import StadeError
-from stade_nb.files import digest, try_folder, write_at_once
+from stade_nb.files import digest, remove_leftovers, try_folder, write_at_once
 
 FOLDER = "unfinished"  # beside the records
 # The rooms whose code decides what a cell comes to.
@@ -98,6 +98,17 @@ def read(path: Path) -> dict | None:
     return state
 
 
+def passed(path: Path) -> int:
+    """How many blocks a cell has left, by what is kept of it; 0 where that is nothing of use."""
+    try:
+        if not path.is_file():
+            return 0
+        with safe_open(path, "pt") as file:
+            return int(json.loads(file.metadata()["state"])["passed"])
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OSError):
+        return 0  # `read` says why
+
+
 def clear(results_dir: str | Path, keys: Iterable[dict], wanted: Iterable[Path]) -> None:
     """Remove what is kept of these cells but for the files `wanted`; of other cells it all stays.
 
@@ -106,6 +117,7 @@ def clear(results_dir: str | Path, keys: Iterable[dict], wanted: Iterable[Path])
     folder, wanted = Path(results_dir) / FOLDER, set(wanted)
     if not folder.is_dir():
         return
+    remove_leftovers(folder)
     names = {digest(fields) for fields in keys}
     for path in folder.iterdir():
         if path.name.partition("-")[0] in names and path not in wanted and path.is_file():

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from stade_nb.errors import StadeError
 
-# Rows are taken in chunks of about this many numbers, so that the float64 copy stays small.
-CHUNK = 1 << 22
+# Rows are taken in chunks of about this many numbers, so that the float64 copy stays small: in a
+# CPU's cache; elsewhere, and where it is multiplied by itself, large enough to be quick.
+CHUNK, LARGE_CHUNK = 1 << 19, 1 << 22
 
 
 @dataclass
@@ -67,9 +68,12 @@ class Moments:
                 "gather the inputs of the layer these statistics belong to"
             )
         batch = Moments.zeros(features, self.mean.device, gram=self.cross is not None)
+        cached = x.device.type == "cpu" and self.cross is None
+        numbers = CHUNK if cached else LARGE_CHUNK
         tokens = x.detach().reshape(x.shape[:-1].numel(), features)
-        for rows in tokens.split(max(1, CHUNK // max(1, features))):
-            batch.merge(_of_rows(rows.to(torch.float64), gram=self.cross is not None))
+        for rows in tokens.split(max(1, numbers // max(1, features))):
+            own = rows.to(torch.float64, copy=True)
+            batch.merge(_of_rows(own, gram=self.cross is not None))
         bad = ~torch.isfinite(batch.mean + batch.m2)
         if bad.any():
             raise StadeError(
@@ -149,11 +153,11 @@ class Moments:
 
 
 def _of_rows(x: Tensor, gram: bool) -> Moments:
-    """Moments of one float64 chunk (rows, in), about its own mean."""
+    """Moments of one float64 chunk (rows, in), about its own mean; the chunk is overwritten."""
     if x.shape[0] == 0:
         return Moments.zeros(x.shape[1], x.device, gram)
     mean = x.mean(dim=0)
-    centred = x - mean
+    centred = x.sub_(mean)
     cross = centred.T @ centred if gram else None
     m2 = cross.diagonal().clone() if cross is not None else centred.square_().sum(dim=0)
     return Moments(x.shape[0], mean, m2, cross)

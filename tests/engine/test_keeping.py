@@ -21,7 +21,7 @@ def clock(monkeypatch):
 
 def watch(tmp_path, every, needed=0, step=lambda cell, block: None):
     paths = {DENSE: unfinished.path_of(tmp_path, {}, 8)}
-    return Keeping(paths, every, needed, lambda one: None, (step, lambda cell, blocks: None))
+    return Keeping(paths, every, needed, lambda one: None, step)
 
 
 def test_a_step_more_than_the_interval_allows_is_not_begun(tmp_path, clock):

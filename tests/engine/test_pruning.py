@@ -29,6 +29,15 @@ def masks_of(model, layers="all"):
     }
 
 
+@pytest.mark.parametrize(("length", "expected"), [(16, 8), (1365, 8), (1366, 7), (9999, 1)])
+def test_on_a_cpu_no_more_windows_go_together_than_its_cache_holds(monkeypatch, length, expected):
+    model, ids = build("llama"), torch.zeros(9, length, dtype=torch.long)
+    monkeypatch.setattr(pruning, "CACHED", 8 * 1365 * 48)  # 48: the widest layer
+    assert pruning.at_once(model, ids, 8) == expected
+    assert pruning.at_once(model, ids, 1) == 1
+    assert pruning.at_once(model.to("meta"), ids, 8) == 8
+
+
 @pytest.mark.slow
 @needs_shared
 def test_the_golden_runs_are_met_at_every_method_pattern_and_layer_type(real):

@@ -133,6 +133,7 @@ def test_the_estimate_of_a_records_room_is_enough_and_not_much_more(workplace, t
 
     def noted(folder, needed, what):
         asked.append(needed)
+        return folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "try_folder", noted)

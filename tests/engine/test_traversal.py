@@ -195,6 +195,24 @@ def test_room_is_given_back_batch_by_batch():
     assert room.spilled > 0
 
 
+@pytest.mark.parametrize("name", ["llama", "opt"])
+def test_a_cell_alone_holds_its_hidden_states_once(name):
+    """And not twice, what enters a block beside what leaves it."""
+
+    class Counting(Room):
+        most = 0
+
+        def keep(self, hidden):
+            kept = super().keep(hidden)
+            self.most = max(self.most, 10**9 - self.left)
+            return kept
+
+    model, ids, room = build(name), {0: windows(12)}, Counting("cpu", 10**9)
+    traverse(model, [Cell("stade", "0.5")], ids, windows(8), batch_size=2, room=room)
+    once = plan.hidden_bytes(model, ids[0]) + plan.hidden_bytes(model, windows(8))
+    assert room.most == once and room.left == 10**9
+
+
 def test_a_block_is_copied_only_to_another_device():
     block = build("opt").model.decoder.layers[1]
     assert brought_to(block, torch.device("cpu")) is block

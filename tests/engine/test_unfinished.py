@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.report import LayerReport, Report
 from stade_nb.engine.streams import Room, Stream
 from stade_nb.engine.traversal import traverse
+from stade_nb.errors import StadeError
 
 IDS = {0: windows(5), 1: windows(3, 12, seed=1)}, windows(7, seed=2)
 CELLS = [DENSE, Cell("stade", "0.5"), Cell("sparsegpt", "2:4", "mlp.up_proj", 1)]
@@ -109,11 +111,26 @@ def test_what_is_kept_is_read_as_it_was(tmp_path):
     assert unfinished.read(path) is None
     unfinished.write(path, one)
     state = unfinished.read(path)
+    assert unfinished.passed(path) == 2 and not unfinished.passed(path.with_name("none"))
     assert (state["passed"], state["seconds"], state["report"]) == (2, one.seconds, one.report)
     for use in ("calibration", "evaluation"):
         pairs = zip(state[use], getattr(one, use).batches, strict=True)
         assert all(mine.equal(theirs) for mine, theirs in pairs)
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_disk_that_fills_up_leaves_what_was_kept_before_and_nothing_half(tmp_path):
+    path, one = unfinished.path_of(tmp_path, {"a": 1}, 8), one_cell()
+    unfinished.write(path, one)
+    one.passed = 3
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StadeError, match="cannot be written"):
+            unfinished.write(path, one)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(path.parent) == [path.name] and unfinished.read(path)["passed"] == 2
 
 
 def test_another_cell_another_batch_and_another_code_have_other_files(tmp_path, monkeypatch):
@@ -148,6 +165,7 @@ def test_what_is_damaged_is_named_and_not_used(tmp_path, damage):
     before = path.read_bytes()
     path.write_bytes(damage(before))
     assert path.read_bytes() != before
+    assert unfinished.passed(path) in (0, 1, 2)
     with pytest.warns(UserWarning, match=f"unfinished {path.name} is damaged .*beginning anew"):
         assert unfinished.read(path) is None
 
@@ -225,11 +243,10 @@ def test_what_other_code_and_finished_cells_have_left_is_removed(workplace, tmp_
 
 def test_without_room_one_line_says_so_and_the_run_goes_on(workplace, tmp_path, monkeypatch):
     expected = run(workplace, CELLS, tmp_path / "whole", sweep.sweep)
-    monkeypatch.setattr(keeping.shutil, "disk_usage", lambda place: (10**9, 0, 10**9))
     free = type("Usage", (), {"free": 10})()
-    monkeypatch.setattr(records, "try_folder", lambda *_: None)
+    monkeypatch.setattr(records, "try_folder", lambda folder, *_: folder)
     monkeypatch.setattr(keeping.shutil, "disk_usage", lambda place: free)
-    monkeypatch.setattr(records, "write", lambda *_, write=records.write: _write(*_))
+    monkeypatch.setattr(records, "write", _write)
     (tmp_path / "full").mkdir()
     with pytest.warns(UserWarning, match="no room to keep what is unfinished") as said:
         found = run(workplace, CELLS, tmp_path / "full", sweep.sweep, keep_every=1e-6)

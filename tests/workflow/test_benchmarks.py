@@ -21,7 +21,7 @@ def benchmarks(monkeypatch):
     """The folder's modules, importable as when a script of it runs."""
     monkeypatch.syspath_prepend(str(FOLDER))
     yield
-    for name in ("sweep", "floor", "parts", "write_readme"):
+    for name in ("sweep", "floor", "parts", "forward", "write_readme"):
         sys.modules.pop(name, None)
 
 
@@ -68,6 +68,27 @@ def test_parts_add_up(benchmarks, monkeypatch):
     assert 0.02 < sum(seconds.values()) <= time.perf_counter() - start
 
 
+def test_the_public_loop_is_wandas(benchmarks):
+    """Its masks are the engine's, and so is its perplexity."""
+    import forward
+
+    model, ids = build("llama"), windows(6)
+    with architectures.evaluating(model):
+        found = forward.beside(model, ids, 4)
+        assert found["public"]["perplexity"] == pytest.approx(
+            found["engine"]["perplexity"], rel=1e-5
+        )
+        zeros = [
+            int((layer.weight == 0).sum())
+            for block in model.model.layers
+            for layer in architectures.linear_layers(block).values()
+        ]
+        passes = forward.measure(model, ids, 4)
+    layers = architectures.linear_layers(model.model.layers[0]).values()
+    assert zeros == 3 * [layer.weight.numel() // 2 for layer in layers]
+    assert all(way["rate"] > 0 and way["least"] <= way["seconds"] for way in passes.values())
+
+
 def stored(name):
     way = {
         "seconds": 30.0,
@@ -99,6 +120,30 @@ def test_the_readme_shows_what_is_stored(benchmarks):
     assert "goal of 3 times not reached (2.00 times)" in write_readme.table(slow)
     assert "*engine* forward passes 75%, statistics 25%" in shown and "date of b; commit" in shown
     assert write_readme.written(shown, [stored("a"), stored("b")]) == shown
+
+
+def test_the_readme_shows_rates_beside_a_products(benchmarks):
+    import write_readme
+
+    rates = {"a product alone": 100e9, "forward passes": 76e9, "with statistics": 74e9}
+    rates["head and losses"] = 50e9
+    names = ("model", "windows", "machine", "versions", "date", "commit", "blocks")
+    shown = write_readme.table(
+        {
+            "about": {key: f"the {key}" for key in names},
+            "passes": {
+                name: {"seconds": 1.5, "least": 1.2, "rate": rate} for name, rate in rates.items()
+            },
+            "cell": {
+                "engine": {"seconds": 10.0, "perplexity": 20.0},
+                "public": {"seconds": 15.0, "perplexity": 20.002},
+            },
+        }
+    )
+    assert "| forward passes | 1.50 | 76.0 | 76% | 76% | yes |" in shown
+    assert "| with statistics | 1.50 | 74.0 | 74% | 74% | no |" in shown
+    assert "| head and losses | 1.50 | 50.0 | 50% | 50% |  |" in shown
+    assert "1.50 times as many. Relative difference of the perplexities: 1.0e-04" in shown
 
 
 def test_the_readme_is_current(benchmarks):

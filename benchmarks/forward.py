@@ -1,0 +1,163 @@
+"""Passes and statistics beside the machine's own matrix rate, and a cell beside the public loop.
+
+    python benchmarks/forward.py --model smollm2-135m --windows 8 --window-length 512 --threads 1 \\
+        --blocks 6 --out benchmarks/results/smollm2-135m-forward-cpu.json
+
+Everything is measured in turns in one process, so that what else the machine does falls on all
+alike, and in processor seconds, which other processes do not lengthen. The public procedure is
+Wanda's, restated here as the plain loop that it is. It must come to the engine's perplexity.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import sweep
+import torch
+from torch import Tensor, nn
+
+from stade_nb.engine import effort, pruning
+from stade_nb.engine.cell import Cell
+from stade_nb.engine.streams import Room
+from stade_nb.engine.traversal import traverse
+from stade_nb.evaluation.perplexity import losses_of
+from stade_nb.models import architectures, loading
+from stade_nb.numerics.metrics import Needs
+
+TURNS = 3
+
+
+def public_wanda(model: nn.Module, calibration: Tensor, evaluation: Tensor, share: float) -> float:
+    """Wanda as its authors' loop has it: window by window, every layer watched; the perplexity.
+
+    Each block is run twice for all windows, the last one too. The model is pruned afterwards.
+    """
+    stack = architectures.blocks(model)
+    inputs, arguments = pruning.enter_all(model, calibration, 1)
+    given = next(iter(arguments.values()))
+    outputs: list[Tensor] = list(inputs)
+    for index, block in enumerate(stack):
+        layers = architectures.linear_layers(block)
+        rows = {name: torch.zeros(layer.in_features) for name, layer in layers.items()}
+        seen = dict.fromkeys(layers, 0)
+
+        def watcher(name: str, rows: dict = rows, seen: dict = seen) -> Callable:
+            def add(_, args, __) -> None:
+                x = args[0].reshape(-1, args[0].shape[-1]).t().float()
+                rows[name] *= seen[name] / (seen[name] + 1)
+                seen[name] += 1
+                rows[name] += torch.norm(x, p=2, dim=1) ** 2 / seen[name]
+
+            return add
+
+        hooks = [layer.register_forward_hook(watcher(name)) for name, layer in layers.items()]
+        for at, hidden in enumerate(inputs):
+            outputs[at] = architectures.run_block(block, hidden, given[index])
+        for hook in hooks:
+            hook.remove()
+        for name, layer in layers.items():
+            score = layer.weight.abs() * rows[name].sqrt()[None]
+            mask = torch.zeros_like(score, dtype=torch.bool)
+            order = torch.sort(score, dim=-1, stable=True)[1]
+            mask.scatter_(1, order[:, : int(score.shape[1] * share)], True)
+            layer.weight[mask] = 0
+        for at, hidden in enumerate(inputs):
+            outputs[at] = architectures.run_block(block, hidden, given[index])
+        inputs, outputs = outputs, list(inputs)
+    losses = []
+    for one in evaluation.split(1):
+        logits = model(input_ids=one, use_cache=False).logits[0, :-1]
+        losses.append(nn.functional.cross_entropy(logits, one[0, 1:]))
+    return torch.stack(losses).mean().exp().item()
+
+
+def measure(model: nn.Module, ids: Tensor, batch_size: int) -> dict[str, dict]:
+    """Processor seconds and operations per second: a product, passes, with statistics, the head."""
+    block, types = architectures.blocks(model)[0], architectures.layer_types(model)
+    head = architectures.head(model)
+    batches, arguments = pruning.enter_all(model, ids, batch_size)
+
+    def run() -> None:
+        for hidden in batches:
+            architectures.run_block(block, hidden, arguments[hidden.shape][0])
+
+    def watched() -> None:
+        with pruning.gathering(block, types, "block", Needs.MOMENTS):
+            run()
+
+    def score() -> None:
+        losses_of(head(batches[0][:1]), ids[:1])
+
+    layer = max(architectures.linear_layers(block).values(), key=lambda one: one.weight.numel())
+    x = torch.randn(ids.numel(), layer.in_features)
+    ways = {
+        "a product alone": (lambda: nn.functional.linear(x, layer.weight),
+                            2.0 * ids.numel() * layer.weight.numel()),
+        "forward passes": (run, effort.of_block(block, ids)),
+        "with statistics": (watched, effort.of_block(block, ids)),
+        "head and losses": (score, effort.of_head(model, ids[:1])),
+    }  # fmt: skip
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(TURNS):
+        for name, (work, _) in ways.items():
+            start = time.process_time()
+            work()
+            took[name].append(time.process_time() - start)
+    return {
+        name: {
+            "seconds": statistics.median(took[name]),
+            "least": min(took[name]),
+            "rate": operations / statistics.median(took[name]),
+        }
+        for name, (_, operations) in ways.items()
+    }
+
+
+def beside(model: nn.Module, ids: Tensor, batch_size: int) -> dict[str, dict]:
+    """A cell of Wanda at 50 %, by the engine and by the public loop, in processor seconds."""
+    start = time.process_time()
+    cell, room = Cell("wanda", "0.5"), Room("cpu")
+    (found,) = traverse(model, [cell], {0: ids}, ids, batch_size=batch_size, room=room)
+    engine = time.process_time() - start
+    start = time.process_time()
+    perplexity = public_wanda(model, ids, ids, 0.5)
+    public = time.process_time() - start
+    return {
+        "engine": {"seconds": engine, "perplexity": found["perplexity"]},
+        "public": {"seconds": public, "perplexity": perplexity},
+    }
+
+
+def main() -> None:
+    """Measure, show and keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--windows", type=int, default=8)
+    parser.add_argument("--window-length", type=int, default=512)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--blocks", type=int, help="the first of the model's; default: all")
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    chosen.device, chosen.dtype, chosen.evaluation_windows = "cpu", "float32", chosen.windows
+    torch.set_num_threads(chosen.threads)
+    model, _ = loading.load(chosen.model)
+    stack = architectures.blocks(model)
+    about = sweep.about(chosen) | {"blocks": f"{chosen.blocks or len(stack)} of {len(stack)}"}
+    del stack[chosen.blocks or len(stack) :]
+    generator = torch.Generator().manual_seed(0)
+    size = (chosen.windows, chosen.window_length)
+    ids = torch.randint(0, model.config.vocab_size, size, generator=generator)
+    with architectures.evaluating(model):
+        passes = measure(model, ids, chosen.batch_size)
+        found = {"about": about, "passes": passes, "cell": beside(model, ids, chosen.batch_size)}
+    print(json.dumps(found, indent=1))
+    if chosen.out:
+        chosen.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

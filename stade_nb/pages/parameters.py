@@ -135,6 +135,13 @@ class RealModels(Parameters):
     results_dir: Annotated[str, text("a folder, made if it does not exist")]
 
 
+class MaskOrCompensation(Measured):
+    """Embedded models pruned here, and real ones from records computed earlier."""
+
+    real_models: Several[fields.ModelName]
+    patterns: Several[fields.PatternText]
+
+
 class EmbeddedModels(Parameters):
     models: Several[fields.ModelName]
     sample_tokens: Annotated[int, whole(1, 500)]
@@ -160,6 +167,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "table6_weight_update": Perplexities,
     "real_models": RealModels,
     "audit": Audit,
+    "mask_or_compensation": MaskOrCompensation,
     "scorecard": Scorecard,
     "embedded_models": EmbeddedModels,
 }

@@ -19,6 +19,9 @@ RIVAL = "wanda"
 def frame(names: Sequence[str], texts: tuple[str, str] = TEXTS) -> pandas.DataFrame:
     """The records of some models, calibrated on the first text and evaluated on the second.
 
+    Of the paper's methods, and of a model's windows those of most evaluation tokens: the studies
+    have records of other methods, and of fewer windows.
+
     Returns columns as `perplexity.run` does, and computed (date, threads, processor). StadeError
     where there are no such records.
     """
@@ -37,6 +40,9 @@ def frame(names: Sequence[str], texts: tuple[str, str] = TEXTS) -> pandas.DataFr
             f"expected models with some ({', '.join(shipped.models())})"
         )
     found = pandas.DataFrame(rows)
+    found = found[found["method"].isin([paper.DENSE, *METHODS])]
+    tokens = found["evaluation_corpus"].map(lambda corpus: corpus["windows"] * corpus["length"])
+    found = found[tokens == tokens.groupby(found["model"]).transform("max")]
     found.loc[found["method"] == paper.DENSE, "pattern"] = paper.DENSE
     place = found["method"].map([paper.DENSE, *METHODS].index)
     dense = found["method"] != paper.DENSE

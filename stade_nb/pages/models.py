@@ -82,15 +82,15 @@ def load(p: Audit) -> Example:
     return Example(model, tokenizer, calibration, evaluation.to(model.device))
 
 
-def inputs(p: Calibrated, seed: int) -> dict[str, list[LayerInputs]]:
+def inputs(p: Calibrated, seed: int, gram: bool = False) -> dict[str, list[LayerInputs]]:
     """What `gather` finds of each of `p.models`, by their `labels`.
 
-    seed: of the calibration windows that the models read.
+    seed: of the calibration windows that the models read. gram: see `gather`.
     """
     found = {}
     for name, label in labelled(p.models).items():
         model, _, ids = _calibrated(p, name, seed)
-        found[label] = gather(model, ids, batch_size=p.batch_size)
+        found[label] = gather(model, ids, gram, p.batch_size)
     return found
 
 

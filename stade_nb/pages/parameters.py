@@ -176,6 +176,13 @@ class Studies(Parameters):
     models: Several[fields.ModelName]
 
 
+class MaskOrCompensation(Measured):
+    """Embedded models pruned here, and real ones from records computed earlier."""
+
+    real_models: Several[fields.ModelName]
+    patterns: Several[fields.PatternText]
+
+
 class EmbeddedModels(Parameters):
     models: Several[fields.ModelName]
     sample_tokens: Annotated[int, whole(1, 500)]
@@ -205,6 +212,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "load_anywhere": Anywhere,
     "running_at_scale": Scale,
     "audit": Audit,
+    "mask_or_compensation": MaskOrCompensation,
     "scorecard": Scorecard,
     "embedded_models": EmbeddedModels,
 }

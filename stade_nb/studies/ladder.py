@@ -5,6 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from stade_nb.numerics.bias import correction
+from stade_nb.studies import refit
+
 
 class Losses(NamedTuple):
     """The least E[((w - w*)ᵀx + b - b*)²] of each row, (out,) in float64, rung by rung."""
@@ -80,3 +83,26 @@ def layer_loss(before: Tensor, after: Tensor, added: Tensor | None, mean: Tensor
         constant = constant - added.to(torch.float64)
     spread = ((change @ covariance.to(torch.float64)) * change).sum()
     return spread + constant.square().sum()
+
+
+def measured(weight: Tensor, pruned: Tensor, mean: Tensor, covariance: Tensor) -> Losses:
+    """The losses of the rungs as methods make them, undamped, each summed over the rows: scalars.
+
+    Eq. 7 and `refit.solved` do what they do to a layer; `layer_loss` says what is left. Arguments
+    as of `least_losses`, whose sums these are.
+    """
+    weight, mean = weight.to(torch.float64), mean.to(torch.float64)
+    zeros = weight.masked_fill(pruned, 0)
+    second = torch.addr(covariance, mean, mean)
+    linear = refit.solved(weight, pruned, second, damping=0)
+    affine = refit.solved(weight, pruned, covariance, damping=0)
+
+    def loss(new: Tensor, added: Tensor | None) -> Tensor:
+        return layer_loss(weight, new, added, mean, covariance)
+
+    return Losses(
+        loss(zeros, None),
+        loss(zeros, correction(weight, pruned, mean)),
+        loss(linear, None),
+        loss(affine, (weight - affine) @ mean),
+    )

@@ -29,6 +29,7 @@ PLACES = {
     "gate_up": ("gate_proj", "up_proj", "fc1"),
     "down": ("down_proj", "fc2"),
 }
+_WORDS = {"qk": "q and k", "gate_up": "gate and up", "qk_o_gate_up": "q, k, o, gate and up"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def _refitted(metric: str) -> Iterator[Method]:
         RUNGS[2:], LADDER[metric][2:], (refit.linear, refit.affine), strict=True
     ):
         treatment = Treatment(scored, corrects=rung == "affine", finish=finish)
-        title = f"{METHODS[metric].title.removesuffix(' metric')}, {rung} refit"
+        title = f"{METHODS[metric].title.removesuffix(' metric')} + {rung} refit"
         yield replace(
             plain, name=name, title=title, centred=treatment, uncentred=treatment,
             updates_weights=True,
@@ -62,7 +63,7 @@ def _corrected_in(place: str, types: tuple[str, ...]) -> Method:
     """Wanda with Eq. 7 in layers of these types alone."""
     whole = METHODS["wanda_with_bias"]
     return ByType(
-        f"wanda_bias_{place}", f"Wanda, bias corrected in {', '.join(types)}",
+        f"wanda_bias_{place}", f"Wanda + bias correction in {_WORDS.get(place, place)}",
         whole.centred, whole.uncentred, types=frozenset(types), elsewhere=METHODS["wanda"],
     )  # fmt: skip
 

@@ -25,6 +25,18 @@ def test_a_frame_has_the_dense_cell_first_and_only_the_texts_asked_for():
     assert dict(zip(keys, pruned["perplexity"], strict=True)) == by_hand
 
 
+def test_the_studies_methods_and_fewer_windows_stay_out(monkeypatch):
+    rows = shipped.rows(MODEL)
+    one = next(row for row in rows if row["evaluation_corpus"]["source"] == earlier.TEXTS[1])
+    fewer = one | {"evaluation_corpus": one["evaluation_corpus"] | {"windows": 16}}
+    more = [one | {"method": "wanda_affine", "pattern": "2:4"}, fewer, fewer | {"method": "dense"}]
+    before = earlier.frame([MODEL])
+    monkeypatch.setattr(shipped, "rows", lambda name: [*more, *rows])
+    after = earlier.frame([MODEL])
+    assert list(after["record"]) == list(before["record"])
+    assert list(after["relative"]) == list(before["relative"])
+
+
 def test_every_method_is_judged_against_wanda_and_they_share_the_95_percent():
     ran = earlier.frame([MODEL])
     judged = earlier.against(ran)

@@ -55,6 +55,15 @@ def test_the_gap_is_linear_minus_affine_to_1e_10(seed, offset):
     torch.testing.assert_close(gap.value, gap.residual.square() * gap.share)
 
 
+@given(seed=st.integers(0, 10_000), offset=st.sampled_from([0.0, 2.0, 10.0]))
+def test_what_methods_make_of_a_layer_leaves_the_least_losses(seed, offset):
+    _, weight, pruned, mean, covariance = drawn(seed, offset=offset)
+    made = ladder.measured(weight, pruned, mean, covariance)
+    least = ladder.least_losses(weight, pruned, mean, covariance)
+    for ours, rows in zip(made, least, strict=True):
+        torch.testing.assert_close(ours, rows.sum(), rtol=1e-8, atol=1e-9)
+
+
 def test_centred_inputs_gain_nothing_by_a_bias_and_independent_ones_nothing_by_a_linear_refit():
     _, weight, pruned, mean, covariance = drawn(0)
     at_zero = ladder.least_losses(weight, pruned, torch.zeros_like(mean), covariance)

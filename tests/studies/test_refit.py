@@ -46,9 +46,7 @@ def least_squares(x, w, bias, gone, constant):
 @pytest.mark.parametrize("pattern", ["0.5", "2:4", "4:8", "0.7", "uneven"])
 @pytest.mark.parametrize("finish", [refit.linear, refit.affine])
 def test_every_row_is_the_least_squares_of_its_samples(layer, finish, pattern, monkeypatch):
-    monkeypatch.setattr(refit, "DAMPING", 0)
     monkeypatch.setattr(refit.solved, "__defaults__", (0,))
-    monkeypatch.setattr(refit, "BATCH", 500)  # a few rows at a time
     x, weight, bias = layer
     pruned = uneven(weight) if pattern == "uneven" else masks.select(weight.abs(), pattern)
     made = finish(weight, bias, pruned, Moments.of(x, gram=True), parse_pattern("0.5"))

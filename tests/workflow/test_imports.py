@@ -35,6 +35,7 @@ def test_every_contract_is_kept():
         ("numerics", "from stade_nb.models import loading", "numerics is not allowed to import"),
         ("evaluation", "from stade_nb.engine import cell", "evaluation is not allowed to import"),
         ("engine", "from stade_nb.theory import synthetic", "engine is not allowed to import"),
+        ("engine", "from stade_nb.studies import methods", "engine is not allowed to import"),
         ("cli", "from stade_nb.claims import paper", "cli is not allowed to import"),
         ("claims", "from matplotlib import pyplot", "claims is not allowed to import matplotlib"),
         ("pages", "from workflow import ROOT", "stade_nb is not allowed to import workflow"),

@@ -9,6 +9,7 @@ from stade_nb.pages.tables import (
     perplexity,
     real,
     scale,
+    studies,
     texts,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "perplexity",
     "real",
     "scale",
+    "studies",
     "texts",
 ]

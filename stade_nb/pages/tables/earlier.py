@@ -37,11 +37,11 @@ def frame(
 ) -> pandas.DataFrame:
     """The records of some models, calibrated on the first text and evaluated on the second.
 
-    scope: among what magnitude takes its share, as Table 3's "layer" or within each "row".
-    by_layer: the cells in which a single layer type is pruned instead of those of all layers. Where
-    a model's cells have windows of several sizes, those that most of them have. Returns columns as
-    `perplexity.run` does, and computed (date, threads, processor). StadeError where there are no
-    such records.
+    Of the paper's methods: the studies have records of others. scope: among what magnitude takes
+    its share, as Table 3's "layer" or within each "row". by_layer: the cells in which a single layer
+    type is pruned instead of those of all layers. Of a model's windows those of most evaluation
+    tokens. Returns columns as `perplexity.run` does, and computed (date, threads, processor).
+    StadeError where there are no such records.
     """
     found = [row for name in names for row in _one_size(_of(name, texts, by_layer), texts)]
     found = [row for row in found if _competes(row, scope)]
@@ -70,6 +70,7 @@ def _of(name: str, texts: tuple[str, str], by_layer: bool) -> list[dict]:
     return [
         row
         for row in shipped.rows(name)
+        if row["method"] in (paper.DENSE, *METHODS)
         if shipped.sources(row) == texts
         or (row["method"] == paper.DENSE and shipped.sources(row)[1] == texts[1])
         if row["method"] == paper.DENSE or (row["layers"] != "all") == by_layer
@@ -77,7 +78,10 @@ def _of(name: str, texts: tuple[str, str], by_layer: bool) -> list[dict]:
 
 
 def _one_size(rows: list[dict], texts: tuple[str, str]) -> list[dict]:
-    """The rows of the windows that most pruned cells have, with the dense one of the same text."""
+    """The rows with the most evaluation tokens, with the dense one of the same text.
+
+    Of calibrations the one that most of these cells have.
+    """
 
     def size(row: dict) -> tuple:
         calibration = row["calibration_corpus"]
@@ -86,10 +90,15 @@ def _one_size(rows: list[dict], texts: tuple[str, str]) -> list[dict]:
     sizes = Counter(size(row) for row in rows if row["method"] != paper.DENSE)
     if not sizes:
         return []
-    wanted = max(sizes, key=lambda one: (sizes[one], one))
+    tokens = {size(row): _tokens(row["evaluation_corpus"]) for row in rows}
+    wanted = max(sizes, key=lambda one: (tokens[one], sizes[one], one))
     pruned = [row for row in rows if row["method"] != paper.DENSE and size(row) == wanted]
     dense = [row for row in rows if row["method"] == paper.DENSE and row["evaluation"] == wanted[2]]
     return dense[:1] + pruned
+
+
+def _tokens(corpus: dict) -> int:
+    return (corpus["windows"] or 0) * (corpus["length"] or 0)
 
 
 def _competes(row: dict, scope: str) -> bool:

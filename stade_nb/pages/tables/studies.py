@@ -1,0 +1,134 @@
+"""What the pages beyond the paper run, read and show."""
+
+import math
+from collections.abc import Sequence
+
+import pandas
+
+from stade_nb.claims import paper
+from stade_nb.engine import shipped
+from stade_nb.engine.cell import DENSE, cells
+from stade_nb.models import architectures
+from stade_nb.numerics import masks
+from stade_nb.numerics.metrics import METRICS
+from stade_nb.pages import models
+from stade_nb.pages.parameters import MaskOrCompensation
+from stade_nb.pages.tables import earlier, perplexity
+from stade_nb.studies import ladder
+from stade_nb.studies import mask_or_compensation as study
+from stade_nb.studies.methods import LADDER, PLACES, RUNGS
+
+# Added to each input's variance, a share of their mean: a norm's outputs are not independent.
+RIDGE = 1e-6
+PLACED = [f"wanda_bias_{place}" for place in PLACES]
+SWAPPED = ["dsnot", "dsnot_with_bias"]
+WANTED = [*(method for methods in LADDER.values() for method in methods), *SWAPPED]
+
+
+def run(p: MaskOrCompensation) -> pandas.DataFrame:
+    """Every rung of every metric, DSnoT and Wanda corrected by layer type, on `p.models`."""
+    asked = [DENSE, *cells([*WANTED, *PLACED], p.patterns, seeds=p.seeds)]
+    return perplexity.run(p, asked).assign(text="")
+
+
+def real(names: Sequence[str]) -> pandas.DataFrame:
+    """The records of some models from C4 to WikiText-2, a text for each number of windows.
+
+    Columns as of `run`, text in words, and computed. Empty where there are none.
+    """
+    rows = []
+    for name, label in models.labelled(names).items():
+        for row in shipped.rows(name):
+            texts = row["calibration_corpus"], row["evaluation_corpus"]
+            if tuple(text["source"] for text in texts) == earlier.TEXTS:
+                sizes = " → ".join(f"{text['windows']} × {text['length']}" for text in texts)
+                rows.append(row | {"model": label, "text": sizes})
+    columns = ["model", "method", "pattern", "seed", "losses", "text", "perplexity", "layers"]
+    found = pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=columns)
+    found = found.sort_values(["model", "text", "pattern", "method"], ignore_index=True)
+    found.loc[found["method"] == paper.DENSE, "pattern"] = paper.DENSE
+    return found
+
+
+def most(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """Of each model the text with most of the ladder's cells: methods are compared on one."""
+    parts = []
+    for _, rows in ran.groupby("model", sort=False):
+        cells_of = rows[rows["method"].isin([*WANTED, *PLACED])].groupby("text").size()
+        if len(cells_of):
+            parts.append(rows[rows["text"] == cells_of.idxmax()])
+    return pandas.concat(parts, ignore_index=True) if parts else ran.iloc[:0]
+
+
+def missing(ran: pandas.DataFrame, wanted: Sequence[str], patterns: Sequence[str]) -> str:
+    """Which of the wanted methods have no record in `ran`, in words; "" where all have one."""
+    there = set(zip(ran["method"], ran["pattern"], strict=True))
+    lacking = {
+        pattern: [paper.title(method) for method in wanted if (method, pattern) not in there]
+        for pattern in patterns
+    }
+    parts = {paper.sparsity(pattern): names for pattern, names in lacking.items() if names}
+    return "; ".join(f"{pattern}: {', '.join(names)}" for pattern, names in parts.items())
+
+
+def grid(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """Perplexities by metric and compensation, a row for each model, pattern and metric."""
+    placed = study.placed(ran)
+    means = placed["losses"].map(lambda losses: math.exp(math.fsum(losses) / len(losses)))
+    rows = ["model", "pattern", "metric"]
+    wide = placed.assign(perplexity=means).pivot(
+        index=rows, columns="compensation", values="perplexity"
+    )
+    order = pandas.MultiIndex.from_frame(placed[rows].drop_duplicates())
+    return wide.reindex(index=order, columns=list(RUNGS)).reset_index()
+
+
+def shown(perplexity: float) -> str:
+    """A perplexity of `grid` for a page; a cell without a record says so."""
+    return "no record yet" if math.isnan(perplexity) else f"{perplexity:.2f}"
+
+
+def answers(*frames: pandas.DataFrame) -> pandas.DataFrame:
+    """`study.answers` of every design, a row for each model, those of all `frames`."""
+    rows = [
+        answer._asdict()
+        for ran in frames
+        for name in study.DESIGNS
+        for answer in study.answers(study.placed(ran), name)
+    ]
+    return pandas.DataFrame(rows, columns=study.Answer._fields)
+
+
+def layer_losses(p: MaskOrCompensation, pattern: str, metric: str = "wanda") -> pandas.DataFrame:
+    """The ladder in single layers of `p.models`, unpruned before them, by layer type.
+
+    Shares of the loss without compensation: bias, linear, affine (measured), and the gap between
+    linear and affine as the closed form predicts it and as it is measured; share: the median over
+    rows of 1/(1 + d²), see `ladder.gap`.
+    """
+    rows = []
+    for label, layers in models.inputs(p, p.seeds[0], gram=True).items():
+        for layer in layers:
+            moments = layer.moments
+            pruned = masks.select(METRICS[metric].score(layer.weight, moments, None), pattern)
+            covariance = moments.cross / moments.count
+            covariance.diagonal().add_(RIDGE * covariance.diagonal().mean())
+            about = layer.weight, pruned, moments.mean, covariance
+            made, gap = ladder.measured(*about), ladder.gap(*about)
+            rows.append(
+                {"model": label, "layer": layer.layer_type, "share": gap.share.median().item()}
+                | {rung: value.item() for rung, value in made._asdict().items()}
+                | {"predicted": gap.value.sum().item(), "gap": (made.linear - made.affine).item()}
+            )
+    found = pandas.DataFrame(rows)
+    sums = found.groupby(["model", "layer"], sort=False).sum()
+    parts = sums[[*RUNGS[1:], "predicted", "gap"]].div(sums["none"], axis=0)
+    parts["share"] = found.groupby(["model", "layer"], sort=False)["share"].median()
+    order = sorted(parts.index, key=lambda key: (key[0], architectures.place(key[1])))
+    return parts.loc[order].reset_index()
+
+
+def together(*frames: pandas.DataFrame) -> pandas.DataFrame:
+    """Frames of one kind one after another, those without a row left out."""
+    found = [frame for frame in frames if len(frame)]
+    return pandas.concat(found, ignore_index=True) if found else frames[0]

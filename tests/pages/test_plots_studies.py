@@ -1,0 +1,36 @@
+"""The figures of the pages beyond the paper show the numbers that they are given."""
+
+import math
+
+import pandas
+import pytest
+from figures import legend
+
+from stade_nb.pages import plots
+from stade_nb.studies.methods import RUNGS
+
+GRID = pandas.DataFrame(
+    [("one", "0.5", "wanda", 9.0, 8.0, 7.0, 6.0), ("one", "0.5", "std", 10.0, 9.0, math.nan, 5.0)],
+    columns=["model", "pattern", "metric", *RUNGS],
+)
+
+
+def test_a_line_for_each_metric_through_its_rungs_and_a_word_where_there_is_none():
+    figure = plots.studies.rungs(GRID, {"0.5": "50 %", "2:4": "2:4"})
+    left, right = figure.axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in left.get_lines()}
+    assert drawn["Wanda's metric"] == [9, 8, 7, 6]
+    assert drawn["STD metric"][::3] == [10, 5] and math.isnan(drawn["STD metric"][2])
+    assert [label.get_text() for label in left.get_xticklabels()] == list(RUNGS)
+    assert "no record yet" in [text.get_text() for text in right.texts]
+    assert legend(figure) == ["magnitude", "Wanda's metric", "STD metric"]
+
+
+def test_shares_stand_in_percent_in_their_intervals():
+    found = pandas.DataFrame(
+        {"term": ["metric", "the rest"], "share": [0.7, 0.3], "low": [0.6, 0.2], "high": [0.8, 0.4]}
+    )
+    (axes,) = plots.studies.shares(found, {"metric": "which weights go"}).axes
+    lines = [list(map(float, line.get_xdata())) for line in axes.get_lines()]
+    assert lines[0] == pytest.approx([60, 80]) and lines[1] == pytest.approx([70])
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["which weights go", "the rest"]

@@ -1,0 +1,85 @@
+"""The frames of the pages beyond the paper: what is asked, read, missing, and a layer's ladder."""
+
+import math
+
+import pandas
+import pytest
+
+from stade_nb.engine.cell import DENSE
+from stade_nb.numerics.methods import BEYOND, METHODS
+from stade_nb.pages import parameters
+from stade_nb.pages.tables import earlier, perplexity, studies
+from stade_nb.studies.methods import LADDER, RUNGS
+
+MODEL = "smollm2-135m"
+GIVEN = {
+    "models": ["llama-230k"], "real_models": [MODEL], "patterns": ["0.5", "2:4"],
+    "calibration": "embedded", "windows": 2, "window_length": 64, "evaluation": "embedded",
+    "evaluation_windows": 2, "seeds": [0], "device": "cpu", "dtype": "float32", "batch_size": 8,
+    "results_dir": "build/results-smoke",
+}  # fmt: skip
+
+
+@pytest.fixture
+def p():
+    return parameters.checked(dict(GIVEN), "mask_or_compensation")
+
+
+def row(method, pattern, losses, model="one", text="a"):
+    return {"model": model, "method": method, "pattern": pattern, "seed": 0, "losses": losses,
+            "text": text}  # fmt: skip
+
+
+def test_every_rung_of_every_metric_is_asked_for_once(p, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        perplexity, "run", lambda p, cells: asked.extend(cells) or pandas.DataFrame()
+    )
+    studies.run(p)
+    assert asked[0] == DENSE and len(set(asked)) == len(asked)
+    methods = [cell.method.name for cell in asked[1:]]
+    for name in {*set().union(*LADDER.values()), *studies.SWAPPED, *studies.PLACED}:
+        assert methods.count(name) == 2 and name in METHODS | BEYOND
+
+
+def test_real_records_are_of_c4_and_wikitext_and_say_how_many_windows():
+    found = studies.real([MODEL])
+    sources = {text["source"] for text in found["evaluation_corpus"]}
+    assert sources == {earlier.TEXTS[1]} and "32 × 512 → 64 × 512" in set(found["text"])
+    assert studies.real(["llama-230k"]).empty
+    assert studies.most(studies.real(["llama-230k"])).empty
+
+
+def test_the_text_with_most_cells_is_taken_and_what_lacks_is_named():
+    rows = [row("wanda", "0.5", [1.0], text="a"), row("dense", "dense", [0.5], text="a")]
+    rows += [row(method, "0.5", [1.0], text="b") for method in ("wanda", "std")]
+    found = studies.most(pandas.DataFrame(rows))
+    assert set(found["text"]) == {"b"}
+    said = studies.missing(found, ["wanda", "std", "wanda_linear"], ["0.5", "2:4"])
+    assert said == "50 %: Wanda + linear refit; 2:4: Wanda, STD metric, Wanda + linear refit"
+    assert studies.missing(found, ["wanda"], ["0.5"]) == ""
+
+
+def test_the_grid_has_a_row_for_each_metric_and_gaps_where_no_cell_is():
+    rows = [row("wanda", "2:4", [1.0, 3.0]), row("std", "2:4", [2.0, 2.5]),
+            row("std_without_correction", "2:4", [2.0, 4.0])]  # fmt: skip
+    found = studies.grid(pandas.DataFrame(rows)).set_index("metric")
+    assert list(found.columns[2:]) == list(RUNGS)
+    assert found["none"].to_dict() == pytest.approx({"wanda": math.e**2, "std": math.e**3})
+    assert found["bias"]["std"] == pytest.approx(math.exp(2.25))
+    assert [studies.shown(x) for x in found["bias"]] == ["no record yet", "9.49"]
+    assert math.isnan(found["bias"]["wanda"]) and found["affine"].isna().all()
+
+
+def test_the_closed_forms_gap_is_what_two_refits_differ_by(p):
+    found = studies.layer_losses(p, "2:4")
+    assert list(found["layer"])[:3] == [f"self_attn.{each}_proj" for each in "qkv"]
+    assert (found["predicted"] - found["gap"]).abs().max() < 1e-8
+    assert (found["affine"] <= found[["bias", "linear"]].min(axis=1) + 1e-12).all()
+    assert found["share"].between(0, 1).all() and (found["bias"] <= 1 + 1e-12).all()
+
+
+def test_frames_without_rows_do_not_show():
+    one = pandas.DataFrame({"a": [1]})
+    assert studies.together(one.iloc[:0], one).equals(one)
+    assert studies.together(one.iloc[:0]).empty

@@ -45,7 +45,7 @@ logged = { mkdir -p build; $(1) >$(2) 2>&1 || { tail -n 40 $(2); echo "full log:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format checks models packaged lock clean distclean parameters
+.PHONY: help book cluster test lint format checks models packaged lock clean distclean parameters
 
 help: ## this list
 	@echo "make TARGET [PROFILE=embedded|smoke|paper] [GEMMA=1] [JOBS=$(JOBS)] [PYTHON=$(PYTHON)] [VENV=$(VENV)]"
@@ -54,6 +54,21 @@ help: ## this list
 book: $(INSTALLED) ## run the notebooks and build the book into book/_build/html
 	@$(MAKE) --no-print-directory -j$(JOBS) build/book.stamp
 	@echo "The book: book/_build/html/index.html"
+
+EXECUTOR ?= local
+CLUSTER := build/cluster
+# Snakemake is in an environment of its own: the pinned one stays as it is.
+cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm|kubernetes, WORDS= for Snakemake
+	@$(BIN)/python -m workflow.jobs plan $(PROFILE) $(if $(ONLY),--only $(ONLY))
+	@OMP_NUM_THREADS=1 $(CLUSTER)/venv/bin/snakemake --snakefile workflow/Snakefile \
+		--workflow-profile workflow/executors/$(EXECUTOR) --config python=$(BIN)/python $(WORDS)
+	@$(BIN)/python -m workflow.jobs report
+
+$(CLUSTER)/.installed: workflow/requirements.txt
+	@$(PYTHON) -m venv $(CLUSTER)/venv
+	$(call timed,installing Snakemake (log: build/cluster.log),\
+		$(call logged,$(CLUSTER)/venv/bin/python -m pip install --no-input -r $<,build/cluster.log))
+	@touch $@
 
 test: lint book ## check the style, build the book, run every test and every notebook's check cells
 	@echo "--- tests"

@@ -1,9 +1,9 @@
 """What llama.cpp makes of a GGUF file: log-probabilities of the next token after every token.
 
 It runs in an environment of its own, which needs one package, xllamacpp (llama.cpp's server as a
-wheel), and nothing of this project: ``python benchmarks/llama_cpp.py FILE <ids.json``, the ids a list
-of numbers, prints one JSON object with ``version`` and ``rows``, (tokens, vocabulary), or with
-``refused``, llama.cpp's own words.
+wheel), and nothing of this project. ``python benchmarks/llama_cpp.py FILE`` reads ``ids``, a list
+of numbers, and the size of the ``vocabulary`` as JSON, and prints one JSON object: ``version`` and
+``rows``, (tokens, vocabulary), or ``refused``, llama.cpp's own words.
 """
 
 import importlib.metadata

@@ -46,10 +46,19 @@ def _failure(notebook: str, error: Exception, kept: Path) -> StadeError:
     )
 
 
-def execute(notebook: Path, profile: str, progress: bool = False, root: Path = ROOT) -> Path:
+def execute(
+    notebook: Path,
+    profile: str,
+    progress: bool = False,
+    root: Path = ROOT,
+    part: dict | None = None,
+    name: str | None = None,
+) -> Path:
     """Run `notebook` and return the path of the executed copy, written only when all cells ran.
 
-    root: the checkout that the notebook belongs to.
+    root: the checkout that the notebook belongs to. part: parameters beside the profile's, for a
+    run of a part of the notebook's cells alone; its copy is no page of the book and goes to
+    build/parts. name: of the copy, if not the notebook's own.
 
     Raises StadeError naming the cell that failed.
     """
@@ -60,12 +69,14 @@ def execute(notebook: Path, profile: str, progress: bool = False, root: Path = R
     runs = profiles.load(profile, folder)
     if notebook.resolve().parent != folder.resolve() or notebook.stem not in runs:
         raise StadeError(f"{notebook} is no notebook of {folder}")
-    run = runs[notebook.stem]
-    _log_to(root / BUILD / "logs" / f"{notebook.stem}.log")
+    run, name = runs[notebook.stem], name or notebook.stem
+    run = run | {"parameters": run["parameters"] | (part or {})}
+    _log_to(root / BUILD / "logs" / f"{name}.log")
     if run["offline"]:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the kernel inherits it
+    kept_in = BUILD / "parts" if part else EXECUTED
     running, failed, done = (
-        root / each / notebook.name for each in (BUILD / "running", BUILD / "failed", EXECUTED)
+        root / each / f"{name}.ipynb" for each in (BUILD / "running", BUILD / "failed", kept_in)
     )
     for path in (running, failed, done):
         path.parent.mkdir(parents=True, exist_ok=True)

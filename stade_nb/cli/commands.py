@@ -15,7 +15,7 @@ from stade_nb.engine.sweep import sweep as engine_sweep
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
 from stade_nb.files import write_at_once
-from stade_nb.models import loading, saving
+from stade_nb.models import gguf_export, loading, saving
 from stade_nb.numerics.methods import Method, method
 
 REPORT = "pruning.json"
@@ -37,6 +37,8 @@ def prune(options: SimpleNamespace) -> None:
     saved, kept = options.save_model or options.save, options.save or options.save_model
     if saved:
         saving.check_biases(model, cell.method, cell.layers)
+    if gguf := new_gguf(options.save_gguf):
+        gguf_export.check_method(model, prepared.tokenizer, cell.method, cell.layers)
     questions = _questions(options)
     pruning.check(model, ids, cell)
     folders = {name: empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
@@ -65,6 +67,8 @@ def prune(options: SimpleNamespace) -> None:
         loading.save(model, prepared.tokenizer, folders[saved])
         _keep(result, path)
         print(f"saved: {saved}" + ("" if kept == saved else f", report: {kept}"))
+    if gguf:
+        print(f"saved: {gguf_export.write(model, prepared.tokenizer, gguf)}")
     _measure(prepared, questions, options, result, path)
 
 
@@ -147,6 +151,16 @@ def empty_folder(name: str) -> Path:
         )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def new_gguf(name: str | None) -> Path | None:
+    """The file of --save-gguf, if there is to be one; StadeError where it cannot be made."""
+    if name is None:
+        return None
+    path = Path(name)
+    if path.suffix != ".gguf" or path.exists() or not path.absolute().parent.is_dir():
+        raise StadeError(f"--save-gguf {name!r}: expected a new .gguf file in a folder that exists")
+    return path
 
 
 def _out(options: SimpleNamespace) -> Path | None:

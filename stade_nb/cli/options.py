@@ -205,6 +205,10 @@ PRUNED = section(
         "--save-model DIR",
         "folder for the model, if it is to be another one than that for the report",
     ),
+    option(
+        "--save-gguf FILE",
+        "new .gguf file for the pruned model with its biases, as llama.cpp loads it",
+    ),
     option("--each-layer", "report each layer, not only each layer type"),
 )
 MEASURED = section("results", option("--out FILE", "JSON file for what was measured"))

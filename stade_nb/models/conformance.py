@@ -1,6 +1,7 @@
 """What becomes of a pruned model's biases when another runtime loads it: kept, lost or refused."""
 
 import copy
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -49,9 +50,9 @@ def fate(found: Tensor | None, kept: Tensor, bare: Tensor) -> str:
     """
     if furthest(kept, bare) < 10 * TOLERANCE:
         raise StadeError(
-            f"with and without the added biases log-probabilities differ by {furthest(kept, bare)} "
-            f"at most: expected {10 * TOLERANCE} or more, so that the two can be told apart; take a "
-            "method that adds biases, and more tokens"
+            f"log-probabilities with and without the added biases differ by {furthest(kept, bare)}:"
+            f" expected {10 * TOLERANCE} or more, so that the two can be told apart; take a method "
+            "that adds biases, and more tokens"
         )
     if found is None:
         return REFUSED
@@ -70,16 +71,26 @@ def from_folder(model: nn.Module, tokenizer: object, ids: Tensor, folder: Path) 
         return log_probabilities(AutoModelForCausalLM.from_pretrained(folder).eval(), ids)
 
 
-def from_gguf(file: Path, ids: Tensor) -> Tensor:
-    """By transformers alone from a GGUF file, as anybody would load it."""
-    with saving.quiet():
-        loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
-    return log_probabilities(loaded.eval().float(), ids)
+def from_gguf(file: Path, ids: Tensor) -> Tensor | None:
+    """By transformers alone from a GGUF file, as anybody would load it; None where it fails.
+
+    It does where a file's name for itself has "mistral" in it, which GGUF has no architecture for,
+    and where heads of Qwen3 have another size than its default, which it does not look up.
+    """
+    with saving.quiet(), suppress(NotImplementedError, RuntimeError):
+        loaded = AutoModelForCausalLM.from_pretrained(
+            file.parent, gguf_file=file.name, dtype=torch.float32
+        )
+        return log_probabilities(loaded.eval(), ids)
+    return None
 
 
-def from_gguf_here(file: Path, ids: Tensor, folder: Path) -> Tensor:
-    """By this package from a GGUF file, which it writes out into `folder`, new or empty."""
+def from_gguf_here(file: Path, ids: Tensor, folder: Path) -> Tensor | None:
+    """By this package from a GGUF file, written out into `folder`; None where it refuses to."""
     folder.mkdir(exist_ok=True)
-    gguf_file.convert(file, folder)
-    with torch.no_grad():
+    try:
+        gguf_file.convert(file, folder)
+    except StadeError:
+        return None
+    with saving.quiet():
         return log_probabilities(AutoModelForCausalLM.from_pretrained(folder).eval(), ids)

@@ -119,7 +119,7 @@ def _describe(writer: object, model: nn.Module) -> None:
     """The configuration, by GGUF's names."""
     config = model.config
     heads, size = config.num_attention_heads, _head_size(config)
-    writer.add_name(Path(str(config._name_or_path)).name or config.model_type)
+    writer.add_name(Path(str(config._name_or_path)).name or "pruned")
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)

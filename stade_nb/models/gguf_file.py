@@ -122,10 +122,22 @@ def convert(file: Path, folder: Path) -> None:
     config = _read(file, lambda: AutoConfig.from_pretrained(**place))
     if config.model_type not in SUPPORTED:
         raise unknown(f"architecture of {file.name}:", config.model_type, SUPPORTED)
-    if _read(file, lambda: has_biases(file)):
-        config = with_biases(config)
+    names = _read(file, lambda: tensor_names(file))
+    if "rope_freqs.weight" in names:
+        raise StadeError(
+            f"{file.name} has scaled rotary positions (rope_freqs.weight), which transformers does "
+            "not read from a GGUF file: load the model from its folder, or from the hub, instead"
+        )
+    biases = sum(name.endswith(".bias") for name in names)
+    config = with_biases(config) if biases else config
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config)
+    taken = sum(name.endswith("proj.bias") for name in empty.state_dict())
+    if biases > taken:
+        raise StadeError(
+            f"{file.name} has {biases} biases, of which {type(empty).__name__} takes {taken}: "
+            "the others would be lost, so that this would be another model"
+        )
     parameters = sum(parameter.numel() for parameter in empty.parameters())
     check_room(folder, 4 * parameters, f"{file.name} written out in float32")
     tokenizer = _read(file, lambda: AutoTokenizer.from_pretrained(**place))
@@ -135,11 +147,11 @@ def convert(file: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def has_biases(file: Path) -> bool:
-    """Whether any of the blocks' layers has a bias, of which transformers takes no notice."""
+def tensor_names(file: Path) -> list[str]:
+    """The names of all tensors in the file, of those too of which transformers takes no notice."""
     from gguf import GGUFReader
 
-    return any(tensor.name.endswith(".bias") for tensor in GGUFReader(file).tensors)
+    return [tensor.name for tensor in GGUFReader(file).tensors]
 
 
 def _model(name: str, place: dict, config: object) -> nn.Module:

@@ -123,6 +123,16 @@ class Audit(Measured):
     example: Annotated[str, text("an embedded model, a local folder or a hub id")]
 
 
+class Anywhere(Parameters):
+    """Pruned models that other programs load."""
+
+    models: Several[fields.ModelName]
+    methods: Several[fields.MethodName]
+    pattern: fields.PatternText
+    windows: fields.Windows
+    seed: fields.Seed
+
+
 class Scale(Parameters):
     """The paper's protocol, and the hardware that would run it."""
 
@@ -173,6 +183,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "table5_without_bias": Perplexities,
     "table6_weight_update": Perplexities,
     "real_models": RealModels,
+    "load_anywhere": Anywhere,
     "running_at_scale": Scale,
     "audit": Audit,
     "scorecard": Scorecard,

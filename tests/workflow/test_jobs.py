@@ -1,0 +1,132 @@
+"""A profile as jobs: which, in what order, with what; and Snakemake runs each of them once."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from stade_nb.errors import StadeError
+from workflow import ROOT, jobs, profiles, resources
+
+# `make cluster` has it in an environment of its own.
+SNAKEMAKE = os.environ.get("STADE_NB_SNAKEMAKE") or shutil.which("snakemake")
+VALUES = {
+    **{"methods": "wanda,stade", "patterns": ["0.5", "2:4"], "windows": 128},
+    **{"evaluation_windows": None, "window_length": None, "batch_size": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def planned():
+    return jobs.plan(
+        "embedded", ["table3_perplexity", "table5_without_bias", "problem", "scorecard"]
+    )
+
+
+def test_a_notebook_of_many_cells_waits_for_a_job_of_each_model_and_seed(planned):
+    values = jobs.parameters(profiles.NOTEBOOKS / "table3_perplexity.ipynb", {})
+    parts = planned["table3_perplexity"]["after"]
+    assert len(parts) == 4 * len(values["seeds"]) > 4  # four embedded models
+    part = planned["table3_perplexity--llama-230k--0"]
+    assert part["part"] == {"models": ["llama-230k"], "seeds": [0]} and part["after"] == []
+
+
+def test_later_tables_wait_for_the_one_whose_cells_they_share(planned):
+    for name, job in planned.items():
+        if name.startswith("table5_without_bias--"):
+            assert job["after"] == ["table3_perplexity"]
+
+
+def test_other_notebooks_are_one_job_and_the_scorecard_is_last(planned):
+    assert planned["problem"]["part"] is None and planned["problem"]["after"] == []
+    others = ["problem", "table3_perplexity", "table5_without_bias"]
+    assert sorted(planned["scorecard"]["after"]) == others
+
+
+def test_an_unknown_notebook_or_job_is_named_with_the_nearest(tmp_path, capsys):
+    with pytest.raises(StadeError, match="unknown notebook 'table3': did you mean 'table3_per"):
+        jobs.plan("embedded", ["table3"])
+    (tmp_path / jobs.FOLDER).mkdir(parents=True)
+    (tmp_path / jobs.FOLDER / "plan.json").write_text('{"problem": {}}')
+    with pytest.raises(StadeError, match="unknown job 'problm': did you mean 'problem'"):
+        jobs.run("problm", tmp_path)
+
+
+def test_a_larger_model_needs_more_memory_and_time_and_a_gpu_where_the_page_has_one():
+    on_gpu = {"device": "cuda", "dtype": "float16"}
+    small = resources.needed(VALUES | on_gpu | {"models": ["meta-llama/Llama-3.2-1B"]})
+    large = resources.needed(VALUES | on_gpu | {"models": ["meta-llama/Llama-2-13b-hf"]})
+    assert small["gpu"] == large["gpu"] == 1
+    assert large["mem_mb"] > 26_000 > small["mem_mb"] > 2_500
+    assert large["runtime"] > small["runtime"]
+    here = resources.needed(
+        VALUES | {"device": "cpu", "dtype": "float32", "models": ["llama-230k"]}
+    )
+    assert here["gpu"] == 0 and here["mem_mb"] < small["mem_mb"]
+
+
+def test_table_2_has_a_cell_for_each_layer_type_metric_and_share():
+    assert resources.cells({"sparsities": ["0.1", "0.5"]}, types=7) == 2 * 7 * 2 + 1
+    assert resources.cells(VALUES, types=7) == 2 * 2 + 1
+
+
+def test_what_is_not_known_gets_what_any_notebook_needs():
+    unknown = VALUES | {"device": "cpu", "dtype": "float32", "models": ["someone/unheard-of"]}
+    assert resources.needed(unknown) == resources.needed({"seed": 0}) == resources.BASE
+
+
+def test_the_report_has_every_finished_job_in_order(tmp_path):
+    folder = tmp_path / jobs.FOLDER / "done"
+    folder.mkdir(parents=True)
+    for name, started in (("b", "2026-01-01T00:00:02"), ("a", "2026-01-01T00:00:09")):
+        note = {"job": name, "host": "n1", "scheduler": "7", "started": started, "seconds": 1.5}
+        (folder / f"{name}.json").write_text(json.dumps(note))
+    assert [note["job"] for note in jobs.report(tmp_path)] == ["b", "a"]
+    lines = (tmp_path / jobs.FOLDER / "report.csv").read_text().splitlines()
+    assert lines[0] == "job,host,scheduler,started,seconds" and lines[1].startswith("b,n1,7,")
+
+
+FAKE = """\
+#!/bin/sh
+# In place of the project's python: `-m workflow.jobs run NAME`, which dies the first time for one.
+echo $4 >>ran
+if [ $4 = table--m--0 ] && [ ! -e died ]; then touch died; kill -9 $$; fi
+mkdir -p build/cluster/done && echo '{}' >build/cluster/done/$4.json
+"""
+
+
+@pytest.mark.skipif(SNAKEMAKE is None, reason="Snakemake is installed by `make cluster`")
+def test_snakemake_runs_each_job_once_in_order_and_a_killed_one_again(tmp_path):
+    needs = {"mem_mb": 10, "runtime": 1, "gpu": 0}
+    after = {"problem": [], "table--m--0": [], "table--m--1": []}
+    after["table"] = ["table--m--0", "table--m--1"]
+    plan = {
+        name: {"notebook": name.partition("--")[0], "after": before, "resources": needs}
+        for name, before in after.items()
+    }
+    (tmp_path / jobs.FOLDER).mkdir(parents=True)
+    (tmp_path / jobs.FOLDER / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "notebooks").mkdir()
+    for name in ("problem", "table"):
+        (tmp_path / "notebooks" / f"{name}.ipynb").touch()
+    fake = tmp_path / "python"
+    fake.write_text(FAKE)
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    words = [
+        SNAKEMAKE,
+        "--snakefile",
+        ROOT / "workflow" / "Snakefile",
+        "--config",
+        f"python={fake}",
+    ]
+    words += ["--workflow-profile", ROOT / "workflow" / "executors" / "local", "--cores", "1"]
+    environment = os.environ | {"HOME": str(tmp_path)}
+    for _ in range(2):  # the second time nothing is left to do
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    ran = (tmp_path / "ran").read_text().split()
+    assert sorted(ran) == sorted([*after, "table--m--0"]) and ran[-1] in ("table", "problem")
+    assert ran.index("table") > ran.index("table--m--1")

@@ -1,0 +1,159 @@
+"""A profile as jobs for a cluster: which there are, what each needs, and one of them run.
+
+``python -m workflow.jobs plan smoke`` writes ``build/cluster/plan.json``, from which
+``workflow/Snakefile`` makes its rules; ``python -m workflow.jobs run NAME`` runs one job and, when
+it has ended well, writes ``build/cluster/done/NAME.json`` with where and how long; ``report`` puts
+these together as ``build/cluster/report.csv``.
+
+A notebook of many cells has a job for each model and seed in front of it: the notebook itself, run
+with that model and seed alone, so that its cells' records are the same. They are in a folder that
+all jobs share, and the notebook's own job finds them there.
+"""
+
+import argparse
+import ast
+import csv
+import json
+import os
+import platform
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stade_nb.errors import StadeError, unknown
+from stade_nb.files import write_at_once
+from stade_nb.models import loading
+from workflow import ROOT, profiles
+from workflow.execute import BUILD, execute
+from workflow.resources import needed
+
+FOLDER = BUILD / "cluster"
+# Notebooks that share cells, as in the Makefile: the first one computes, the later ones find.
+AFTER = {
+    "figure1_layers": ["table2_layer_types"],
+    "table5_without_bias": ["table3_perplexity"],
+    "table6_weight_update": ["table5_without_bias"],
+}
+LAST = "scorecard"  # reads the verdicts of all others
+# Whose jobs are told apart by model and seed.
+MANY_CELLS = (
+    *("figure1_layers", "table2_layer_types", "table3_perplexity", "table5_without_bias"),
+    "table6_weight_update",
+)
+
+
+def parameters(notebook: Path, given: dict) -> dict:
+    """The values that a notebook runs with: its own defaults, and what a profile gives."""
+    from papermill import inspect_notebook
+
+    own = {name: entry["default"] for name, entry in inspect_notebook(notebook).items()}
+    return {name: ast.literal_eval(value) for name, value in own.items()} | given
+
+
+def plan(profile: str, only: list[str] | None = None, root: Path = ROOT) -> dict[str, dict]:
+    """The jobs of a profile by name: notebook, part (model and seed, or None), after, resources.
+
+    only: these notebooks, without the others that they could find records of. StadeError for an
+    unknown profile or notebook.
+    """
+    folder = root / profiles.NOTEBOOKS.name
+    runs = profiles.load(profile, folder)
+    for name in only or []:
+        if name not in runs:
+            raise unknown("notebook", name, runs)
+    chosen = [name for name in runs if not only or name in only]
+    jobs = {}
+    for name in chosen:
+        values = parameters(folder / f"{name}.ipynb", runs[name]["parameters"])
+        before = [other for other in AFTER.get(name, []) if other in chosen]
+        parts = []
+        for model, seed in _parts(name, values):
+            part = {"models": [model], "seeds": [seed]}
+            words = re.sub(r"[^\w.-]+", "-", f"{name}--{model}--{seed}")
+            jobs[words] = _job(profile, name, part, before, values | part)
+            parts.append(words)
+        jobs[name] = _job(profile, name, None, parts or before, values | {"models": []})
+    if LAST in jobs:
+        jobs[LAST]["after"] = [name for name in chosen if name != LAST]
+    return jobs
+
+
+def _parts(name: str, values: dict) -> list[tuple[str, int]]:
+    """The models and seeds of a notebook, where more than one job is worth while."""
+    if name not in MANY_CELLS:
+        return []
+    models = values["models"] if isinstance(values["models"], list) else [values["models"]]
+    seeds = values["seeds"] if isinstance(values["seeds"], list) else [values["seeds"]]
+    pairs = [(model, seed) for model in loading.named(models) for seed in seeds]
+    return pairs if len(pairs) > 1 else []
+
+
+def _job(profile: str, name: str, part: dict | None, after: list[str], values: dict) -> dict:
+    about = {"profile": profile, "notebook": name, "part": part, "after": after}
+    return about | {"resources": needed(values)}
+
+
+def run(name: str, root: Path = ROOT) -> Path:
+    """Run the job called `name` of the plan; returns the note that it is done."""
+    known = json.loads((root / FOLDER / "plan.json").read_text("utf-8"))
+    if name not in known:
+        raise unknown("job", name, known)
+    job = known[name]
+    notebook = root / profiles.NOTEBOOKS.name / f"{job['notebook']}.ipynb"
+    started, clock = datetime.now(UTC), time.perf_counter()
+    execute(notebook, job["profile"], root=root, part=job["part"], name=name)
+    note = {
+        "job": name,
+        "host": platform.node(),
+        "scheduler": os.environ.get("SLURM_JOB_ID") or os.environ.get("HOSTNAME", ""),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 1),
+    }
+    done = root / FOLDER / "done" / f"{name}.json"
+    done.parent.mkdir(parents=True, exist_ok=True)
+    write_at_once(done, json.dumps(note) + "\n")
+    return done
+
+
+def report(root: Path = ROOT) -> list[dict]:
+    """What ran where and for how long, in order of their starts; also as report.csv."""
+    notes = [json.loads(p.read_text("utf-8")) for p in (root / FOLDER / "done").glob("*.json")]
+    notes.sort(key=lambda note: note["started"])
+    with (root / FOLDER / "report.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ["job", "host", "scheduler", "started", "seconds"])
+        table.writeheader()
+        table.writerows(notes)
+    return notes
+
+
+def main(words: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.jobs", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    planning = commands.add_parser("plan")
+    planning.add_argument("profile")
+    planning.add_argument("--only", nargs="*", help="notebooks, by name")
+    commands.add_parser("run").add_argument("name")
+    commands.add_parser("report")
+    asked = parser.parse_args(words)
+    try:
+        if asked.command == "plan":
+            (ROOT / FOLDER).mkdir(parents=True, exist_ok=True)
+            jobs = plan(asked.profile, asked.only)
+            write_at_once(ROOT / FOLDER / "plan.json", json.dumps(jobs, indent=1) + "\n")
+            print(f"{len(jobs)} jobs: {(FOLDER / 'plan.json').as_posix()}")
+        elif asked.command == "run":
+            print(run(asked.name))
+        else:
+            for note in report():
+                print(f"{note['job']}: {note['host']} {note['scheduler']}, {note['seconds']} s")
+    except StadeError as error:
+        print(f"workflow.jobs: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

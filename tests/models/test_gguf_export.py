@@ -163,7 +163,8 @@ def test_the_command_writes_a_file_that_measures_the_same(capsys, home, tmp_path
     ids = tmp_path / "ids.npy"
     np.save(ids, np.random.default_rng(0).integers(0, 1024, (4, 32)))
     words = ["--calibration", ids, "--evaluation", ids, "--quiet", "--save-gguf"]
-    prune = [*"prune --method stade --sparsity-type 2:4 --model".split(), "llama-230k", *words]
+    pruning = ["prune", "--method", "stade", "--sparsity-type", "2:4"]
+    prune = [*pruning, "--model", "llama-230k", *words]
     file = tmp_path / "pruned.gguf"
     assert main([str(word) for word in [*prune, file]]) == 0
     *_, saved, measured = capsys.readouterr().out.splitlines()

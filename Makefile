@@ -58,7 +58,7 @@ book: $(INSTALLED) ## run the notebooks and build the book into book/_build/html
 EXECUTOR ?= local
 CLUSTER := build/cluster
 # Snakemake is in an environment of its own: the pinned one stays as it is.
-cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm|kubernetes, WORDS= for Snakemake
+cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm, WORDS= for Snakemake
 	@$(BIN)/python -m workflow.jobs plan $(PROFILE) $(if $(ONLY),--only $(ONLY))
 	@OMP_NUM_THREADS=1 $(CLUSTER)/venv/bin/snakemake --snakefile workflow/Snakefile \
 		--workflow-profile workflow/executors/$(EXECUTOR) --config python=$(BIN)/python $(WORDS)

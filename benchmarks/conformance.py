@@ -117,11 +117,12 @@ def main() -> None:
     """Read the options, run all cases, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--llama-cpp", metavar="PYTHON", help="without it llama.cpp is left out")
+    parser.add_argument("--untrained", nargs="*", choices=TINY, default=list(TINY))
     parser.add_argument("--models", nargs="*", default=[TOKENIZER], help="trained ones, by name")
     parser.add_argument("--out", type=Path, default=FILE)
     asked = parser.parse_args()
     tokenizer = loading.load(TOKENIZER)[1]
-    models = {name: (tiny(name), tokenizer) for name in TINY}
+    models = {name: (tiny(name), tokenizer) for name in asked.untrained}
     models |= {name: loading.load(name) for name in asked.models}
     cases = []
     for name, pair in models.items():

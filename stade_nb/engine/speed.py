@@ -6,7 +6,8 @@ the machine does besides falls on both; what is compared is the median of the pa
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -113,11 +114,28 @@ def timed(
 
 
 def _clocked(call: Callable[[], object], device: torch.device) -> tuple[float, object]:
-    """Seconds that a call takes, the device's own included, and what it returns."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    """Seconds that a call takes, and what it returns.
+
+    On a CPU processor time, of all threads together, so that other work on the machine is not
+    counted; on a GPU time on the clock, the device's own included.
+    """
+    if device.type != "cuda":
+        start = time.process_time()
+        found = call()
+        return time.process_time() - start, found
+    torch.cuda.synchronize(device)
     start = time.perf_counter()
     found = call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    torch.cuda.synchronize(device)
     return time.perf_counter() - start, found
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """On a CPU torch computes with one thread inside, so that processor time is time on a clock."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

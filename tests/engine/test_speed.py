@@ -30,9 +30,16 @@ def test_a_wrong_product_shows_as_an_error(monkeypatch):
 
 def test_the_ratio_is_of_pairs_and_above_one_where_dense_is_slower(monkeypatch):
     clock = iter([0, 9, 0, 4, 0, 2, 0, 6, 0, 1, 0, 1, 0, 1])
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(speed.time, "process_time", lambda: next(clock))
     found = speed.timed("COO", torch.eye(4), torch.zeros(4), 3, repetitions=3)
     assert found == speed.Timing(seconds=1, dense=4, ratio=2, setup=9, error=0)
+
+
+def test_one_thread_is_for_the_inside_alone():
+    threads = torch.get_num_threads()
+    with speed.one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == threads
 
 
 def test_semi_structured_is_for_two_of_four_on_a_gpu():

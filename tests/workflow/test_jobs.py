@@ -47,8 +47,10 @@ def test_other_notebooks_are_one_job_and_the_scorecard_is_last(planned):
 
 
 def test_an_unknown_notebook_or_job_is_named_with_the_nearest(tmp_path, capsys):
-    with pytest.raises(StadeError, match="unknown notebook 'table3': did you mean 'table3_per"):
-        jobs.plan("embedded", ["table3"])
+    with pytest.raises(
+        StadeError, match="unknown notebook 'table3_perplexit': did you mean 'table3_perplexity'"
+    ):
+        jobs.plan("embedded", ["table3_perplexit"])
     (tmp_path / jobs.FOLDER).mkdir(parents=True)
     (tmp_path / jobs.FOLDER / "plan.json").write_text('{"problem": {}}')
     with pytest.raises(StadeError, match="unknown job 'problm': did you mean 'problem'"):

@@ -34,7 +34,8 @@ def measured(p: Speed) -> pandas.DataFrame:
             ways = [way for way in speed.WAYS if speed.possible(way, pattern, p.device)]
             for way in ways:
                 for tokens in p.tokens:
-                    with warnings.catch_warnings():  # torch calls its formats prototypes
+                    # torch calls its formats prototypes
+                    with warnings.catch_warnings(), speed.one_thread():
                         warnings.simplefilter("ignore", UserWarning)
                         found = speed.timed(way, weight, bias.to(weight), tokens, p.repetitions)
                     about = {"layers": names, "out": shape[0], "in": shape[1]}

@@ -61,8 +61,8 @@ CLUSTER := build/cluster
 cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm, WORDS= for Snakemake
 	@$(BIN)/python -m workflow.jobs plan $(PROFILE) $(if $(ONLY),--only $(ONLY))
 	@OMP_NUM_THREADS=1 $(CLUSTER)/venv/bin/snakemake --snakefile workflow/Snakefile \
-		--workflow-profile workflow/executors/$(EXECUTOR) --config python=$(BIN)/python $(WORDS)
-	@$(BIN)/python -m workflow.jobs report
+		--workflow-profile workflow/executors/$(EXECUTOR) --config profile=$(PROFILE) python=$(BIN)/python $(WORDS)
+	@$(BIN)/python -m workflow.jobs report $(PROFILE)
 
 $(CLUSTER)/.installed: workflow/requirements.txt
 	@$(PYTHON) -m venv $(CLUSTER)/venv

@@ -33,8 +33,8 @@ from stade_nb.models import conformance, gguf_export, loading
 
 FILE = paths.DATA / "conformance.json"
 TOKENIZER = "llama-390k"
-# STADE adds biases to o_proj and down_proj, STD to all layers.
-METHODS = ("stade", "std")
+# Wanda adds no biases, STADE adds some to o_proj and down_proj, STD to all layers.
+METHODS = ("wanda", "stade", "std")
 TINY = ("llama", "llama, scaled positions", "mistral", "qwen2", "qwen3", "gemma3")
 TOKENS = 24
 
@@ -117,6 +117,7 @@ def main() -> None:
     """Read the options, run all cases, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--llama-cpp", metavar="PYTHON", help="without it llama.cpp is left out")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--untrained", nargs="*", choices=TINY, default=list(TINY))
     parser.add_argument("--models", nargs="*", default=[TOKENIZER], help="trained ones, by name")
     parser.add_argument("--out", type=Path, default=FILE)
@@ -126,7 +127,7 @@ def main() -> None:
     models |= {name: loading.load(name) for name in asked.models}
     cases = []
     for name, pair in models.items():
-        for method in METHODS:
+        for method in asked.methods:
             cases.append(case(name, *pair, method, asked.llama_cpp))
             fates = {k: v["biases"] for k, v in cases[-1]["runtimes"].items()}
             print(name, method, fates, cases[-1]["llama_cpp_says"], flush=True)

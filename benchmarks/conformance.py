@@ -35,7 +35,7 @@ FILE = paths.DATA / "conformance.json"
 TOKENIZER = "llama-390k"
 # Wanda adds no biases, STADE adds some to o_proj and down_proj, STD to all layers.
 METHODS = ("wanda", "stade", "std")
-TINY = ("llama", "llama, scaled positions", "mistral", "qwen2", "qwen3", "gemma3")
+TINY = ("llama", "llama, scaled positions", "mistral", "qwen2", "qwen3")
 TOKENS = 24
 
 
@@ -49,9 +49,6 @@ def tiny(name: str) -> nn.Module:
         config.rope_parameters = scaling | {"rope_type": "llama3"}
     if name == "mistral":
         config.sliding_window = None
-    if name == "gemma3":
-        config.query_pre_attn_scalar = config.head_dim
-        config.layer_types = ["sliding_attention"] * 3
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
     for parameter in model.parameters():

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stade_nb.models import conformance
+from stade_nb.models import architectures, conformance
 from stade_nb.models.conformance import KEPT, LOST, OTHER, SAME, TOLERANCE
+from stade_nb.models.gguf_export import BIASES
 from stade_nb.pages.tables import conformance as table
 
 
@@ -31,15 +32,13 @@ def test_every_recorded_word_follows_from_the_distances_beside_it(found):
 
 def test_what_may_be_written_as_gguf_is_what_llama_cpp_keeps(found):
     """The list by which `--save-gguf` refuses is the one that was measured."""
-    from stade_nb.models.gguf_export import BIASES
-
     for case in found["cases"]:
         kind = case["model"].partition(",")[0].partition("-")[0]
         if case["method"] != "wanda":
             known = kind in ("llama", "mistral")
             assert known == (case["runtimes"]["llama.cpp, GGUF"]["biases"] == KEPT)
             assert bool(case["llama_cpp_says"]) != known
-    assert BIASES["llama"] == conformance.architectures.GATED
+    assert BIASES["llama"] == architectures.GATED
 
 
 def test_a_row_for_each_case_and_a_column_for_each_runtime(found):

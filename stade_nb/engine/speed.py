@@ -6,6 +6,7 @@ the machine does besides falls on both; what is compared is the median of the pa
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -98,7 +99,8 @@ def timed(
         raise StadeError(f"{tokens} tokens, {repetitions} repetitions: expected 1 or more of each")
     x = torch.randn(tokens, weight.shape[1], generator=torch.Generator().manual_seed(tokens))
     x = x.to(weight)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch calls its formats prototypes
         setup, sparse = _clocked(lambda: WAYS[way](weight, bias), weight.device)
         dense = _dense(weight, bias)
         # The first calls choose kernels and allocate.

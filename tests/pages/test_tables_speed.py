@@ -2,11 +2,8 @@
 
 from types import SimpleNamespace
 
-import pytest
-
 from stade_nb.pages.tables import speed
 
-pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
 P = SimpleNamespace(
     model="smollm2-135m", patterns=["2:4", "0.9"], tokens=[1, 2], repetitions=1, device="cpu"
 )

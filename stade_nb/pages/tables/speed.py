@@ -1,7 +1,5 @@
 """A page's table of what sparsity gains in time, for the layer shapes of a model."""
 
-import warnings
-
 import pandas
 import torch
 
@@ -34,9 +32,7 @@ def measured(p: Speed) -> pandas.DataFrame:
             ways = [way for way in speed.WAYS if speed.possible(way, pattern, p.device)]
             for way in ways:
                 for tokens in p.tokens:
-                    # torch calls its formats prototypes
-                    with warnings.catch_warnings(), speed.one_thread():
-                        warnings.simplefilter("ignore", UserWarning)
+                    with speed.one_thread():
                         found = speed.timed(way, weight, bias.to(weight), tokens, p.repetitions)
                     about = {"layers": names, "out": shape[0], "in": shape[1]}
                     about |= {"pattern": pattern, "way": way, "tokens": tokens}

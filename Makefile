@@ -35,7 +35,7 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
 SOURCES := $(shell find stade_nb -name "*.py") $(wildcard data/*.json data/models/*/* data/paper/*)
-PAGES := _config.yml benchmarks/README.md $(wildcard book/*.* book/_static/* book/images/*)
+PAGES := _config.yml benchmarks/README.md benchmarks/results/slurm-smoke.csv $(wildcard book/*.* book/_static/* book/images/*)
 
 # $(call timed,what,command): say what begins, run it, say how long it took.
 timed = @echo "--- $(1)"; start=$$(date +%s); $(2); status=$$?; \

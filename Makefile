@@ -57,7 +57,7 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
 SOURCES := $(shell find stade_nb -name "*.py") $(wildcard data/*.json data/models/*/* data/paper/*)
-PAGES := _config.yml benchmarks/README.md $(wildcard book/*.* book/_static/* book/images/*)
+PAGES := _config.yml benchmarks/README.md benchmarks/results/slurm-smoke.csv $(wildcard book/*.* book/_static/* book/images/*)
 
 # $(call timed,what,command): say what begins, run it, say how long it took.
 timed = @echo "--- $(1)"; start=$$(date +%s); $(2); status=$$?; \
@@ -80,11 +80,11 @@ book: $(INSTALLED) ## run the notebooks and build the book into book/_build/html
 EXECUTOR ?= local
 CLUSTER := build/cluster
 # Snakemake is in an environment of its own: the pinned one stays as it is.
-cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm|kubernetes, WORDS= for Snakemake
+cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm, WORDS= for Snakemake
 	@$(BIN)/python -m workflow.jobs plan $(PROFILE) $(if $(ONLY),--only $(ONLY))
 	@OMP_NUM_THREADS=1 $(CLUSTER)/venv/bin/snakemake --snakefile workflow/Snakefile \
-		--workflow-profile workflow/executors/$(EXECUTOR) --config python=$(BIN)/python $(WORDS)
-	@$(BIN)/python -m workflow.jobs report
+		--workflow-profile workflow/executors/$(EXECUTOR) --config profile=$(PROFILE) python=$(BIN)/python $(WORDS)
+	@$(BIN)/python -m workflow.jobs report $(PROFILE)
 
 $(CLUSTER)/.installed: workflow/requirements.txt
 	@$(PYTHON) -m venv $(CLUSTER)/venv

@@ -33,9 +33,9 @@ from stade_nb.models import conformance, gguf_export, loading
 
 FILE = paths.DATA / "conformance.json"
 TOKENIZER = "llama-390k"
-# STADE adds biases to o_proj and down_proj, STD to all layers.
-METHODS = ("stade", "std")
-TINY = ("llama", "llama, scaled positions", "mistral", "qwen2", "qwen3", "gemma3")
+# Wanda adds no biases, STADE adds some to o_proj and down_proj, STD to all layers.
+METHODS = ("wanda", "stade", "std")
+TINY = ("llama", "llama, scaled positions", "mistral", "qwen2", "qwen3")
 TOKENS = 24
 
 
@@ -49,9 +49,6 @@ def tiny(name: str) -> nn.Module:
         config.rope_parameters = scaling | {"rope_type": "llama3"}
     if name == "mistral":
         config.sliding_window = None
-    if name == "gemma3":
-        config.query_pre_attn_scalar = config.head_dim
-        config.layer_types = ["sliding_attention"] * 3
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
     for parameter in model.parameters():
@@ -117,15 +114,17 @@ def main() -> None:
     """Read the options, run all cases, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--llama-cpp", metavar="PYTHON", help="without it llama.cpp is left out")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--untrained", nargs="*", choices=TINY, default=list(TINY))
     parser.add_argument("--models", nargs="*", default=[TOKENIZER], help="trained ones, by name")
     parser.add_argument("--out", type=Path, default=FILE)
     asked = parser.parse_args()
     tokenizer = loading.load(TOKENIZER)[1]
-    models = {name: (tiny(name), tokenizer) for name in TINY}
+    models = {name: (tiny(name), tokenizer) for name in asked.untrained}
     models |= {name: loading.load(name) for name in asked.models}
     cases = []
     for name, pair in models.items():
-        for method in METHODS:
+        for method in asked.methods:
             cases.append(case(name, *pair, method, asked.llama_cpp))
             fates = {k: v["biases"] for k, v in cases[-1]["runtimes"].items()}
             print(name, method, fates, cases[-1]["llama_cpp_says"], flush=True)

@@ -1,9 +1,9 @@
 """A profile as jobs for a cluster: which there are, what each needs, and one of them run.
 
-``python -m workflow.jobs plan smoke`` writes ``build/cluster/plan.json``, from which
-``workflow/Snakefile`` makes its rules; ``python -m workflow.jobs run NAME`` runs one job and, when
-it has ended well, writes ``build/cluster/done/NAME.json`` with where and how long; ``report`` puts
-these together as ``build/cluster/report.csv``.
+``python -m workflow.jobs plan smoke`` writes ``build/cluster/smoke/plan.json``, from which
+``workflow/Snakefile`` makes its rules; ``python -m workflow.jobs run smoke NAME`` runs one job and,
+when it has ended well, writes ``done/NAME.json`` beside the plan with where and how long;
+``report`` puts these together as ``report.csv``.
 
 A notebook of many cells has a job for each model and seed in front of it: the notebook itself, run
 with that model and seed alone, so that its cells' records are the same. They are in a folder that
@@ -44,6 +44,11 @@ MANY_CELLS = (
 )
 
 
+def folder_of(profile: str, root: Path = ROOT) -> Path:
+    """Where a profile's plan is, what is done of it, and the report."""
+    return root / FOLDER / profile
+
+
 def parameters(notebook: Path, given: dict) -> dict:
     """The values that a notebook runs with: its own defaults, and what a profile gives."""
     from papermill import inspect_notebook
@@ -72,9 +77,9 @@ def plan(profile: str, only: list[str] | None = None, root: Path = ROOT) -> dict
         for model, seed in _parts(name, values):
             part = {"models": [model], "seeds": [seed]}
             words = re.sub(r"[^\w.-]+", "-", f"{name}--{model}--{seed}")
-            jobs[words] = _job(profile, name, part, before, values | part)
+            jobs[words] = _job(name, part, before, values | part)
             parts.append(words)
-        jobs[name] = _job(profile, name, None, parts or before, values | {"models": []})
+        jobs[name] = _job(name, None, parts or before, values | {"models": []})
     if LAST in jobs:
         jobs[LAST]["after"] = [name for name in chosen if name != LAST]
     return jobs
@@ -90,20 +95,20 @@ def _parts(name: str, values: dict) -> list[tuple[str, int]]:
     return pairs if len(pairs) > 1 else []
 
 
-def _job(profile: str, name: str, part: dict | None, after: list[str], values: dict) -> dict:
-    about = {"profile": profile, "notebook": name, "part": part, "after": after}
-    return about | {"resources": needed(values)}
+def _job(name: str, part: dict | None, after: list[str], values: dict) -> dict:
+    return {"notebook": name, "part": part, "after": after, "resources": needed(values)}
 
 
-def run(name: str, root: Path = ROOT) -> Path:
-    """Run the job called `name` of the plan; returns the note that it is done."""
-    known = json.loads((root / FOLDER / "plan.json").read_text("utf-8"))
+def run(profile: str, name: str, root: Path = ROOT) -> Path:
+    """Run the job called `name` of a profile's plan; returns the note that it is done."""
+    folder = folder_of(profile, root)
+    known = json.loads((folder / "plan.json").read_text("utf-8"))
     if name not in known:
         raise unknown("job", name, known)
     job = known[name]
     notebook = root / profiles.NOTEBOOKS.name / f"{job['notebook']}.ipynb"
     started, clock = datetime.now(UTC), time.perf_counter()
-    execute(notebook, job["profile"], root=root, part=job["part"], name=name)
+    execute(notebook, profile, root=root, part=job["part"], name=name)
     note = {
         "job": name,
         "host": platform.node(),
@@ -111,17 +116,18 @@ def run(name: str, root: Path = ROOT) -> Path:
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 1),
     }
-    done = root / FOLDER / "done" / f"{name}.json"
+    done = folder / "done" / f"{name}.json"
     done.parent.mkdir(parents=True, exist_ok=True)
     write_at_once(done, json.dumps(note) + "\n")
     return done
 
 
-def report(root: Path = ROOT) -> list[dict]:
+def report(profile: str, root: Path = ROOT) -> list[dict]:
     """What ran where and for how long, in order of their starts; also as report.csv."""
-    notes = [json.loads(p.read_text("utf-8")) for p in (root / FOLDER / "done").glob("*.json")]
+    folder = folder_of(profile, root)
+    notes = [json.loads(path.read_text("utf-8")) for path in (folder / "done").glob("*.json")]
     notes.sort(key=lambda note: note["started"])
-    with (root / FOLDER / "report.csv").open("w", encoding="utf-8", newline="") as file:
+    with (folder / "report.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, ["job", "host", "scheduler", "started", "seconds"])
         table.writeheader()
         table.writerows(notes)
@@ -132,22 +138,22 @@ def main(words: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m workflow.jobs", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    planning = commands.add_parser("plan")
-    planning.add_argument("profile")
-    planning.add_argument("--only", nargs="*", help="notebooks, by name")
-    commands.add_parser("run").add_argument("name")
-    commands.add_parser("report")
+    for name in ("plan", "run", "report"):
+        commands.add_parser(name).add_argument("profile")
+    commands.choices["plan"].add_argument("--only", nargs="*", help="notebooks, by name")
+    commands.choices["run"].add_argument("name")
     asked = parser.parse_args(words)
     try:
+        folder = folder_of(asked.profile)
         if asked.command == "plan":
-            (ROOT / FOLDER).mkdir(parents=True, exist_ok=True)
             jobs = plan(asked.profile, asked.only)
-            write_at_once(ROOT / FOLDER / "plan.json", json.dumps(jobs, indent=1) + "\n")
-            print(f"{len(jobs)} jobs: {(FOLDER / 'plan.json').as_posix()}")
+            folder.mkdir(parents=True, exist_ok=True)
+            write_at_once(folder / "plan.json", json.dumps(jobs, indent=1) + "\n")
+            print(f"{len(jobs)} jobs: {(folder / 'plan.json').relative_to(ROOT).as_posix()}")
         elif asked.command == "run":
-            print(run(asked.name))
+            print(run(asked.profile, asked.name).relative_to(ROOT).as_posix())
         else:
-            for note in report():
+            for note in report(asked.profile):
                 print(f"{note['job']}: {note['host']} {note['scheduler']}, {note['seconds']} s")
     except StadeError as error:
         print(f"workflow.jobs: {error}", file=sys.stderr)

@@ -13,7 +13,7 @@ from stade_nb.models import architectures, gguf_file, saving
 
 # Log-probabilities that differ by less are the same: runtimes add in another order, in float32.
 TOLERANCE = 1e-3
-KEPT, LOST, REFUSED, OTHER = "kept", "lost", "refused", "neither"
+KEPT, LOST, REFUSED, OTHER, SAME = "kept", "lost", "refused", "neither", "same"
 
 
 def log_probabilities(model: nn.Module, ids: Tensor) -> Tensor:
@@ -45,9 +45,14 @@ def furthest(one: Tensor, other: Tensor) -> float:
 def fate(found: Tensor | None, kept: Tensor, bare: Tensor) -> str:
     """What a runtime did with the biases, by its log-probabilities `found`; None: it loads nothing.
 
-    kept, bare: of the model with its added biases and without them. StadeError where these are so
-    near that nothing could be told.
+    kept, bare: of the model with its added biases and without them. Where none were added the two
+    are equal, and what comes back is the "same" or it is not. StadeError where they are so near
+    that nothing could be told.
     """
+    if torch.equal(kept, bare):
+        if found is None:
+            return REFUSED
+        return SAME if furthest(found, kept) < TOLERANCE else OTHER
     if furthest(kept, bare) < 10 * TOLERANCE:
         raise StadeError(
             f"log-probabilities with and without the added biases differ by {furthest(kept, bare)}:"

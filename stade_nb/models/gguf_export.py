@@ -17,13 +17,13 @@ from stade_nb.models.architectures import GATED
 from stade_nb.models.gguf_file import check_reader
 from stade_nb.numerics.methods import Method, method
 
-# Architectures of GGUF by `model_type`. OPT has none, and Gemma 1 and 2 were not tried.
+# Architectures of GGUF by `model_type`. OPT has none, and what was tried of Gemma 3 did not come
+# back the same from llama.cpp, so that Gemma is not written.
 ARCHITECTURES = {
     "llama": "llama",
     "mistral": "llama",
     "qwen2": "qwen2",
     "qwen3": "qwen3",
-    "gemma3_text": "gemma3",
 }
 _QKV = frozenset(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"])
 # The layers whose biases llama.cpp loads: what is not here makes it refuse the file.
@@ -36,19 +36,12 @@ def check(model: nn.Module, tokenizer: object) -> None:
     config = model.config
     if config.model_type not in ARCHITECTURES:
         raise unknown("architecture for a GGUF file:", config.model_type, ARCHITECTURES)
-    kinds = {rope["rope_type"] for rope in _ropes(config)}
-    if not kinds <= {"default", "llama3"}:
-        raise _unlike(model, f"rotary positions of type {', '.join(sorted(kinds))}")
-    if config.model_type in ("mistral", "qwen2", "qwen3"):
-        window = getattr(config, "sliding_window", None)
-        if window is not None and window < config.max_position_embeddings:
-            raise _unlike(model, f"attention within a window of {window} tokens")
-    if config.model_type == "gemma3_text":
-        kinds = ["full" if (i + 1) % 6 == 0 else "sliding" for i in range(len(config.layer_types))]
-        if config.layer_types != [f"{kind}_attention" for kind in kinds]:
-            raise _unlike(model, "full attention elsewhere than in each sixth block")
-        if config.query_pre_attn_scalar != config.head_dim:
-            raise _unlike(model, f"queries scaled by {config.query_pre_attn_scalar}")
+    kind = config.rope_parameters["rope_type"]
+    if kind not in ("default", "llama3"):
+        raise _unlike(model, f"rotary positions of type {kind}")
+    window = getattr(config, "sliding_window", None)
+    if window is not None and window < config.max_position_embeddings:
+        raise _unlike(model, f"attention within a window of {window} tokens")
     gguf_tokenizer.check(tokenizer)
 
 
@@ -130,10 +123,8 @@ def _describe(writer: object, model: nn.Module) -> None:
     writer.add_value_length(size)
     writer.add_rope_dimension_count(size)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(max(rope["rope_theta"] for rope in _ropes(config)))
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
-    if config.model_type == "gemma3_text":
-        writer.add_sliding_window(config.sliding_window)
 
 
 def tensors(model: nn.Module) -> Iterator[tuple[str, tuple]]:
@@ -157,10 +148,8 @@ def tensors(model: nn.Module) -> Iterator[tuple[str, tuple]]:
                 tensor = interleaved(tensor, config.num_attention_heads)
             if ".k_proj." in name:
                 tensor = interleaved(tensor, config.num_key_value_heads)
-        elif config.model_type == "gemma3_text" and name.endswith("norm.weight"):
-            tensor = tensor.float() + 1  # Gemma's norms multiply by 1 + w
         yield name, _stored(tensor)
-    if any(rope["rope_type"] == "llama3" for rope in _ropes(config)):
+    if config.rope_parameters["rope_type"] == "llama3":
         yield "rope_freqs.weight", (_slower(model).float().numpy(),)
 
 
@@ -180,12 +169,6 @@ def _stored(tensor: Tensor) -> tuple:
         storage = GGMLQuantizationType.BF16
         return quantize(tensor.float().numpy(), storage), None, storage
     return (tensor.numpy(),)
-
-
-def _ropes(config: object) -> list[dict]:
-    """The rotary positions' parameters, one for each kind of attention."""
-    found = config.rope_parameters
-    return [found] if "rope_type" in found else list(found.values())
 
 
 def _slower(model: nn.Module) -> Tensor:

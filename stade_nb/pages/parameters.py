@@ -149,6 +149,16 @@ class Scale(Parameters):
     measured: Several[fields.ModelName]
 
 
+class Speed(Parameters):
+    """Layers of a published shape, timed."""
+
+    model: Annotated[str, text("a model of data/shapes.json")]
+    patterns: Several[fields.PatternText]
+    tokens: Several[fields.Windows]
+    repetitions: fields.Windows
+    device: fields.Device
+
+
 class Scorecard(Parameters):
     verdicts_dir: Annotated[str, text("a folder of the pages' verdicts")]
 
@@ -211,6 +221,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "size_ladder": SizeLadder,
     "load_anywhere": Anywhere,
     "running_at_scale": Scale,
+    "sparse_speed": Speed,
     "audit": Audit,
     "mask_or_compensation": MaskOrCompensation,
     "scorecard": Scorecard,

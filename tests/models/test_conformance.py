@@ -9,7 +9,7 @@ from tiny_models import build, windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
 from stade_nb.models import conformance
-from stade_nb.models.conformance import KEPT, LOST, OTHER, REFUSED, fate
+from stade_nb.models.conformance import KEPT, LOST, OTHER, REFUSED, SAME, fate
 
 ROWS = torch.zeros(3, 5)
 
@@ -20,6 +20,11 @@ ROWS = torch.zeros(3, 5)
 )
 def test_what_is_near_one_of_the_two_is_that_one(found, word):
     assert fate(found, ROWS, ROWS + 1) == word
+
+
+def test_without_added_biases_there_is_nothing_to_lose_but_the_model_itself():
+    assert fate(ROWS + 5e-4, ROWS, ROWS) == SAME
+    assert fate(ROWS + 0.5, ROWS, ROWS) == OTHER and fate(None, ROWS, ROWS) == REFUSED
 
 
 def test_two_that_cannot_be_told_apart_are_refused():

@@ -69,6 +69,15 @@ def test_an_executed_notebook_says_nothing_of_the_machine_that_ran_it(project):
     assert "a warning" in (project / "build" / "logs" / "divide.log").read_text("utf-8")
 
 
+def test_a_part_of_a_notebooks_cells_is_no_page_of_the_book(project):
+    source, given = project / "notebooks" / "divide.ipynb", {"divisor": 4}
+    part = execute.execute(source, "plain", root=project, part=given, name="divide--4")
+    assert part == project / "build" / "parts" / "divide--4.ipynb"
+    assert nbformat.read(part, 4).cells[2].outputs[0].text == "0.25\n"  # behind what was injected
+    assert not (project / "book").exists() or not list((project / "book").rglob("*.ipynb"))
+    assert execute.timings(project) == {}
+
+
 def test_a_failure_names_the_cell_and_keeps_the_notebook(project):
     with pytest.raises(StadeError) as caught:
         execute.execute(project / "notebooks" / "divide.ipynb", "zero", root=project)

@@ -46,13 +46,14 @@ def test_other_notebooks_are_one_job_and_the_scorecard_is_last(planned):
     assert sorted(planned["scorecard"]["after"]) == others
 
 
-def test_an_unknown_notebook_or_job_is_named_with_the_nearest(tmp_path, capsys):
-    with pytest.raises(StadeError, match="unknown notebook 'table3': did you mean 'table3_per"):
-        jobs.plan("embedded", ["table3"])
-    (tmp_path / jobs.FOLDER).mkdir(parents=True)
-    (tmp_path / jobs.FOLDER / "plan.json").write_text('{"problem": {}}')
+def test_an_unknown_notebook_or_job_is_named_with_the_nearest(tmp_path):
+    with pytest.raises(StadeError, match="unknown notebook 'problm': did you mean 'problem'"):
+        jobs.plan("embedded", ["problm"])
+    folder = jobs.folder_of("smoke", tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text('{"problem": {}}')
     with pytest.raises(StadeError, match="unknown job 'problm': did you mean 'problem'"):
-        jobs.run("problm", tmp_path)
+        jobs.run("smoke", "problm", tmp_path)
 
 
 def test_a_larger_model_needs_more_memory_and_time_and_a_gpu_where_the_page_has_one():
@@ -79,22 +80,22 @@ def test_what_is_not_known_gets_what_any_notebook_needs():
 
 
 def test_the_report_has_every_finished_job_in_order(tmp_path):
-    folder = tmp_path / jobs.FOLDER / "done"
+    folder = jobs.folder_of("smoke", tmp_path) / "done"
     folder.mkdir(parents=True)
     for name, started in (("b", "2026-01-01T00:00:02"), ("a", "2026-01-01T00:00:09")):
         note = {"job": name, "host": "n1", "scheduler": "7", "started": started, "seconds": 1.5}
         (folder / f"{name}.json").write_text(json.dumps(note))
-    assert [note["job"] for note in jobs.report(tmp_path)] == ["b", "a"]
-    lines = (tmp_path / jobs.FOLDER / "report.csv").read_text().splitlines()
+    assert [note["job"] for note in jobs.report("smoke", tmp_path)] == ["b", "a"]
+    lines = (folder.parent / "report.csv").read_text().splitlines()
     assert lines[0] == "job,host,scheduler,started,seconds" and lines[1].startswith("b,n1,7,")
 
 
 FAKE = """\
 #!/bin/sh
-# In place of the project's python: `-m workflow.jobs run NAME`, which dies the first time for one.
-echo $4 >>ran
-if [ $4 = table--m--0 ] && [ ! -e died ]; then touch died; kill -9 $$; fi
-mkdir -p build/cluster/done && echo '{}' >build/cluster/done/$4.json
+# In place of the project's python: `-m workflow.jobs run PROFILE NAME`; one dies the first time.
+echo $5 >>ran
+if [ $5 = table--m--0 ] && [ ! -e died ]; then touch died; kill -9 $$; fi
+mkdir -p build/cluster/$4/done && echo '{}' >build/cluster/$4/done/$5.json
 """
 
 
@@ -107,8 +108,9 @@ def test_snakemake_runs_each_job_once_in_order_and_a_killed_one_again(tmp_path):
         name: {"notebook": name.partition("--")[0], "after": before, "resources": needs}
         for name, before in after.items()
     }
-    (tmp_path / jobs.FOLDER).mkdir(parents=True)
-    (tmp_path / jobs.FOLDER / "plan.json").write_text(json.dumps(plan))
+    folder = jobs.folder_of("smoke", tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text(json.dumps(plan))
     (tmp_path / "notebooks").mkdir()
     for name in ("problem", "table"):
         (tmp_path / "notebooks" / f"{name}.ipynb").touch()
@@ -120,6 +122,7 @@ def test_snakemake_runs_each_job_once_in_order_and_a_killed_one_again(tmp_path):
         "--snakefile",
         ROOT / "workflow" / "Snakefile",
         "--config",
+        "profile=smoke",
         f"python={fake}",
     ]
     words += ["--workflow-profile", ROOT / "workflow" / "executors" / "local", "--cores", "1"]

@@ -9,6 +9,7 @@ from stade_nb.pages.tables import (
     perplexity,
     real,
     scale,
+    speed,
     studies,
     texts,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "perplexity",
     "real",
     "scale",
+    "speed",
     "studies",
     "texts",
 ]

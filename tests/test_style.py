@@ -1,4 +1,4 @@
-"""Figures stand out from a white page and a dark one, as drawn and as the style sheet turns them."""
+"""Figures stand out from white pages and dark ones, as drawn and as the style sheet turns them."""
 
 import re
 

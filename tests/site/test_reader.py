@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from workflow import ROOT
 
 sys.path.insert(0, str(ROOT / "book" / "_extensions"))
-import reader  # noqa: E402
+import reader
 
 SETTINGS = """
 extensions = ["myst_parser", "sphinx_book_theme", "reader"]
@@ -29,7 +29,7 @@ def built(request, tmp_path_factory):
     )
     (folder / "index.md").write_text(
         "# A mask\n\n`mask`, unmasked: Masks and a mask.\n\n[no window](https://a.invalid).\n\n"
-        "```{toctree}\nglossary\n```\n"
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n```{toctree}\nglossary\n```\n"
     )
     command = [sys.executable, "-m", "sphinx", "-q", "-W", str(folder), str(folder / "html")]
     path = str(ROOT / "book" / "_extensions")
@@ -41,7 +41,7 @@ def built(request, tmp_path_factory):
 
 def test_one_setting_switches_all_buttons_on(built):
     address, page = built
-    links = [link["href"] for link in page.select(".header-article a[href], header a[href]")]
+    links = [link["href"] for link in page.select(".article-header-buttons a[href]")]
     ours = [link for link in links if "github.com/owner/name" in link]
     if not address:
         assert not [link for link in links if link.startswith("http")]
@@ -54,6 +54,10 @@ def test_the_first_use_of_a_word_explains_it(built):
     (link,) = built[1].select("article a.explained")
     assert link.text == "Masks" and link["title"] == "Which weights go."
     assert link["href"] == "glossary.html#term-mask"
+
+
+def test_a_heading_says_what_it_heads(built):
+    assert [heading["scope"] for heading in built[1].select("article th")] == ["col", "col"]
 
 
 def test_notebooks_are_edited_at_the_top_of_the_repository():

@@ -50,12 +50,12 @@ def test_a_misspelt_notebook_ends_with_status_2_and_the_nearest_name(capsys):
 
 def test_a_run_keeps_its_verdicts_to_itself_and_prints_them(tmp_path, monkeypatch, capsys):
     """The notebook stands for a table: it writes a verdict as pages do."""
-    new, kernel = nbformat.v4, {"name": "python3", "display_name": "Python 3"}
+    new, kernel = nbformat.v4, {"name": "python3", "display_name": "Python 3", "language": "python"}
     cells = [
         new.new_code_cell("models = 'embedded'", metadata={"tags": ["parameters"]}, id="a"),
         new.new_code_cell(
             "from stade_nb.claims import scorecard, verdicts\n"
-            "count = verdicts.Count(supported=3, open=1)\n"
+            "count = verdicts.Count(3, 1, 0)\n"
             "scorecard.write('mini', [verdicts.Verdict('more-general', by='runs', rule='a < b', "
             "count=count, where=models[0])]);",
             id="b",

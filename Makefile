@@ -57,7 +57,8 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
 SOURCES := $(shell find stade_nb -name "*.py") $(wildcard data/*.json data/models/*/* data/paper/*)
-PAGES := _config.yml benchmarks/README.md benchmarks/results/slurm-smoke.csv $(wildcard book/*.* book/_static/* book/images/*)
+PAGES := _config.yml benchmarks/README.md benchmarks/results/slurm-smoke.csv \
+	$(wildcard book/*.* book/_static/* book/images/* book/_extensions/*.py)
 
 # $(call timed,what,command): say what begins, run it, say how long it took.
 timed = @echo "--- $(1)"; start=$$(date +%s); $(2); status=$$?; \
@@ -67,7 +68,7 @@ logged = { mkdir -p build; $(1) >$(2) 2>&1 || { tail -n 40 $(2); echo "full log:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book cluster test lint format checks models packaged lock clean distclean parameters
+.PHONY: help book cluster one pdf test lint format checks models packaged lock clean distclean parameters
 
 help: ## this list
 	@echo "make TARGET [PROFILE=embedded|smoke|paper] [GEMMA=1] [JOBS=$(JOBS)] [PYTHON=$(PYTHON)] [VENV=$(VENV)]"
@@ -106,6 +107,13 @@ lint: $(INSTALLED) ## check the style of code and notebooks, the rooms' imports,
 format: $(INSTALLED) ## mend the style of code and notebooks
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+one: $(INSTALLED) $(KERNEL) ## one notebook on one model: NOTEBOOK=table3_perplexity MODEL=smollm2-135m [PARAMETERS=mine.yaml]
+	@OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m workflow.one "$(NOTEBOOK)" --model "$(MODEL)" \
+		$(if $(PARAMETERS),--parameters "$(PARAMETERS)")
+
+pdf: book ## the whole book as one file, book/_build/stade.pdf; needs Chromium
+	@$(BIN)/python -m workflow.pdf
 
 checks: book ## take over what the notebooks' check cells show now, after a change that is meant
 	@$(BIN)/python -m workflow.check_cells

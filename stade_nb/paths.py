@@ -40,7 +40,9 @@ def _named(variable: str) -> Path | None:
 _GIVEN = _named("STADE_NB_HOME")
 # What the package makes and can make again.
 HOME = _GIVEN or (CHECKOUT / "build" if CHECKOUT else user_cache_path("stade-nb"))
-VERDICTS = HOME / "verdicts"  # what each page found, for the scorecard
+VERDICTS = (
+    _named("STADE_NB_VERDICTS") or HOME / "verdicts"
+)  # what each page found, for the scorecard
 # The built texts of the embedded corpus.
 CORPUS = _named("STADE_CORPUS") or (
     CHECKOUT / "data" / "corpus" if CHECKOUT and not _GIVEN else HOME / "corpus"

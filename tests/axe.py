@@ -49,7 +49,8 @@ def violations(page: Page, axe: str, rules: tuple[str, ...] = ()) -> list[str]:
     rules: only these, all where there are none.
     """
     only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
-    options = json.dumps(only | {"resultTypes": ["violations"]})
+    # Without preload it does not ask for style sheets again, which a page of a file may not do.
+    options = json.dumps(only | {"resultTypes": ["violations"], "preload": False})
     if not page.evaluate("typeof axe !== 'undefined'"):
         page.evaluate(f"{axe}\n;undefined")
     page.evaluate(

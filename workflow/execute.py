@@ -3,7 +3,7 @@
 ``python -m workflow.execute notebooks/bias.ipynb --profile smoke`` leaves the executed notebook in
 ``book/notebooks``, its printed output in ``build/logs`` and, where a cell fails, the notebook as
 far as it came in ``build/failed``. With ``--timings`` alone it writes ``build/timings.json`` and
-``build/timings.csv``.
+``build/timings.csv``, and ``build/minutes.csv`` for other models and machines.
 """
 
 import csv
@@ -34,7 +34,7 @@ def _log_to(path: Path) -> None:
     logger.addHandler(logging.FileHandler(path, mode="w", encoding="utf-8"))
 
 
-def _failure(notebook: str, error: Exception, kept: Path) -> StadeError:
+def failure(notebook: str, error: Exception, kept: Path) -> StadeError:
     """What went wrong where, from papermill's or the kernel's error."""
     traceback = getattr(error, "traceback", None) or [str(error)]
     plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback)).rstrip().splitlines()
@@ -109,7 +109,7 @@ def execute(
         )
     except (PapermillExecutionError, DeadKernelError) as error:
         kept = running.replace(failed).relative_to(root)
-        raise _failure(notebook.name, error, kept) from None
+        raise failure(notebook.name, error, kept) from None
     result.metadata["stade_nb"] = run | {
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 1),
@@ -162,7 +162,9 @@ def main(words: list[str] | None = None) -> int:
     if given.notebook:
         status = status_of("execute", lambda: _run(given.notebook, given.profile, given.progress))
     if given.timings and not status:
-        status = status_of("execute", write_timings)
+        from workflow import minutes  # torch takes seconds
+
+        status = status_of("execute", write_timings) or status_of("execute", minutes.write)
     return status
 
 

@@ -40,8 +40,13 @@ def buttons(app: Sphinx, config: Config) -> None:
 
 
 def source_of_page(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    """Where a page's source is in the repository: notebooks at its top, the others in book/."""
+    """Where a page's source is in the repository: notebooks at its top, the others in book/.
+
+    And what Sphinx leaves out of its tables: which cells a heading heads.
+    """
     context["doc_path"] = "" if pagename.startswith("notebooks/") else "book"
+    if "body" in context:
+        context["body"] = context["body"].replace('<th class="head', '<th scope="col" class="head')
 
 
 def definitions(page: nodes.document) -> dict[str, tuple[str, str]]:

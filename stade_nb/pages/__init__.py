@@ -1,5 +1,9 @@
 """What only a notebook needs: parameters, HTML, figures, provenance."""
 
-from stade_nb.pages.html import glue
+import time
 
-__all__ = ["glue"]
+STARTED = time.monotonic()  # a notebook's second cell imports this room
+
+from stade_nb.pages.html import glue  # noqa: E402
+
+__all__ = ["STARTED", "glue"]

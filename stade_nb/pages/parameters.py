@@ -307,7 +307,8 @@ def _in_yaml(name: str, value: object, schema: dict, notebook: str) -> str:
 def shown(parameters: Parameters) -> HTML:
     """The resolved parameters as a small table for the page, in the order of the notebook's."""
     rows = [(name, _joined(getattr(parameters, name))) for name in parameters._order]
-    return table(pandas.DataFrame(rows, columns=["parameter", "value"]))
+    frame = pandas.DataFrame(rows, columns=["parameter", "value"])
+    return table(frame, caption="Parameters of this page, as it was run.")
 
 
 def _joined(value: object) -> str:

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,7 +12,7 @@ import torch
 from IPython.display import HTML
 
 from stade_nb import __version__
-from stade_nb.pages import html
+from stade_nb.pages import STARTED, html
 from stade_nb.paths import CHECKOUT
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "matplotlib")
@@ -73,11 +74,13 @@ def shown(records: pandas.DataFrame | None = None, folder: str = "", **facts) ->
     device = str(facts.pop("device", "cpu"))
     rows = {name.replace("_", " "): str(value) for name, value in facts.items()} | {
         "device": processor(device),
+        "run time": f"{time.monotonic() - STARTED:.0f} s, without what was on disk already",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "versions": versions(),
         "commit": commit(),
     }
-    shown = html.table(pandas.DataFrame(rows.items(), columns=["what", "value"]))
+    table = pandas.DataFrame(rows.items(), columns=["what", "value"])
+    shown = html.table(table, caption="What the numbers of this page were made with.")
     return shown if records is None else HTML(shown.data + folded(records, folder))
 
 

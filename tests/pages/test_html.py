@@ -42,7 +42,7 @@ def test_the_record_of_each_number_is_behind_a_line_to_click():
     key = "0123456789ab"
     cells = pandas.DataFrame({"model": ["<one>"], "method": ["Wanda"], "record": [key]})
     page = provenance.shown(records=cells, folder="build/<r>", device="cpu").data
-    assert len(BeautifulSoup(page, "lxml").find("table").find_all("tr")) == 5
+    assert len(BeautifulSoup(page, "lxml").find("table").find_all("tr")) == 6
     details = BeautifulSoup(page, "lxml").find("details")
     assert details.find("summary").text == "Records of 1 cells" and not details.has_attr("open")
     assert "build/<r>/<record>*.json" in details.find("caption").text
@@ -87,7 +87,7 @@ def test_provenance_has_the_facts_of_the_page_and_of_the_machine():
     assert rows["seed"] == "3"
     assert rows["device"].startswith("cpu (")
     assert "torch" in rows["versions"] and "UTC" in rows["date"]
-    assert rows["commit"]
+    assert rows["commit"] and rows["run time"].endswith("on disk already")
 
 
 def test_embedded_stands_for_all_embedded_models(monkeypatch):

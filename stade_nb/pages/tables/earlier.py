@@ -38,7 +38,7 @@ def frame(
     """The records of some models, calibrated on the first text and evaluated on the second.
 
     Of the paper's methods: the studies have records of others. scope: among what magnitude takes
-    its share, as Table 3's "layer" or within each "row". by_layer: the cells in which a single layer
+    its share, as Table 3's "layer" or within each "row". by_layer: the cells in which one layer
     type is pruned instead of those of all layers. Of a model's windows those of most evaluation
     tokens. Returns columns as `perplexity.run` does, and computed (date, threads, processor).
     StadeError where there are no such records.

@@ -1,0 +1,63 @@
+"""Figures stand out from white pages and dark ones, as drawn and as the style sheet turns them."""
+
+import re
+
+import pytest
+
+from stade_nb import style
+from workflow import ROOT
+
+WHITE, DARK = "#ffffff", "#121212"  # the theme's pages
+INK = "INK"
+# hue-rotate(180deg), as Filter Effects defines it.
+TURN = [[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]]
+COLOURS = ["INK", "ORANGE", "SKY", "GREEN", "YELLOW", "BLUE", "VERMILION", "PURPLE"]
+
+
+def channels(colour: str) -> list[float]:
+    return [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+
+
+def turned(colour: list[float]) -> list[float]:
+    """invert(1) hue-rotate(180deg)."""
+    inverse = [1 - one for one in colour]
+    return [min(1, max(0, sum(a * b for a, b in zip(row, inverse, strict=True)))) for row in TURN]
+
+
+def contrast(one: list[float], other: list[float]) -> float:
+    """WCAG 2's ratio of two colours."""
+    linear = [
+        [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        for colour in (one, other)
+    ]
+    low, high = sorted(0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in linear)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_contrast_is_that_of_the_standard():
+    assert contrast(channels("#000000"), channels("#ffffff")) == pytest.approx(21)
+    assert contrast(channels("#777777"), channels("#ffffff")) == pytest.approx(4.48, abs=0.005)
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_a_colour_is_seen_on_either_page(name):
+    colour, least = channels(getattr(style, name)), 3
+    assert contrast(colour, channels(WHITE)) >= (4.5 if name == INK else least)
+    assert contrast(colour, channels(DARK)) >= least
+    assert contrast(turned(colour), channels(DARK)) >= (4.5 if name == INK else least)
+
+
+def test_the_style_sheet_turns_figures_as_tested_here():
+    sheet = (ROOT / "book" / "_static" / "book.css").read_text("utf-8")
+    assert re.search(
+        r'dark.*img\[src\$=".svg"\] \{ filter: invert\(1\) hue-rotate\(180deg\)', sheet
+    )
+
+
+def test_a_figure_has_no_ground_of_its_own(tmp_path):
+    style.use_style()
+    figure, axes = style.axes(2)
+    axes.plot([0, 1], [0, 1])
+    figure.savefig(tmp_path / "figure.svg")
+    drawn = (tmp_path / "figure.svg").read_text("utf-8")
+    assert "#ffffff" not in drawn and style.INK in drawn

@@ -150,10 +150,18 @@ def one(
 ) -> dict | None:
     """The record that a build computes again: of the cells from the first text to the second.
 
-    commit: any text; it draws the cell, so that in time every one has its turn. None where there
+    Where they have windows of several sizes, of those that take the least time. commit: any text; it draws the cell, so that in time every one has its turn. None where there
     are no such cells; StadeError for a model that has no records at all.
     """
     if model not in models(folder):
         raise unknown("model with records", model, models(folder))
     fit = [row for row in rows(model, folder) if sources(row) == texts]
+    least = min((_tokens(row) for row in fit), default=0)
+    fit = [row for row in fit if _tokens(row) == least]
     return fit[int(digest(commit)[:8], 16) % len(fit)] if fit else None
+
+
+def _tokens(row: dict) -> int:
+    """Of the calibration windows and of the evaluation windows asked for, together."""
+    corpora = (row["calibration_corpus"], row["evaluation_corpus"])
+    return sum((corpus["windows"] or 0) * (corpus["length"] or 0) for corpus in corpora)

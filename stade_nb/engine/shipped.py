@@ -150,8 +150,9 @@ def one(
 ) -> dict | None:
     """The record that a build computes again: of the cells from the first text to the second.
 
-    Where they have windows of several sizes, of those that take the least time. commit: any text; it draws the cell, so that in time every one has its turn. None where there
-    are no such cells; StadeError for a model that has no records at all.
+    Where they have windows of several sizes, of those that take the least time. commit: any text;
+    it draws the cell, so that in time every one has its turn. None where there are no such cells;
+    StadeError for a model that has no records at all.
     """
     if model not in models(folder):
         raise unknown("model with records", model, models(folder))

@@ -17,7 +17,7 @@ from workflow import ROOT
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TARGET = ROOT / "book" / "_build" / "stade.pdf"
 LOG = ROOT / "build" / "pdf.log"
-MINUTES = 10
+MINUTES = 30
 
 
 def browser() -> str:

@@ -42,11 +42,13 @@ def buttons(app: Sphinx, config: Config) -> None:
 def source_of_page(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     """Where a page's source is in the repository: notebooks at its top, the others in book/.
 
-    And what Sphinx leaves out of its tables: which cells a heading heads.
+    And what Sphinx leaves out of its tables, which cells a heading heads; and without its list of
+    citations being called a list, as its members are called entries of a bibliography.
     """
     context["doc_path"] = "" if pagename.startswith("notebooks/") else "book"
     if "body" in context:
-        context["body"] = context["body"].replace('<th class="head', '<th scope="col" class="head')
+        body = context["body"].replace('<th class="head', '<th scope="col" class="head')
+        context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
 
 
 def definitions(page: nodes.document) -> dict[str, tuple[str, str]]:

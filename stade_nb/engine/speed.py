@@ -71,6 +71,8 @@ WAYS: dict[str, Callable[[Tensor, Tensor], Product]] = {
 def possible(way: str, pattern: str | Pattern, device: str | torch.device) -> bool:
     """Whether torch has a way for the pattern there: semi-structured is for 2:4 on a GPU alone.
 
+    StadeError for an unknown way.
+
     >>> [possible("semi-structured", p, "cuda") for p in ("2:4", "4:8", "0.5")]
     [True, False, False]
     """

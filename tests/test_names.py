@@ -13,6 +13,7 @@ SCENARIOS = {
     "models/test_hub.py",
     "models/test_model_names.py",
     "models/test_real_models.py",
+    "studies/test_symwanda_and_stade.py",
     "training/test_embedded_models.py",
 }
 

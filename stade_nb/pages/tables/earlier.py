@@ -113,10 +113,8 @@ def against(ran: pandas.DataFrame, other: str = RIVAL) -> pandas.DataFrame:
     seeds that both have. Returns columns model, pattern, method, claim, change (of perplexity,
     relative), low, high, seeds, verdict (on "has a lower perplexity than `other`").
     """
-    losses: dict[tuple, dict] = {}
-    for row in ran[ran["method"] != paper.DENSE].itertuples():
-        losses.setdefault((row.model, row.pattern, row.method), {})[row.seed] = row.losses
-    pairs = []
+    pruned = ran[ran["method"] != paper.DENSE]
+    losses, pairs = verdicts.by_seed(pruned, ["model", "pattern", "method"]), []
     for (model, pattern, method), ours in losses.items():
         theirs = losses.get((model, pattern, other), {})
         # A method that reads no data has one seed, which goes with each of the other's.
@@ -124,15 +122,12 @@ def against(ran: pandas.DataFrame, other: str = RIVAL) -> pandas.DataFrame:
         both = sorted(ours.keys() & theirs.keys() if drawn else theirs.keys())
         if method != other and both:
             mine = {seed: ours[seed] for seed in both} if drawn else ours
-            found = verdicts.paired(mine, {seed: theirs[seed] for seed in both})
-            pairs.append((model, pattern, method, *found))
-    confidence, rows = verdicts.shared_confidence(len(pairs)), []
-    for model, pattern, method, windows, by_seed in pairs:
-        gap = verdicts.difference(*zip(*windows, strict=True), confidence)
-        agree = sum(verdicts.side(one) == verdicts.side(gap.mean) for one in by_seed)
-        claim = f"{paper.title(method)} < {paper.title(other)}"
-        seeds, word = f"{agree} of {len(by_seed)}", verdicts.verdict(gap, by_seed=by_seed)
-        rows.append((model, pattern, method, claim, *map(expm1, gap), seeds, word))
+            pairs.append((model, pattern, method, mine, {seed: theirs[seed] for seed in both}))
+    rows = []
+    for *about, mine, yours in pairs:
+        gap, seeds, word = verdicts.compared(mine, yours, len(pairs))
+        claim = f"{paper.title(about[2])} < {paper.title(other)}"
+        rows.append((*about, claim, *map(expm1, gap), seeds, word))
     columns = "model pattern method claim change low high seeds verdict"
     return pandas.DataFrame(rows, columns=columns.split())
 

@@ -39,11 +39,11 @@ def frame(
 
     Of the paper's methods: the studies have records of others. scope: among what magnitude takes
     its share, as Table 3's "layer" or within each "row". by_layer: the cells in which one layer
-    type is pruned instead of those of all layers. Of a model's windows those of most evaluation
-    tokens. Returns columns as `perplexity.run` does, and computed (date, threads, processor).
-    StadeError where there are no such records.
+    type is pruned instead of those of all layers. Of a model's windows those of most evaluated
+    tokens, over all cells. Returns columns as `perplexity.run` does, and computed (date, threads,
+    processor). StadeError where there are no such records.
     """
-    found = [row for name in names for row in _one_size(_of(name, texts, by_layer), texts)]
+    found = [row for name in names for row in _one_size(_of(name, texts, by_layer))]
     found = [row for row in found if _competes(row, scope)]
     if not found:
         kind = "of single layer types " if by_layer else ""
@@ -77,28 +77,33 @@ def _of(name: str, texts: tuple[str, str], by_layer: bool) -> list[dict]:
     ]
 
 
-def _one_size(rows: list[dict], texts: tuple[str, str]) -> list[dict]:
-    """The rows with the most evaluation tokens, with the dense one of the same text.
+def _one_size(rows: list[dict]) -> list[dict]:
+    """The rows whose windows have the most evaluated tokens, of all pruned cells together.
 
-    Of calibrations the one that most of these cells have.
+    With them the dense one of the same text.
     """
 
+    def text(row: dict) -> tuple:
+        corpus = row["evaluation_corpus"]
+        return row["evaluation"], corpus["windows"], corpus["length"]
+
     def size(row: dict) -> tuple:
-        calibration = row["calibration_corpus"]
-        return calibration["windows"], calibration["length"], row["evaluation"]
+        return (
+            row["calibration_corpus"]["windows"],
+            row["calibration_corpus"]["length"],
+            text(row),
+        )
 
-    sizes = Counter(size(row) for row in rows if row["method"] != paper.DENSE)
-    if not sizes:
+    evaluated: Counter = Counter()
+    for row in rows:
+        if row["method"] != paper.DENSE:
+            evaluated[size(row)] += len(row["losses"]) * (row["evaluation_corpus"]["length"] or 1)
+    if not evaluated:
         return []
-    tokens = {size(row): _tokens(row["evaluation_corpus"]) for row in rows}
-    wanted = max(sizes, key=lambda one: (tokens[one], sizes[one], one))
+    wanted = max(evaluated, key=lambda one: (evaluated[one], str(one)))
     pruned = [row for row in rows if row["method"] != paper.DENSE and size(row) == wanted]
-    dense = [row for row in rows if row["method"] == paper.DENSE and row["evaluation"] == wanted[2]]
+    dense = [row for row in rows if row["method"] == paper.DENSE and text(row) == wanted[2]]
     return dense[:1] + pruned
-
-
-def _tokens(corpus: dict) -> int:
-    return (corpus["windows"] or 0) * (corpus["length"] or 0)
 
 
 def _competes(row: dict, scope: str) -> bool:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pandas
 from torch import Tensor
 
-from stade_nb.cli import settings
+from stade_nb.cli import answers, settings
 from stade_nb.engine import pruning, report
 from stade_nb.engine.cell import DENSE, Cell, cells
 from stade_nb.engine.prepare import Prepared, prepare
@@ -43,7 +43,7 @@ def prune(options: SimpleNamespace) -> None:
         saving.check_biases(model, cell.method, cell.layers)
     if gguf := new_gguf(options.save_gguf):
         gguf_export.check_method(model, prepared.tokenizer, cell.method, cell.layers)
-    questions = _questions(options, prepared.tokenizer)
+    questions = answers.questions(options, prepared.tokenizer)
     pruning.check(model, ids, cell)
     folders = {name: empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
     path = folders[kept] / REPORT if kept else None
@@ -85,7 +85,7 @@ def evaluate(options: SimpleNamespace) -> None:
     _check_used(options)
     setting = settings.setting_of(options, None, settings.evaluation_of(options))
     prepared = prepare(options.model, [DENSE], setting)
-    questions = _questions(options, prepared.tokenizer)
+    questions = answers.questions(options, prepared.tokenizer)
     _say_what_is_unusual(prepared)
     _measure(prepared, questions, options, _about(prepared), path)
 
@@ -264,21 +264,6 @@ def _windows(ids: Tensor, source: str) -> str:
     return f"{ids.shape[0]} windows of {ids.shape[1]} tokens of {source}"
 
 
-def _questions(options: SimpleNamespace, tokenizer: object) -> list:
-    """The zero-shot tasks that the options ask for, loaded; none where they are not wanted."""
-    if not options.eval_zero_shot:
-        return []
-    try:
-        from stade_nb.evaluation import harness, tasks  # lm-eval is an extra of the package
-    except ModuleNotFoundError as error:
-        raise StadeError(
-            f"--eval_zero_shot needs {error.name}, which is not installed: pip install "
-            "'.[zero-shot]' in the project's folder installs it"
-        ) from error
-    harness.check_tokenizer(tokenizer)
-    return tasks.load(options.tasks or list(tasks.OFFICIAL), options.tasks_dir, options.limit)
-
-
 def _measure(
     prepared: Prepared,
     questions: list,
@@ -295,31 +280,6 @@ def _measure(
         windows = _windows(ids, result["evaluation_corpus"]["source"])
         print(f"perplexity: {result['perplexity']:.4f} on {windows}")
     if questions:
-        found = _answered(prepared, questions, not options.quiet)
+        found = answers.answered(prepared, questions, not options.quiet)
         _keep(result | {"zero_shot": found}, path)
-        _say_answers(found)
-
-
-def _answered(prepared: Prepared, questions: list, progress: bool) -> dict:
-    """Accuracies of the model: their mean, and by task."""
-    from stade_nb.evaluation import harness
-
-    found = harness.evaluate(prepared.model, prepared.tokenizer, questions, progress=progress)
-    mean, error = harness.mean(found.values())
-    about = {"mean": mean, "standard_error": error, "harness": harness.HARNESS}
-    by_task = {one.name: {"questions": one.digest} | found[one.name] for one in questions}
-    return about | {"tasks": by_task}
-
-
-def _say_answers(found: dict) -> None:
-    """Print what `_answered` returns."""
-    width = max(map(len, [*found["tasks"], "mean"]))
-    for name, result in found["tasks"].items():
-        points, spread = 100 * result["accuracy"], 100 * result["standard_error"]
-        count, chance = result["count"], 100 * result["guessing"]
-        print(
-            f"{name:{width}}  {points:5.2f} ± {spread:.2f} % of {count:,} questions "
-            f"(guessing: {chance:.2f} %)"
-        )
-    mean, error = 100 * found["mean"], 100 * found["standard_error"]
-    print(f"{'mean':{width}}  {mean:5.2f} ± {error:.2f} %, {found['harness']}")
+        answers.say(found)

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
+from stade_nb.models import architectures, token_ids
 from stade_nb.models.tokenizing import check_bos
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import Method, Treatment, method
@@ -136,7 +136,7 @@ class Windows:
     """Token windows to ask for, see `models.windows`: so many of a text, each of so many tokens.
 
     source: a text or a file, such as "embedded". count: None takes all (evaluation only). length:
-    None is the model's own, see `architectures.window_length`. bos: where a BOS stands, "text" or
+    None is the model's own, see `token_ids.window_length`. bos: where a BOS stands, "text" or
     "window", see `windows.evaluation_windows`.
 
     >>> Windows("embedded", 64, 256).as_record()
@@ -193,7 +193,7 @@ class Setting:
     keep_every: float = 300.0
 
     def __post_init__(self) -> None:
-        architectures.check_batch_size(self.batch_size)
+        token_ids.check_batch_size(self.batch_size)
         for name in ("memory", "device_memory"):
             size = getattr(self, name)
             if size is not None and (isinstance(size, bool) or not size >= 0):

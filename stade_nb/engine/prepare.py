@@ -15,7 +15,7 @@ from stade_nb.engine.report import Report, zeros_in
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
 from stade_nb.files import digest_of_ids
-from stade_nb.models import architectures, loading, windows
+from stade_nb.models import architectures, loading, token_ids, windows
 from stade_nb.models.token_arrays import is_stored
 from stade_nb.models.tokenizing import added_bos
 
@@ -66,13 +66,13 @@ def prepare(
     )
     evaluation_ids, calibration_ids = None, {}
     if (asked := setting.evaluation) is not None:
-        length = architectures.window_length(loaded, asked.length)
+        length = token_ids.window_length(loaded, asked.length)
         evaluation_ids = windows.evaluation_windows(
             asked.source, tokenizer, asked.count, length, setting.cache_dir, asked.bos
         )
-        architectures.check_windows(loaded, evaluation_ids)
+        token_ids.check_windows(loaded, evaluation_ids)
     if (asked := setting.calibration) is not None:
-        length = architectures.window_length(loaded, asked.length)
+        length = token_ids.window_length(loaded, asked.length)
         calibration_ids = {
             seed: windows.calibration_windows(
                 asked.source, tokenizer, asked.count, length, seed, setting.cache_dir, asked.bos

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.report import LayerReport, Report
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
+from stade_nb.models import architectures, token_ids
 from stade_nb.numerics import masks, methods
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import LayerResult, Method
@@ -96,7 +96,7 @@ def check(model: nn.Module, calibration_ids: Tensor | None, cell: Cell) -> None:
                 f"method {cell.method.name!r} without calibration windows: expected token ids, "
                 "(windows, tokens); see stade_nb.models.windows.calibration_windows"
             )
-        architectures.check_windows(model, calibration_ids)
+        token_ids.check_windows(model, calibration_ids)
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def enter_all(
     keep: where to put a batch, for those who cannot hold all of them in one place.
     """
     batches, arguments = [], {}
-    for part in architectures.in_batches(ids, at_once(model, ids, batch_size)):
+    for part in token_ids.in_batches(ids, at_once(model, ids, batch_size)):
         hidden, by_block = architectures.enter(model, part)
         batches.append(keep(hidden))
         arguments.setdefault(hidden.shape, by_block)

@@ -14,7 +14,7 @@ from stade_nb.engine.prepare import measured
 from stade_nb.engine.streams import Block, Enough, Room, Stream, brought_to, surroundings_on
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import check_losses, losses_of
-from stade_nb.models import architectures
+from stade_nb.models import architectures, token_ids
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -45,7 +45,7 @@ def traverse(
 
         def score(stream: Stream, block: Block, **attention: bool) -> Tensor:
             together = pruning.at_once(model, evaluation_ids, batch_size)
-            ids = iter(architectures.in_batches(evaluation_ids.to(room.device), together))
+            ids = iter(token_ids.in_batches(evaluation_ids.to(room.device), together))
 
             def losses(hidden: Tensor) -> Tensor:
                 # The logits of a window at a time: those of a batch would be the peak of memory.

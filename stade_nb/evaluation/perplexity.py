@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
+from stade_nb.models import architectures, token_ids
 
 
 def perplexity(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False) -> float:
@@ -38,8 +38,8 @@ def window_losses(
     >>> snb.window_losses(model, text).shape
     torch.Size([4])
     """
-    architectures.check_windows(model, ids)
-    batches, losses = architectures.in_batches(ids, batch_size), []
+    token_ids.check_windows(model, ids)
+    batches, losses = token_ids.in_batches(ids, batch_size), []
     with architectures.evaluating(model):
         for part in tqdm(batches, desc="perplexity", disable=not progress):
             part = part.to(model.device)

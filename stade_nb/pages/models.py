@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from stade_nb import paths
 from stade_nb.engine.cell import Setting, Windows
 from stade_nb.engine.pruning import enter_all, gathering
-from stade_nb.models import architectures, loading
-from stade_nb.models.architectures import window_length
+from stade_nb.models import architectures, loading, token_ids
+from stade_nb.models.token_ids import window_length
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
@@ -113,7 +113,7 @@ def gather(
     needs = Needs.GRAM if gram else Needs.MOMENTS
     types, found = architectures.layer_types(model), []
     with architectures.evaluating(model):
-        architectures.check_windows(model, ids)
+        token_ids.check_windows(model, ids)
         batches, arguments = enter_all(model, ids, batch_size)
         for index, block in enumerate(architectures.blocks(model)):
             with gathering(block, types, f"block {index}", needs) as statistics:

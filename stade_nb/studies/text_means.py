@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stade_nb import paths
 from stade_nb.engine import pruning, records
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
+from stade_nb.models import architectures, token_ids
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -31,7 +31,7 @@ def input_moments(model: nn.Module, ids: Tensor, batch_size: int = 8) -> ByLayer
     Layers that read the same input, such as q, k and v, share an entry, that of
     `architectures.input_of`. StadeError where the windows do not fit the model.
     """
-    architectures.check_windows(model, ids)
+    token_ids.check_windows(model, ids)
     names = architectures.block_names(model)
     with architectures.evaluating(model), ExitStack() as hooks:
         found = [

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, GPT2Config, MixtralConfig, OlmoConfig
 
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
+from stade_nb.models import architectures, token_ids
 
 GATED_TYPES = [
     *(f"self_attn.{name}_proj" for name in "qkvo"),
@@ -137,15 +137,15 @@ def test_evaluating_restores_training():
 )
 def test_bad_windows(ids, message):
     with pytest.raises(StadeError, match=message):
-        architectures.check_windows(build("llama"), ids)
+        token_ids.check_windows(build("llama"), ids)
 
 
 def test_window_length():
     model = build("llama")
-    assert architectures.window_length(model) == POSITIONS
-    assert architectures.window_length(model, 7) == 7
+    assert token_ids.window_length(model) == POSITIONS
+    assert token_ids.window_length(model, 7) == 7
     model.config.max_position_embeddings = 131072
-    assert architectures.window_length(model) == 2048
-    assert architectures.window_length(model, 4096) == 4096
+    assert token_ids.window_length(model) == 2048
+    assert token_ids.window_length(model, 4096) == 4096
     with pytest.raises(StadeError, match="windows of 33 tokens"):
-        architectures.window_length(build("llama"), 33)
+        token_ids.window_length(build("llama"), 33)

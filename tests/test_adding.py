@@ -30,7 +30,7 @@ from stade_nb.engine.sweep import sweep
 from stade_nb.models import architectures, loading
 from stade_nb.numerics.methods import METHODS
 from stade_nb.numerics.metrics import METRICS
-from stade_nb.pages import parameters, plots, tables
+from stade_nb.pages import notebooks, parameters, plots, tables
 from stade_nb.pages.fields import whole
 
 # The two files of CONTRIBUTING.md, in as many lines, also run before `--help` in a new process.
@@ -192,7 +192,7 @@ def test_a_new_layer_type_is_in_every_plot_of_layer_types(monkeypatch):
     assert new.rpartition(".")[2] in set(tables.layers.layout(ran, "one")["layer"])
 
 
-class WithTemperature(parameters.Bias):
+class WithTemperature(notebooks.Bias):
     temperature: Annotated[int, whole(1, 9)]
 
 

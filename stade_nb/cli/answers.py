@@ -7,7 +7,10 @@ from stade_nb.errors import StadeError
 
 
 def questions(options: SimpleNamespace, tokenizer: object) -> list:
-    """The zero-shot tasks that the options ask for, loaded; none where they are not wanted."""
+    """The zero-shot tasks that the options ask for, loaded; none where they are not wanted.
+
+    StadeError where lm-eval is missing, and for a tokenizer that cannot begin a question.
+    """
     if not options.eval_zero_shot:
         return []
     try:

@@ -208,7 +208,10 @@ def causes(method_name: str, wanted: Numbers, found: Numbers) -> list[Cause]:
 
 
 def text(model: str, method_name: str, pattern: str, found: Numbers, wanted: Numbers | None) -> str:
-    """The diagnosis in words: what was expected, what is known, what is probable."""
+    """The diagnosis in words: what was expected, what is known, what is probable.
+
+    StadeError where nothing is expected: neither given nor known.
+    """
     chosen = DENSE if method_name == DENSE else method(method_name).name
     if chosen == DENSE:
         found = Numbers(found.pruned, found.pruned)

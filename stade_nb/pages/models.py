@@ -13,7 +13,7 @@ from stade_nb.models.token_ids import window_length
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
-from stade_nb.pages.parameters import Audit, Calibrated, Measured
+from stade_nb.pages.notebooks import Audit, Calibrated, Measured
 
 
 class LayerInputs(NamedTuple):

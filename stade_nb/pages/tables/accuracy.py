@@ -9,7 +9,7 @@ from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
 from stade_nb.numerics.bias import DROPPED, KEPT
 from stade_nb.pages import models
-from stade_nb.pages.parameters import ZeroShot
+from stade_nb.pages.notebooks import ZeroShot
 from stade_nb.pages.tables import perplexity
 
 

@@ -12,7 +12,7 @@ from stade_nb import paths
 from stade_nb.engine.pruning import prune_model
 from stade_nb.models import conformance, gguf_export, loading
 from stade_nb.models.saving import save
-from stade_nb.pages.parameters import Anywhere
+from stade_nb.pages.notebooks import Anywhere
 
 FILE = paths.DATA / "conformance.json"
 TOKENS = 64  # of which log-probabilities are compared

@@ -16,7 +16,7 @@ from stade_nb.errors import StadeError, unknown
 from stade_nb.models import loading
 from stade_nb.models.packaged import packaged_models
 from stade_nb.pages import models
-from stade_nb.pages.parameters import SizeLadder
+from stade_nb.pages.notebooks import SizeLadder
 from stade_nb.pages.tables import earlier, perplexity
 
 METHODS = ("stade", "std", "wanda_with_bias", "std_without_correction", "sparsegpt")

@@ -9,7 +9,7 @@ from stade_nb.claims.layers import METRICS, predicted
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import unknown
 from stade_nb.models import architectures, loading
-from stade_nb.pages.parameters import LayerTypes
+from stade_nb.pages.notebooks import LayerTypes
 from stade_nb.pages.tables import perplexity
 
 

@@ -19,7 +19,7 @@ from stade_nb.models import loading
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
 from stade_nb.pages import html, models
-from stade_nb.pages.parameters import Measured
+from stade_nb.pages.notebooks import Measured
 
 DIGITS = 12  # of a record's key, as a page shows it
 

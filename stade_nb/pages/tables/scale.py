@@ -9,7 +9,7 @@ from stade_nb.claims import paper, verdicts
 from stade_nb.engine import arithmetic, shipped
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.models.shapes import empty, shapes
-from stade_nb.pages.parameters import Scale
+from stade_nb.pages.notebooks import Scale
 
 TABLES = (2, 3, 4, 5, 6)
 # Of the seven official zero-shot tasks, each choice of each question: boolq 3,270 x 2, rte 277 x 2,

@@ -6,7 +6,7 @@ import torch
 from stade_nb.engine import speed
 from stade_nb.models import architectures
 from stade_nb.models.shapes import empty
-from stade_nb.pages.parameters import Speed
+from stade_nb.pages.notebooks import Speed
 
 
 def layer_shapes(model: str) -> dict[tuple[int, int], str]:

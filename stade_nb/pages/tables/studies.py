@@ -12,7 +12,7 @@ from stade_nb.models import architectures
 from stade_nb.numerics import masks
 from stade_nb.numerics.metrics import METRICS
 from stade_nb.pages import models
-from stade_nb.pages.parameters import MaskOrCompensation
+from stade_nb.pages.notebooks import MaskOrCompensation
 from stade_nb.pages.tables import earlier, perplexity
 from stade_nb.studies import ladder
 from stade_nb.studies import mask_or_compensation as study

@@ -56,8 +56,14 @@ def _contents(folder: Path) -> dict[str, dict]:
 
 @functools.cache
 def _once(path: Path, _changed: int) -> dict:
-    """A record's content, read and checked once a process, and again where the file has changed."""
-    return records.checked(path)
+    """A record's content, read and checked once a process, and again where the file has changed.
+
+    StadeError, naming the file, where it is none of a model's.
+    """
+    content = records.checked(path)
+    if not isinstance(content["result"].get("model"), str):
+        raise StadeError(f"record {path.name} names no model: take it out of {path.parent.name}")
+    return content
 
 
 def ship(path: Path, computed: dict, folder: Path = FOLDER) -> Path:

@@ -57,7 +57,7 @@ def _array(path: Path) -> np.ndarray:
         raise StadeError(f"{str(path)!r} {kind}: {EXPECTED}")
     try:
         ids = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, OverflowError, SyntaxError, TypeError) as error:
+    except Exception as error:  # numpy reads a header as Python reads a program
         # Of numpy's words only these: what it advises for objects is not ours to pass on.
         why = "holds objects" if "bject" in str(error) else "is damaged"
         raise StadeError(f"{str(path)!r} {why}: {EXPECTED}") from error

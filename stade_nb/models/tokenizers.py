@@ -30,6 +30,10 @@ class Missing:
     def __call__(self, *_, **__) -> None:
         raise StadeError(self.why)
 
+    def __len__(self) -> int:
+        """It has no entries."""
+        return 0
+
     def save_pretrained(self, folder: str | Path) -> None:
         """A model without a tokenizer is saved without one."""
 
@@ -48,6 +52,7 @@ def read(name: str, where: str, options: dict, needed: bool) -> object:
         settings = get_tokenizer_config(where, cache_dir=options["cache_dir"])
         check_own_code(name, settings, ("AutoTokenizer",), "tokenizer_config.json")
         found = AutoTokenizer.from_pretrained(where, **options)
+        found("a", verbose=False)  # what its settings break shows only when it reads something
     except Exception as error:
         # A folder whose tokenizer.json is damaged is damaged, whatever is asked of it.
         if needed or (folder / "tokenizer.json").is_file():

@@ -118,6 +118,14 @@ def test_a_damaged_record_is_named(folder):
         shipped.rows("llama-230k", folder)
 
 
+def test_a_record_of_no_model_is_named(folder):
+    path = records.write(folder, {}, {})
+    with pytest.raises(StadeError, match=f"record {path.name} names no model"):
+        shipped.rows("llama-230k", folder)
+    with pytest.raises(StadeError, match=f"record {path.name} names no model"):
+        shipped.models(folder)
+
+
 def test_another_result_under_a_known_key_is_refused(folder, computed, capsys):
     path = next(folder.glob("*.json"))
     losses = json.loads(path.read_text())["result"]["losses"]

@@ -26,6 +26,12 @@ def npz(path):
     shutil.move(path.with_suffix(".npz"), path)
 
 
+def broken_header(path):
+    """A header in which one letter has become a bracket."""
+    np.save(path, np.arange(6).reshape(2, 3))
+    path.write_bytes(path.read_bytes().replace(b"'fortran_order':", b"'fortran_order'["))
+
+
 def objects(path):
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
 
@@ -39,6 +45,7 @@ BAD = {
     "a zip": (zipped, "is a zip archive, such as an .npz file"),
     "an npz": (npz, "is a zip archive, such as an .npz file"),
     "objects": (objects, "holds objects"),
+    "a broken header": (broken_header, "is damaged"),
     "only the start": (lambda path: path.write_bytes(b"\x93NUMPY\x01"), "is damaged"),
     "a header that lies": (huge, "is damaged"),
     "one row": (lambda path: np.save(path, np.arange(6)), r"holds int64 of shape \(6,\)"),

@@ -1,5 +1,6 @@
 """A model without a tokenizer is one for token ids; a damaged one is an error, if it is needed."""
 
+import json
 import shutil
 
 import pytest
@@ -68,3 +69,11 @@ def test_a_damaged_tokenizer_json_is_a_damaged_folder(folder):
     for needed in (True, False):
         with pytest.raises(StadeError, match="cannot load"):
             loading.load(str(folder), needs_tokenizer=needed)
+
+
+def test_settings_that_break_at_the_first_text_are_said_when_the_model_is_loaded(folder):
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text("utf-8")) | {"model_max_length": []}
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(StadeError, match=r"TypeError|not supported between"):
+        loading.load(str(folder))

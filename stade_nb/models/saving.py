@@ -3,7 +3,7 @@
 import copy
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -115,7 +115,8 @@ def try_room(model: nn.Module, tokenizer: object, folder: str | Path) -> Path:
     place = try_folder(folder)
     shutil.rmtree(place / HALF, ignore_errors=True)
     size = sum(parameter.nbytes for parameter in model.parameters())  # a tied one counts once
-    size += _OF_AN_ENTRY * len(tokenizer) + _OF_THE_REST
+    entries = len(tokenizer) if isinstance(tokenizer, Sized) else 0
+    size += _OF_AN_ENTRY * entries + _OF_THE_REST
     return try_folder(folder, size, "the model and its tokenizer")
 
 

@@ -130,7 +130,10 @@ def test_no_words_at_all_give_the_help(capsys):
         ("sweep --model x --methods std --patterns 0.5 --memory 2GB", "no size such as 20GiB"),
         ("evaluate --model x --sparsity_ratio 0.5", "no such option '--sparsity-ratio'"),
         ("evaluate --model x y", "unexpected extra argument (y)"),
-        ("--model x --prune_method wanda", "A command comes first: prune, evaluate, sweep; the"),
+        (
+            "--model x --prune_method wanda",
+            "A command comes first: prune, evaluate, sweep, diagnose; the",
+        ),
     ],
 )
 def test_options_that_cannot_be_read(capsys, words, message):
@@ -552,6 +555,7 @@ def test_an_empty_value_is_an_error_before_the_work(
         "prune": ["--model", "llama-230k", "--method", "magnitude", "--sparsity-ratio", "0.5"],
         "evaluate": ["--model", "llama-230k"],
         "sweep": ["--model", "llama-230k", "--methods", "magnitude", "--patterns", "0.5"],
+        "diagnose": ["--model", "llama-7b", "--method", "wanda", "--perplexity", "7.26"],
     }
     said = refused(capsys, command, *required[command], name, value)
     assert f"'{name}'" in said and not list(tmp_path.iterdir())

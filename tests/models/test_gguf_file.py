@@ -188,7 +188,7 @@ ONES = np.ones(8, np.float32)
 @pytest.mark.parametrize(
     ("holds", "said"),
     [
-        ({"more": {"blk.0.attn_q.bias": ONES}}, "1 entries .* first blk.0.attn_q.bias: they would"),
+        ({"more": {"blk.0.attn_norm.bias": ONES}}, "1 entries .* first blk.0.attn_norm.bias: they"),
         ({"more": {"blk.9.attn_q.weight": ONES}}, "first blk.9.attn_q.weight"),
         ({"more": {"blk.0.ffn_gate_exps.weight": ONES}}, "first blk.0.ffn_gate_exps.weight"),
         ({"more": {"rope_freqs.weight": 2 * ONES}}, "first rope_freqs.weight"),

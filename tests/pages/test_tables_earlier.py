@@ -5,6 +5,7 @@ import pytest
 from stade_nb.claims import paper, verdicts
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
+from stade_nb.numerics.methods import METHODS
 from stade_nb.pages.tables import earlier
 
 MODEL = "smollm2-135m"
@@ -18,7 +19,8 @@ def test_a_frame_has_the_dense_cell_first_and_only_the_texts_asked_for():
     by_hand = {
         (row["method"], row["pattern"], row["seed"]): row["perplexity"]
         for row in shipped.rows(MODEL)
-        if row["evaluation_corpus"]["source"] == earlier.TEXTS[1] and row["method"] != "dense"
+        if row["evaluation_corpus"]["source"] == earlier.TEXTS[1] and row["method"] in METHODS
+        if row["evaluation_corpus"]["windows"] == 64  # the studies have fewer
     }
     pruned = ran[ran["method"] != paper.DENSE]
     keys = zip(pruned["method"], pruned["pattern"], pruned["seed"], strict=True)

@@ -19,7 +19,7 @@ import sweep
 import torch
 from torch import Tensor, nn
 
-from stade_nb.engine import effort, pruning
+from stade_nb.engine import arithmetic, effort, pruning
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.streams import Room
 from stade_nb.engine.traversal import traverse
@@ -98,7 +98,7 @@ def measure(model: nn.Module, ids: Tensor, batch_size: int) -> dict[str, dict]:
                             2.0 * ids.numel() * layer.weight.numel()),
         "forward passes": (run, effort.of_block(block, ids)),
         "with statistics": (watched, effort.of_block(block, ids)),
-        "head and losses": (score, effort.of_head(model, ids[:1])),
+        "head and losses": (score, arithmetic.of_head(model, ids[:1].numel())),
     }  # fmt: skip
     took: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(TURNS):

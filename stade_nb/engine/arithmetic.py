@@ -54,14 +54,14 @@ def operations(model: nn.Module, cells: Sequence[Cell], setting: Setting) -> Ope
     found = Operations()
     for cell in cells:
         if evaluation:
-            logits = 2.0 * evaluation[0] * evaluation[1] * _vocabulary(model)
-            found = found.plus(_pass(stack, *evaluation)._replace(head=logits))
+            logits = of_head(model, evaluation[0] * evaluation[1])
+            found = found.plus(of_blocks(stack, *evaluation)._replace(head=logits))
         if cell.needs_calibration:
             windows, length = _size(setting.calibration)
-            found = found.plus(_pass(stack, windows, length))
-            found = found.plus(_pass(stack[:-1], windows, length))
+            found = found.plus(of_blocks(stack, windows, length))
+            found = found.plus(of_blocks(stack[:-1], windows, length))
             if cell.method.needs == Needs.GRAM:
-                found = found.plus(Operations(gram=_gram(stack, cell, windows * length)))
+                found = found.plus(Operations(gram=of_gram(stack, cell, windows * length)))
     return found
 
 
@@ -73,7 +73,7 @@ def _size(asked: Windows | None) -> tuple[int, int]:
     return asked.count, asked.length
 
 
-def _pass(blocks: Sequence[nn.Module], windows: int, length: int) -> Operations:
+def of_blocks(blocks: Sequence[nn.Module], windows: int, length: int) -> Operations:
     """Of one pass of the windows through some blocks."""
     tokens, layers, attention = windows * length, 0.0, 0.0
     for block in blocks:
@@ -84,8 +84,9 @@ def _pass(blocks: Sequence[nn.Module], windows: int, length: int) -> Operations:
     return Operations(layers, attention)
 
 
-def _vocabulary(model: nn.Module) -> int:
-    return model.lm_head.weight.numel()
+def of_head(model: nn.Module, tokens: int) -> float:
+    """Of the product that makes logits of so many tokens."""
+    return 2.0 * tokens * model.lm_head.weight.numel()
 
 
 def _inputs(block: nn.Module, types: Sequence[str]) -> dict[str, int]:
@@ -94,7 +95,8 @@ def _inputs(block: nn.Module, types: Sequence[str]) -> dict[str, int]:
     return {name: block.get_submodule(one).in_features for name, one in first.items()}
 
 
-def _gram(blocks: Sequence[nn.Module], cell: Cell, tokens: int) -> float:
+def of_gram(blocks: Sequence[nn.Module], cell: Cell, tokens: int) -> float:
+    """Of the cross products of what enters the layers that a cell prunes in some blocks."""
     return sum(
         2.0 * tokens * size * size
         for block in blocks

@@ -1,7 +1,7 @@
 """How long cells will take: the operations of their passes, at a rate that a block has shown.
 
-Counted are the matrix products, which nearly all of the time goes into, and what choosing weights
-takes besides, as if it were such products.
+Counted are the matrix products (see `arithmetic`), which nearly all of the time goes into, and what
+choosing weights takes besides, as if it were such products.
 """
 
 import time
@@ -9,6 +9,7 @@ import time
 import torch
 from torch import Tensor, nn
 
+from stade_nb.engine import arithmetic
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.streams import brought_to, surroundings_on
 from stade_nb.models import architectures
@@ -23,19 +24,8 @@ _TOKENS = 1024
 
 
 def of_block(block: nn.Module, ids: Tensor) -> float:
-    """Operations of one pass of `ids`, (windows, tokens), through a block: 2 a weight and token.
-
-    Causal attention is half a square: 2 (tokens of a window) (width of the queries) a token.
-    """
-    layers = architectures.linear_layers(block)
-    weights = sum(layer.weight.numel() for layer in layers.values())
-    width = layers["self_attn.q_proj"].out_features
-    return ids.numel() * (2.0 * weights + 2.0 * width * ids.shape[1])
-
-
-def of_head(model: nn.Module, ids: Tensor) -> float:
-    """Operations of the product that makes logits of `ids`."""
-    return 2.0 * ids.numel() * model.config.vocab_size * model.config.hidden_size
+    """Operations of one pass of `ids`, (windows, tokens), through a block."""
+    return arithmetic.of_blocks([block], *ids.shape).total
 
 
 def of_cell(
@@ -47,7 +37,7 @@ def of_cell(
     """
     stack = architectures.blocks(model)
     found = [of_block(block, evaluation_ids) for block in stack]
-    found[-1] += of_head(model, evaluation_ids)
+    found[-1] += arithmetic.of_head(model, evaluation_ids.numel())
     for index, block in enumerate(stack):
         layers = architectures.linear_layers(block)
         types = cell.types_in(block)
@@ -57,9 +47,7 @@ def of_cell(
         ids = calibration_ids[cell.seed]
         found[index] += of_block(block, ids) * (1 if block is stack[-1] else 2)
         if cell.method.needs >= Needs.GRAM:
-            inputs = {architectures.input_of(each): layers[each].in_features for each in types}
-            squares = sum(size * size for size in inputs.values())
-            found[index] += _OF_FLOAT64 * 2.0 * ids.numel() * squares
+            found[index] += _OF_FLOAT64 * arithmetic.of_gram([block], cell, ids.numel())
             found[index] += sum(_of_solver(layers[each].weight) for each in types)
     return found
 

@@ -127,8 +127,8 @@ def convert(file: Path, folder: Path) -> None:
     config = _read(file, lambda: AutoConfig.from_pretrained(**place))
     if config.model_type not in SUPPORTED:
         raise unknown(f"architecture of {file.name}:", config.model_type, SUPPORTED)
-    names = _read(file, lambda: tensor_names(file))
-    biases = sum(name.endswith(".bias") for name in names)
+    reader = _read(file, lambda: _opened(file))
+    biases = sum(tensor.name.endswith(".bias") for tensor in reader.tensors)
     config = with_biases(config) if biases else config
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config)
@@ -138,7 +138,7 @@ def convert(file: Path, folder: Path) -> None:
             f"{file.name} has {biases} biases, of which {type(empty).__name__} takes {taken}: "
             "the others would be lost, so that this would be another model"
         )
-    _read(file, lambda: check_all_read(file, empty))
+    _read(file, lambda: check_all_read(file, reader, empty))
     parameters = sum(parameter.numel() for parameter in empty.parameters())
     check_room(folder, 4 * parameters, f"{file.name} written out in float32")
     tokenizer = _read(file, lambda: AutoTokenizer.from_pretrained(**place))
@@ -148,15 +148,13 @@ def convert(file: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def check_all_read(file: Path, empty: nn.Module) -> None:
+def check_all_read(file: Path, reader: object, empty: nn.Module) -> None:
     """StadeError where the file holds what transformers' reader would leave out without a word.
 
-    empty: the model that it makes of the file, whose weights need not be there. Left out may be
-    what llama.cpp leaves out itself: tables of positions, and factors of frequencies that are 1.
+    reader: gguf's own, of the file, which sees all of it. empty: the model that transformers makes
+    of it, whose weights need not be there. Left out may be what llama.cpp leaves out itself: tables
+    of positions, and factors of frequencies that are 1.
     """
-    from gguf import GGUFReader  # an extra of the package
-
-    reader = GGUFReader(file)
     architecture = str(reader.fields["general.architecture"].contents())
     processor = TENSOR_PROCESSORS.get(architecture, TensorProcessor)(config={})
     places = get_gguf_hf_weights_map(empty, processor)
@@ -178,11 +176,11 @@ def check_all_read(file: Path, empty: nn.Module) -> None:
         )
 
 
-def tensor_names(file: Path) -> list[str]:
-    """The names of all tensors in the file, of those too of which transformers takes no notice."""
-    from gguf import GGUFReader
+def _opened(file: Path) -> object:
+    """gguf's reader of the file, with all that is in it."""
+    from gguf import GGUFReader  # an extra of the package
 
-    return [tensor.name for tensor in GGUFReader(file).tensors]
+    return GGUFReader(file)
 
 
 def _model(name: str, place: dict, config: object) -> nn.Module:

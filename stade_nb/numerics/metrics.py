@@ -25,7 +25,8 @@ class Needs(IntEnum):
     GRAM = 2
 
 
-def _wide(weight: Tensor) -> Tensor:
+def wide(weight: Tensor) -> Tensor:
+    """`weight` in float32, or in float64 if it is."""
     return weight.to(torch.promote_types(weight.dtype, torch.float32))
 
 
@@ -35,16 +36,16 @@ def _per_column(values: Tensor, weight: Tensor) -> Tensor:
             f"statistics {tuple(values.shape)} for a weight {tuple(weight.shape)}: expected (in,) "
             "and (out, in); use the statistics of this layer's inputs"
         )
-    return values.to(_wide(weight[:0]))
+    return values.to(wide(weight[:0]))
 
 
 def _square_times(weight: Tensor, values: Tensor) -> Tensor:
-    return _wide(weight).square() * _per_column(values, weight)
+    return wide(weight).square() * _per_column(values, weight)
 
 
 def magnitude(weight: Tensor) -> Tensor:
     """Table 1: |W_ij|."""
-    return _wide(weight).abs()
+    return wide(weight).abs()
 
 
 def random(weight: Tensor, generator: torch.Generator) -> Tensor:
@@ -55,7 +56,7 @@ def random(weight: Tensor, generator: torch.Generator) -> Tensor:
 
 def wanda(weight: Tensor, norm: Tensor) -> Tensor:
     """Eq. 10: ‖X_j‖₂ |W_ij|, with `norm` = ‖X_j‖₂."""
-    return _wide(weight).abs() * _per_column(norm, weight)
+    return wide(weight).abs() * _per_column(norm, weight)
 
 
 def std(weight: Tensor, variance: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ def without_bias_as_printed(weight: Tensor, mean: Tensor, variance: Tensor, coun
 
 def sparsegpt(weight: Tensor, factor_diagonal: Tensor) -> Tensor:
     """Table 1, as the algorithm has it: W_ij² / C_jj², C the upper Cholesky factor of H⁻¹."""
-    return (_wide(weight) / _per_column(factor_diagonal, weight)).square()
+    return (wide(weight) / _per_column(factor_diagonal, weight)).square()
 
 
 @dataclass(frozen=True)

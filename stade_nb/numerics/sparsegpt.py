@@ -14,6 +14,19 @@ def hessian(moments: Moments) -> Tensor:
     return moments.gram * (2 / moments.count)
 
 
+def damped(matrix: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+    """SparseGPT: `matrix` + damping · mean(diag) · I in float64, and where its diagonal was 0.
+
+    Those become 1, before the mean is taken.
+    """
+    found = matrix.to(torch.float64, copy=True)
+    diagonal = found.diagonal()
+    dead = diagonal == 0
+    diagonal[dead] = 1
+    diagonal += damping * diagonal.mean()
+    return found, dead
+
+
 def inverse_factor(hessian: Tensor, damping: float = 0.01) -> tuple[Tensor, Tensor]:
     """SparseGPT: the upper Cholesky factor C, CᵀC = (H + damping · mean(diag H) · I)⁻¹.
 
@@ -22,23 +35,19 @@ def inverse_factor(hessian: Tensor, damping: float = 0.01) -> tuple[Tensor, Tens
     """
     if damping < 0:
         raise StadeError(f"damping {damping}: expected 0 or more; SparseGPT's own value is 0.01")
-    damped = hessian.to(torch.float64, copy=True)
-    diagonal = damped.diagonal()
-    dead = diagonal == 0
-    diagonal[dead] = 1
-    diagonal += damping * diagonal.mean()
+    matrix, dead = damped(hessian, damping)
     # H read backwards is L Lᵀ, so H = U Uᵀ with U upper, and C = U⁻¹: the inverse of H, whose
     # condition is the square of U's, is never formed.
-    lower, _ = torch.linalg.cholesky_ex(damped.flip(0, 1))
+    lower, _ = torch.linalg.cholesky_ex(matrix.flip(0, 1))
     # Of a singular H the rounding errors leave pivots of this size; NaN fails the test as well.
-    least = len(dead) * torch.finfo(torch.float64).eps * diagonal.flip(0)
+    least = len(dead) * torch.finfo(torch.float64).eps * matrix.diagonal().flip(0)
     if not (lower.diagonal().square() > least).all():
         raise StadeError(
             f"the Hessian of {len(dead)} input features is not positive definite at damping "
             f"{damping}: calibrate with more tokens (at least one per feature) or use a larger "
             "damping"
         )
-    identity = torch.eye(len(dead), dtype=torch.float64, device=damped.device)
+    identity = torch.eye(len(dead), dtype=torch.float64, device=matrix.device)
     return torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1), dead
 
 

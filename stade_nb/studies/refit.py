@@ -6,6 +6,7 @@ from scipy.linalg.lapack import dposv
 from torch import Tensor
 
 from stade_nb.errors import StadeError
+from stade_nb.numerics import sparsegpt
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import LayerResult
 from stade_nb.numerics.moments import Moments
@@ -29,14 +30,10 @@ def solved(weight: Tensor, pruned: Tensor, second: Tensor, damping: float = DAMP
             f"weight {tuple(weight.shape)}, mask {tuple(pruned.shape)} and second moments "
             f"{tuple(second.shape)} do not belong together: expected (out, in), (out, in), (in, in)"
         )
-    second = second.to(torch.float64, copy=True)
-    exact = weight.to(second)
+    exact = weight.to(second.device, torch.float64)
     new = exact.masked_fill(pruned, 0)
-    right = ((exact - new) @ second).cpu().numpy()
-    diagonal = second.diagonal()
-    diagonal[diagonal == 0] = 1
-    diagonal += damping * diagonal.mean()
-    system, change = second.cpu().numpy(), np.zeros_like(right)
+    right = ((exact - new) @ second.to(torch.float64)).cpu().numpy()
+    system, change = sparsegpt.damped(second, damping)[0].cpu().numpy(), np.zeros_like(right)
     for row, kept in enumerate(~pruned.cpu().numpy()):
         if not kept.any():
             continue

@@ -7,12 +7,8 @@ float64 weight, in float64.
 import torch
 from torch import Tensor
 
-from stade_nb.numerics.metrics import Metric, Needs
+from stade_nb.numerics.metrics import Metric, Needs, wide
 from stade_nb.numerics.moments import Moments
-
-
-def _wide(weight: Tensor) -> Tensor:
-    return weight.to(torch.promote_types(weight.dtype, torch.float32))
 
 
 def _over(values: Tensor, sums: Tensor) -> Tensor:
@@ -22,7 +18,7 @@ def _over(values: Tensor, sums: Tensor) -> Tensor:
 
 def ria(weight: Tensor, norm: Tensor) -> Tensor:
     """RIA (arXiv 2402.10445): (|W_ij| / Σ_i |W_ij| + |W_ij| / Σ_j |W_ij|) · ‖X_j‖₂^½."""
-    size = _wide(weight).abs()
+    size = wide(weight).abs()
     relative = _over(size, size.sum(0, keepdim=True)) + _over(size, size.sum(1, keepdim=True))
     return relative * norm.sqrt().to(size)
 
@@ -37,7 +33,7 @@ def symwanda(weight: Tensor, gram: Tensor) -> Tensor:
     exact = weight.to(torch.float64)
     outputs = ((exact @ gram) * exact).sum(dim=1)
     together = outputs[:, None] + gram.diagonal()
-    return _wide(weight).abs() * together.sqrt().to(_wide(weight[:0]))
+    return wide(weight).abs() * together.sqrt().to(wide(weight[:0]))
 
 
 def nowag(weight: Tensor, second_moment: Tensor) -> Tensor:
@@ -45,7 +41,7 @@ def nowag(weight: Tensor, second_moment: Tensor) -> Tensor:
 
     A column or a row of zeros stays as it is.
     """
-    unit = _wide(weight)
+    unit = wide(weight)
     for dimension in (0, 1):
         unit = _over(unit, unit.norm(dim=dimension, keepdim=True))
     return unit.square() * second_moment.to(unit)

@@ -1,5 +1,7 @@
 """DSnoT (arXiv 2310.08915): pruned and kept weights of a row change places until its mean fits."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -75,6 +77,5 @@ def with_correction(
     weight: Tensor, bias: Tensor | None, pruned: Tensor, moments: Moments, pattern: Pattern
 ) -> LayerResult:
     """The swapped mask, and Eq. 7 behind it."""
-    pruned = swapped(weight, pruned, moments, pattern)
-    bias = corrected(bias, weight, pruned, moments.mean)
-    return LayerResult(weight.masked_fill(pruned, 0), bias, pruned)
+    found = without_correction(weight, bias, pruned, moments, pattern)
+    return replace(found, bias=corrected(bias, weight, found.pruned, moments.mean))

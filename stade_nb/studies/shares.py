@@ -23,9 +23,8 @@ def sums_of_squares(
     left = values - values.mean(axis=0)
     found = []
     for term in terms:
-        # Indicators of the term's levels, then only what is new in them.
-        levels = pandas.factorize(pandas.MultiIndex.from_frame(cells[list(term)]))[0]
-        design = np.hstack([design, np.eye(levels.max() + 1)[levels]])
+        # Only what is new in the term's levels.
+        design = np.hstack([design, _indicators(cells, term)])
         basis, sizes, _ = np.linalg.svd(design, full_matrices=False)
         design = basis[:, sizes > 1e-9 * sizes[0]]
         after = values - design @ (design.T @ values)
@@ -77,9 +76,12 @@ def shares(
     )
 
 
+def _indicators(cells: pandas.DataFrame, term: tuple[str, ...]) -> np.ndarray:
+    """(cells, levels): which level of the term each cell is on."""
+    levels = pandas.factorize(pandas.MultiIndex.from_frame(cells[list(term)]))[0]
+    return np.eye(levels.max() + 1)[levels]
+
+
 def _rank(cells: pandas.DataFrame, terms: Sequence[tuple[str, ...]]) -> int:
-    columns = [np.ones((len(cells), 1))]
-    for term in terms:
-        levels = pandas.factorize(pandas.MultiIndex.from_frame(cells[list(term)]))[0]
-        columns.append(np.eye(levels.max() + 1)[levels])
+    columns = [np.ones((len(cells), 1)), *(_indicators(cells, term) for term in terms)]
     return int(np.linalg.matrix_rank(np.hstack(columns)))

@@ -1,7 +1,7 @@
 """What cells are computed from, and what their records are called: the same for every path."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,6 +42,16 @@ class Prepared:
         except StadeError as error:
             raise StadeError(f"cell '{cell}': {error}") from error
 
+    def on(self, text: Windows, setting: Setting) -> "Prepared":
+        """The same with another evaluation text, in place of that of `setting`.
+
+        StadeError where its windows cannot be had or do not fit the model.
+        """
+        ids = _evaluation_ids(text, self.model, self.tokenizer, setting.cache_dir)
+        keys = {cell: key | {"evaluation": digest_of_ids(ids)} for cell, key in self.keys.items()}
+        corpus = {"evaluation_corpus": _corpus("evaluation", text, self.tokenizer)}
+        return replace(self, evaluation_ids=ids, keys=keys, facts=self.facts | corpus)
+
     def try_places(self, results_dir: str | Path, missing: Iterable[dict]) -> None:
         """As `records.try_places`, for cells of this model on these windows."""
         layers = sum(map(len, map(architectures.linear_layers, architectures.blocks(self.model))))
@@ -66,11 +76,7 @@ def prepare(
     )
     evaluation_ids, calibration_ids = None, {}
     if (asked := setting.evaluation) is not None:
-        length = token_ids.window_length(loaded, asked.length)
-        evaluation_ids = windows.evaluation_windows(
-            asked.source, tokenizer, asked.count, length, setting.cache_dir, asked.bos
-        )
-        token_ids.check_windows(loaded, evaluation_ids)
+        evaluation_ids = _evaluation_ids(asked, loaded, tokenizer, setting.cache_dir)
     if (asked := setting.calibration) is not None:
         length = token_ids.window_length(loaded, asked.length)
         calibration_ids = {
@@ -93,6 +99,17 @@ def prepare(
     }
     keys = {cell: key_fields(cell, loaded, calibration_ids, constants) for cell in cells}
     return Prepared(loaded, tokenizer, calibration_ids, evaluation_ids, keys, facts)
+
+
+def _evaluation_ids(
+    asked: Windows, model: nn.Module, tokenizer: object, cache_dir: str | None
+) -> Tensor:
+    length = token_ids.window_length(model, asked.length)
+    ids = windows.evaluation_windows(
+        asked.source, tokenizer, asked.count, length, cache_dir, asked.bos
+    )
+    token_ids.check_windows(model, ids)
+    return ids
 
 
 def _corpus(use: str, asked: Windows, tokenizer: object) -> dict:

@@ -38,10 +38,10 @@ def sweep_texts(
     [8, 16]
     """
     place, folder = loading.check_device(setting.device), setting.results_dir
-    prepared = [
-        prepare(model, cells, replace(setting, evaluation=text), home="cpu") for text in evaluations
-    ]
-    first, texts = prepared[0], [one.evaluation_ids for one in prepared]
+    one, *more = evaluations
+    first = prepare(model, cells, replace(setting, evaluation=one), home="cpu")
+    prepared = [first, *(first.on(text, setting) for text in more)]
+    texts = [each.evaluation_ids for each in prepared]
     if len(lengths := {ids.shape[1] for ids in texts}) > 1:
         raise StadeError(
             f"windows of {sorted(lengths)} tokens: expected one length for all texts of a run"
@@ -62,10 +62,10 @@ def sweep_texts(
         )
         if isinstance(outcome, StadeError):
             raise outcome
-        for one, part in zip(prepared, _parts(outcome, texts), strict=True):
-            if without_record([cell], one.keys, folder):
-                records.write(folder, one.keys[cell], one.facts | part)
-    return [[records.found(folder, one.keys[cell]) for cell in cells] for one in prepared]
+        for each, part in zip(prepared, _parts(outcome, texts), strict=True):
+            if without_record([cell], each.keys, folder):
+                records.write(folder, each.keys[cell], each.facts | part)
+    return [[records.found(folder, each.keys[cell]) for cell in cells] for each in prepared]
 
 
 def _parts(outcome: dict, texts: Sequence[Tensor]) -> list[dict]:

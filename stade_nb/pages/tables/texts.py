@@ -3,7 +3,7 @@
 import pandas
 
 from stade_nb.claims import verdicts
-from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED, Count
+from stade_nb.claims.verdicts import Count, Difference
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 from stade_nb.studies import calibration_texts as study
@@ -34,11 +34,8 @@ def perplexities(found: pandas.DataFrame) -> pandas.DataFrame:
 
 def helps(table: pandas.DataFrame) -> Count:
     """Whether the correction lowers the perplexity, counted over rows of `effects`."""
-    words = [
-        SUPPORTED if row.high < 0 else CONTRADICTED if row.low > 0 else OPEN
-        for row in table.itertuples()
-    ]
-    return verdicts.count(words, table["change"])
+    ends = table[["change", "low", "high"]].itertuples(index=False)
+    return verdicts.counted(table.assign(verdict=[verdicts.verdict(Difference(*e)) for e in ends]))
 
 
 def shares(distances: pandas.DataFrame) -> pandas.DataFrame:

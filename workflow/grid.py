@@ -13,7 +13,7 @@ from tqdm import tqdm
 import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
 from stade_nb.engine.cell import Cell, Setting, Windows, cells
 from stade_nb.engine.texts import sweep_texts
-from stade_nb.errors import StadeError, unknown
+from stade_nb.errors import unknown
 from stade_nb.studies.calibration_texts import (
     CALIBRATIONS,
     EVALUATIONS,
@@ -22,12 +22,12 @@ from stade_nb.studies.calibration_texts import (
     PATTERNS,
     WINDOWS,
 )
+from workflow import Words, status_of
 
 
 def compute(asked: argparse.Namespace) -> None:
     """All cells, the dense one first. StadeError where one cannot be computed."""
     texts = [Windows(source, WINDOWS, LENGTH) for source in EVALUATIONS.values()]
-    seeds = [int(seed) for seed in asked.seeds.split(",")]
     groups = [METHODS[:2], METHODS[2:4], METHODS[4:]]
     if asked.methods:
         groups = [asked.methods.split(",")]
@@ -35,7 +35,7 @@ def compute(asked: argparse.Namespace) -> None:
     for pattern in asked.patterns.split(","):
         for methods in groups:
             for calibration in asked.calibrations.split(","):
-                runs.append((calibration, cells(methods, [pattern], seeds=seeds)))
+                runs.append((calibration, cells(methods, [pattern], seeds=asked.seeds)))
     for calibration, some in tqdm(runs, desc=asked.model):
         if calibration not in CALIBRATIONS:
             raise unknown("calibration text", calibration, CALIBRATIONS)
@@ -43,21 +43,22 @@ def compute(asked: argparse.Namespace) -> None:
         sweep_texts(asked.model, some, Setting(windows, None, asked.results_dir), texts)
 
 
+def seeds(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    return [int(seed) for seed in text.split(",")]
+
+
 def main(words: list[str] | None = None) -> int:
     """Compute the grid; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.grid", description=__doc__)
+    parser = Words(prog="python -m workflow.grid", description=__doc__)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--patterns", default=",".join(PATTERNS))
     parser.add_argument("--methods", help="default: those of the page, in order of worth")
     parser.add_argument("--calibrations", default=",".join(CALIBRATIONS))
-    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--seeds", type=seeds, default="0")
     parser.add_argument("--results-dir", type=Path, default=Path("results"))
-    try:
-        compute(parser.parse_args(words))
-    except (StadeError, ValueError) as error:
-        print(f"workflow.grid: {error}", file=sys.stderr)
-        return 2
-    return 0
+    given = parser.parse_args(words)
+    return status_of("grid", lambda: compute(given))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stade_nb.errors import StadeError, unknown
+from stade_nb.errors import unknown
 from stade_nb.files import write_at_once
 from stade_nb.models import loading
-from workflow import ROOT, profiles
+from workflow import ROOT, Words, profiles, status_of
 from workflow.execute import BUILD, execute
 from workflow.resources import needed
 
@@ -136,29 +136,29 @@ def report(profile: str, root: Path = ROOT) -> list[dict]:
 
 def main(words: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.jobs", description=__doc__)
+    parser = Words(prog="python -m workflow.jobs", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("plan", "run", "report"):
         commands.add_parser(name).add_argument("profile")
     commands.choices["plan"].add_argument("--only", nargs="*", help="notebooks, by name")
     commands.choices["run"].add_argument("name")
     asked = parser.parse_args(words)
-    try:
-        folder = folder_of(asked.profile)
-        if asked.command == "plan":
-            jobs = plan(asked.profile, asked.only)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_at_once(folder / "plan.json", json.dumps(jobs, indent=1) + "\n")
-            print(f"{len(jobs)} jobs: {(folder / 'plan.json').relative_to(ROOT).as_posix()}")
-        elif asked.command == "run":
-            print(run(asked.profile, asked.name).relative_to(ROOT).as_posix())
-        else:
-            for note in report(asked.profile):
-                print(f"{note['job']}: {note['host']} {note['scheduler']}, {note['seconds']} s")
-    except StadeError as error:
-        print(f"workflow.jobs: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of("jobs", lambda: _do(asked))
+
+
+def _do(asked: argparse.Namespace) -> None:
+    """Do one of the three things that the command line names."""
+    folder = folder_of(asked.profile)
+    if asked.command == "plan":
+        jobs = plan(asked.profile, asked.only)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_at_once(folder / "plan.json", json.dumps(jobs, indent=1) + "\n")
+        print(f"{len(jobs)} jobs: {(folder / 'plan.json').relative_to(ROOT).as_posix()}")
+    elif asked.command == "run":
+        print(run(asked.profile, asked.name).relative_to(ROOT).as_posix())
+    else:
+        for note in report(asked.profile):
+            print(f"{note['job']}: {note['host']} {note['scheduler']}, {note['seconds']} s")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ To be run in the folder that `workflow.texts` has filled, as `workflow.grid`. Th
 distances by layer type, and the hash of each text's token ids.
 """
 
-import argparse
-import os
 import platform
 import sys
 import time
@@ -16,12 +14,12 @@ import torch
 import transformers
 
 from stade_nb.engine import records
-from stade_nb.errors import StadeError
 from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.studies import text_means
 from stade_nb.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
+from workflow import Words, status_of
 
 
 def measure(name: str, folder: Path) -> Path:
@@ -70,16 +68,11 @@ def measure(name: str, folder: Path) -> Path:
 
 def main(words: list[str] | None = None) -> int:
     """Measure one model; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.text_means", description=__doc__)
+    parser = Words(prog="python -m workflow.text_means", description=__doc__)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--out", type=Path, required=True, help="folder for the record")
-    asked = parser.parse_args(words)
-    try:
-        print(os.path.relpath(measure(asked.model, asked.out)))
-    except StadeError as error:
-        print(f"workflow.text_means: {error}", file=sys.stderr)
-        return 2
-    return 0
+    given = parser.parse_args(words)
+    return status_of("text_means", lambda: print(measure(given.model, given.out)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ between them), wiki.test.raw (WikiText-2's raw test set), tinystories_excerpt.tx
 tinyshakespeare.txt. What calibrates and what is evaluated have no document in common.
 """
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from stade_nb.errors import StadeError
 from stade_nb.models.loading import load
+from workflow import Words, status_of
 
 END = "<|endoftext|>"
 # Of 220 documents about the first two thirds calibrate; of WikiText the second half does, because
@@ -51,6 +51,12 @@ def random_tokens(model: str, path: Path) -> None:
     np.save(path, generator.integers(loaded.config.vocab_size, size=shape))
 
 
+def write(sources: Path, folder: Path, model: str) -> None:
+    """All texts of the grid. StadeError where a source or the model is missing."""
+    cut(sources, folder)
+    random_tokens(model, folder / "random_tokens.npy")
+
+
 def _read(path: Path) -> str:
     if not path.is_file():
         raise StadeError(f"no file {path.name!r} in {str(path.parent)!r}")
@@ -63,18 +69,12 @@ def _write(path: Path, text: str) -> None:
 
 def main(words: list[str] | None = None) -> int:
     """Cut all texts; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.texts", description=__doc__)
+    parser = Words(prog="python -m workflow.texts", description=__doc__)
     parser.add_argument("sources", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="smollm2-135m", help="whose vocabulary random ids have")
-    arguments = parser.parse_args(words)
-    try:
-        cut(arguments.sources, arguments.folder)
-        random_tokens(arguments.model, arguments.folder / "random_tokens.npy")
-    except StadeError as error:
-        print(f"workflow.texts: {error}", file=sys.stderr)
-        return 2
-    return 0
+    given = parser.parse_args(words)
+    return status_of("texts", lambda: write(given.sources, given.folder, given.model))
 
 
 if __name__ == "__main__":

@@ -188,11 +188,15 @@ def layout(rungs: pandas.DataFrame) -> pandas.DataFrame:
         head |= {"text": one.text, "sparsity": perplexity.sparsity(one.pattern)}
         words = NOT_RUN
         if one.verdict != NOT_RUN:
-            ends = (f"{100 * end:+.1f}" for end in (one.change, one.low, one.high))
-            change, low, high = (end.replace("-", "−") for end in ends)
+            change, low, high = map(percent, (one.change, one.low, one.high))
             words = f"{change} ({low} to {high})" + ", open" * (one.verdict == OPEN)
         rows.setdefault(key, head)[paper.title(one.method)] = words
     return pandas.DataFrame(rows.values())
+
+
+def percent(change: float) -> str:
+    """A relative change in percent as a page writes it: "+1.9", "−0.4"."""
+    return f"{100 * change:+.1f}".replace("-", "−")
 
 
 def million(parameters: int) -> str:

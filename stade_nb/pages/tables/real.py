@@ -72,8 +72,7 @@ def _written(numbers: list[float], judged: pandas.DataFrame, key: tuple) -> str:
     if key not in judged.index:
         return text
     found = judged.loc[key]
-    ends = (f"{100 * found[name]:+.1f}" for name in ("change", "low", "high"))
-    change, low, high = (end.replace("-", "−") for end in ends)
+    change, low, high = (ladder.percent(found[name]) for name in ("change", "low", "high"))
     return f"{text}: {change} % ({low} to {high}), {WORDS[found['verdict']]}"
 
 
@@ -221,9 +220,7 @@ def opening(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
         rows = judged[judged["method"] == method]
         words = [list(rows["verdict"]).count(word) for word in WORDS]
         text = ", ".join(f"{w} in {n}" for w, n in zip(WORDS.values(), words, strict=True))
-        ends = [
-            f"{100 * end:+.1f}".replace("-", "−") for end in (rows["change"].agg(["min", "max"]))
-        ]
+        ends = map(ladder.percent, rows["change"].agg(["min", "max"]))
         text += f" of {len(rows)} ({' to '.join(dict.fromkeys(ends))} %)"
         found[method] = text if len(rows) else ladder.NOT_RUN
     return found

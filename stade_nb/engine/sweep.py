@@ -98,6 +98,8 @@ def compute(
             seconds = parts[cell][block.index] / rate
             done += seconds
             bar.set_postfix_str(f"{cell}, block {block.index + 1} of {len(parts[cell])}", False)
+            # Sums in another order differ in their last digit; a bar beyond its end warns.
+            bar.total = max(bar.total, bar.n + seconds)
             bar.update(seconds)
 
         while units:
@@ -106,7 +108,8 @@ def compute(
             units = units[len(planned) :]
             # Another process may have finished some of them meanwhile.
             group = [rest for unit in planned if (rest := without_record(unit, keys, results_dir))]
-            bar.total -= sum(left[unit[0]] for unit in planned) - sum(left[u[0]] for u in group)
+            gone = sum(left[unit[0]] for unit in planned) - sum(left[u[0]] for u in group)
+            bar.total = max(bar.total - gone, bar.n)
             if not group:
                 continue
             first = {unit[0]: unit for unit in group}

@@ -131,6 +131,14 @@ def test_progress_says_cell_and_block(workplace, tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_bar_does_not_run_beyond_its_end(workplace, tmp_path, monkeypatch):
+    # Sums in another order: with some of these rates the parts add up to more than the whole.
+    for rate in range(3, 40, 4):
+        monkeypatch.setattr(sweep.effort, "rate", lambda *_, rate=rate: 1e6 * rate / 7)
+        run(workplace, ALL[:3], tmp_path / str(rate), progress=True)
+
+
 def test_errors_before_anything_is_computed(workplace, tmp_path):
     for cells, options, message in (
         ([Cell("wanda", "5:7")], {}, r"cell 'wanda 5:7': layer '.*': pattern 5:7 with"),

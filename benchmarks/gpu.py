@@ -37,7 +37,7 @@ from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 from stade_nb.files import write_at_once
 from stade_nb.models import architectures, loading
-from stade_nb.models.shapes import shapes
+from stade_nb.models.shapes import filled, shapes
 from stade_nb.pages import provenance
 from stade_nb.pages.tables.speed import layer_shapes
 
@@ -144,13 +144,7 @@ def _random(name: str, asked: Asked) -> nn.Module:
     dtype = torch.float32 if asked.device == "cpu" else torch.float16
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    model = model.to_empty(device="cpu")
-    for module in model.modules():
-        if hasattr(module, "inv_freq"):  # not among the weights
-            module.__init__(config)
-    for parameter in model.parameters():
-        nn.init.ones_(parameter) if parameter.ndim == 1 else nn.init.normal_(parameter, std=0.02)
-    return model.eval().requires_grad_(False)
+    return filled(model)
 
 
 def _against_plain(name: str, asked: Asked) -> dict:

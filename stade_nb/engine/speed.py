@@ -1,9 +1,11 @@
-"""What zeros gain in time: one linear layer's product, dense and in the sparse formats of torch.
+"""What zeros gain in time: dense products and those of torch's sparse formats, side by side.
 
-Each way is timed in turn with the dense product of the same weight, in the same loop, so that what
-the machine does besides falls on both; what is compared is the median of the pairs' ratios.
+One linear layer (`timed`) or a whole model (`timed_model`). Each way is timed in turn with the
+dense product of the same weights, in the same loop, so that what the machine does besides falls on
+both; what is compared is the median of the pairs' ratios.
 """
 
+import copy
 import statistics
 import time
 import warnings
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from stade_nb.errors import StadeError, unknown
+from stade_nb.models import architectures
 from stade_nb.numerics import masks
 from stade_nb.numerics.masks import Pattern
 
@@ -95,21 +98,65 @@ def timed(
     bias: (out,), such as Eq. 7 corrects, part of both. StadeError for an unknown way, no tokens
     and no repetitions.
     """
+    if tokens < 1:
+        raise StadeError(f"{tokens} tokens: expected 1 or more")
+    x = torch.randn(tokens, weight.shape[1], generator=torch.Generator().manual_seed(tokens))
+    dense = _dense(weight, bias)
+    return _beside(way, dense, lambda: WAYS[way](weight, bias), x.to(weight), repetitions)
+
+
+class SparseLinear(nn.Module):
+    """A linear layer that computes its product in one of `WAYS`; weight (out, in), bias (out,)."""
+
+    def __init__(self, way: str, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.product = WAYS[way](weight, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        return self.product(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
+
+
+def sparse_model(model: nn.Module, way: str) -> nn.Module:
+    """The model with every linear layer of its blocks in `way`; what is dense in both is shared."""
+    shared = copy.deepcopy(model, {id(one): one for one in model.parameters()})
+    for block in architectures.blocks(shared):
+        for name, layer in architectures.linear_layers(block).items():
+            bias = layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
+            block.set_submodule(name, SparseLinear(way, layer.weight, bias))
+    return shared
+
+
+def timed_model(way: str, model: nn.Module, ids: Tensor, repetitions: int = 3) -> Timing:
+    """`way` in a whole pruned model beside the dense products: one forward pass over `ids`.
+
+    ids: (windows, tokens). Attention, norms and the head are in both, as they are. `error` is of
+    the logits. StadeError for an unknown way and no repetitions.
+    """
+
+    def reads(one: nn.Module) -> Product:
+        return lambda ids: one(input_ids=ids, use_cache=False).logits
+
+    with architectures.evaluating(model):
+        return _beside(way, reads(model), lambda: reads(sparse_model(model, way)), ids, repetitions)
+
+
+def _beside(
+    way: str, dense: Product, make: Callable[[], Product], x: Tensor, repetitions: int
+) -> Timing:
+    """What `make` returns, in turn with `dense`, on the same `x`."""
     if way not in WAYS:
         raise unknown("way", way, WAYS)
-    if tokens < 1 or repetitions < 1:
-        raise StadeError(f"{tokens} tokens, {repetitions} repetitions: expected 1 or more of each")
-    x = torch.randn(tokens, weight.shape[1], generator=torch.Generator().manual_seed(tokens))
-    x = x.to(weight)
+    if repetitions < 1:
+        raise StadeError(f"{repetitions} repetitions: expected 1 or more")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch calls its formats prototypes
-        setup, sparse = _clocked(lambda: WAYS[way](weight, bias), weight.device)
-        dense = _dense(weight, bias)
+        setup, sparse = _clocked(make, x.device)
         # The first calls choose kernels and allocate.
         expected, found = dense(x), sparse(x)
         error = float((found - expected).abs().max() / expected.abs().max())
         pairs = [
-            [_clocked(lambda f=f: f(x), weight.device)[0] for f in (dense, sparse)]
+            [_clocked(lambda f=f: f(x), x.device)[0] for f in (dense, sparse)]
             for _ in range(repetitions)
         ]
     ratio = statistics.median(one / other for one, other in pairs)

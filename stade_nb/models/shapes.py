@@ -6,6 +6,7 @@ parameters takes no memory, and what counts weights and operations is the same c
 that is there.
 """
 
+import copy
 import functools
 import json
 from dataclasses import dataclass
@@ -60,3 +61,17 @@ def empty(name: str, dtype: str = "float16") -> nn.Module:
     config = AutoConfig.for_model(**shapes()[name].config)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).eval()
+
+
+def filled(model: nn.Module) -> nn.Module:
+    """A model of the device "meta" with random weights in the host's memory: for time alone.
+
+    Vectors are ones, and all else is normal with the standard deviation 0.02, by torch's own seed.
+    """
+    model = copy.deepcopy(model).to_empty(device="cpu")
+    for module in model.modules():
+        if hasattr(module, "inv_freq"):  # not among the weights
+            module.__init__(model.config)
+    for parameter in model.parameters():
+        nn.init.ones_(parameter) if parameter.ndim == 1 else nn.init.normal_(parameter, std=0.02)
+    return model.eval().requires_grad_(False)

@@ -139,10 +139,11 @@ class Scale(Parameters):
 
 
 class Speed(Parameters):
-    """Layers of a published shape, timed."""
+    """Layers of a published shape, timed, and the whole model."""
 
     model: Annotated[str, text("a model of data/shapes.json")]
     patterns: Several[fields.PatternText]
+    whole_patterns: Several[fields.PatternText]
     tokens: Several[fields.Windows]
     repetitions: fields.Windows
     device: fields.Device

@@ -2,11 +2,16 @@
 
 import pandas
 import torch
+from torch import nn
 
 from stade_nb.engine import speed
+from stade_nb.errors import unknown
 from stade_nb.models import architectures
-from stade_nb.models.shapes import empty
+from stade_nb.models.shapes import empty, filled
 from stade_nb.pages.notebooks import Speed
+
+# Semi-structured products need half precision.
+DTYPES = {"cpu": torch.float32, "cuda": torch.float16}
 
 
 def layer_shapes(model: str) -> dict[tuple[int, int], str]:
@@ -23,7 +28,7 @@ def measured(p: Speed) -> pandas.DataFrame:
     Columns layers, out, in, pattern, way, tokens, and those of `speed.Timing`. On a GPU weights are
     in half precision, which semi-structured products need.
     """
-    dtype = torch.float16 if p.device.startswith("cuda") else torch.float32
+    dtype = DTYPES[torch.device(p.device).type]
     rows = []
     for shape, names in layer_shapes(p.model).items():
         bias = torch.randn(shape[0], generator=torch.Generator().manual_seed(1))
@@ -52,3 +57,41 @@ def summary(found: pandas.DataFrame) -> pandas.DataFrame:
         highest=("ratio", "max"),
         error=("error", "max"),
     )
+
+
+def pruned_model(model: str, pattern: str, device: str) -> nn.Module:
+    """A published shape with random weights, pruned by magnitude, a bias in each linear layer."""
+    dtype = DTYPES[torch.device(device).type]
+    made = filled(empty(model, str(dtype).removeprefix("torch.")))
+    for block in architectures.blocks(made):
+        for layer in architectures.linear_layers(block).values():
+            weight = 0.02 * speed.pruned_weight(tuple(layer.weight.shape), pattern)
+            layer.weight.data = weight.to(dtype)
+            bias = 0.02 * torch.randn(len(weight), dtype=dtype)
+            layer.bias = nn.Parameter(bias, requires_grad=False)
+    return made.to(device)
+
+
+def whole(p: Speed, found: pandas.DataFrame) -> pandas.DataFrame:
+    """The whole model of a page, in the format that `found` (from `measured`) has as the fastest.
+
+    A row for each of `whole_patterns` and each of the page's numbers of tokens, the last, largest
+    one left out where there are several. StadeError for a pattern that is not one of the page's
+    `patterns`. Columns pattern, way, tokens, dense and sparse (tokens a
+    second), ratio, setup (seconds), error.
+    """
+    rows = []
+    for pattern in p.whole_patterns:
+        if pattern not in p.patterns:
+            raise unknown("pattern of whole_patterns", pattern, p.patterns)
+        by_way = found[found["pattern"] == pattern].groupby("way")["ratio"].median()
+        way, model = by_way.idxmax(), pruned_model(p.model, pattern, p.device)
+        for tokens in p.tokens[:-1] or p.tokens:
+            draw = torch.Generator().manual_seed(tokens)
+            ids = torch.randint(0, model.config.vocab_size, (1, tokens), generator=draw)
+            with speed.one_thread():
+                one = speed.timed_model(way, model, ids.to(p.device), min(3, p.repetitions))
+            rates = tokens / one.dense, tokens / one.seconds
+            rows.append((pattern, way, tokens, *rates, one.ratio, one.setup, one.error))
+    names = ["pattern", "way", "tokens", "dense", "sparse", "ratio", "setup", "error"]
+    return pandas.DataFrame(rows, columns=names)

@@ -1,6 +1,6 @@
 """Which runtime keeps corrected biases of which architecture: data/conformance.json.
 
-    python benchmarks/conformance.py --llama-cpp PYTHON [--models smollm2-135m]
+    python benchmarks/conformance.py --llama-cpp PYTHON [--models llama-390k]
 
 PYTHON is the interpreter of an environment with xllamacpp, see llama_cpp.py. Each case is a model
 that is pruned at 2:4 and handed on four ways; what comes back is judged by the rule of
@@ -35,6 +35,7 @@ FILE = paths.DATA / "conformance.json"
 TOKENIZER = "llama-390k"
 # Wanda adds no biases, STADE adds some to o_proj and down_proj, STD to all layers.
 METHODS = ("wanda", "stade", "std")
+TRAINED = (TOKENIZER, "smollm2-135m")
 TINY = ("llama", "llama, scaled positions", "mistral", "qwen2", "qwen3")
 TOKENS = 24
 
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--llama-cpp", metavar="PYTHON", help="without it llama.cpp is left out")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--untrained", nargs="*", choices=TINY, default=list(TINY))
-    parser.add_argument("--models", nargs="*", default=[TOKENIZER], help="trained ones, by name")
+    parser.add_argument("--models", nargs="*", default=list(TRAINED), help="trained ones, by name")
     parser.add_argument("--out", type=Path, default=FILE)
     asked = parser.parse_args()
     tokenizer = loading.load(TOKENIZER)[1]

@@ -29,6 +29,10 @@ $(if $(or $(if $(wildcard $(VENV)),,new),$(wildcard $(VENV)/bin/python $(VENV)/p
 $(if $(filter-out 0 1,$(GEMMA)),$(error GEMMA='$(GEMMA)': expected GEMMA=1, which says that you accept https://ai.google.dev/gemma/terms; leave it out to do without the model))
 # What is misspelt would be left out without a word. Names with _ go on to the programs: PIP_INDEX_URL.
 READ := CPUS GEMMA JOBS PROFILE PYTHON UPGRADE VENV
+# One target's own: `make one`, `make cluster`.
+READ += $(if $(filter one,$(MAKECMDGOALS)),NOTEBOOK MODEL PARAMETERS)
+READ += $(if $(filter cluster,$(MAKECMDGOALS)),EXECUTOR ONLY WORDS)
+READ := $(sort $(READ))
 UNREAD := $(strip $(foreach name,$(filter-out $(READ) SHELL HOME PATH TMPDIR LANG COLUMNS,$(.VARIABLES)),\
 	$(if $(filter command,$(firstword $(origin $(name)))),$(if $(findstring _,$(name)),,$(name)))))
 $(if $(UNREAD),$(error unknown variable $(UNREAD): expected one of $(READ)))

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +118,43 @@ def test_a_variable_that_cannot_be_is_refused_in_one_line_before_anything_runs(g
     name, _, value = given.partition("=")
     assert f"*** {name}='{value}'" in line or f"unknown variable {name}" in line
     assert expected in line
+
+
+def said_in_the_documents() -> list[str]:
+    """Every `make TARGET NAME=VALUE …` that a reader is told to say."""
+    written = [*ROOT.glob("*.md"), *ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    command = re.compile(r"""make [a-z]+(?: [A-Z]+=(?:"[^"]*"|[\w./-]*))+""")
+    found = {one for path in written for one in command.findall(_plain(path))}
+    return sorted(found)
+
+
+def _plain(path: Path) -> str:
+    """The text of a page; a notebook's is JSON, with quotes and line ends escaped."""
+    return path.read_text("utf-8").replace("\\n", " ").replace("\\", "")
+
+
+@pytest.mark.parametrize("command", said_in_the_documents())
+def test_what_the_documents_say_is_accepted(command):
+    accepted = make("-n", *shlex.split(command)[1:])
+    assert accepted.returncode == 0, accepted.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "given"),
+    [
+        ("one", ["NOTEBOOK=table3_perplexity", "MODEL=smollm2-135m", "PARAMETERS=mine.yaml"]),
+        ("cluster", ["EXECUTOR=slurm", "ONLY=problem", "WORDS=--cores"]),
+    ],
+)
+def test_what_a_target_takes_is_taken_by_it_and_by_no_other(target, given):
+    assert len(said_in_the_documents()) >= 10
+    accepted = make("-n", target, *given)
+    assert accepted.returncode == 0, accepted.stderr
+    for one in given:
+        name, _, value = one.partition("=")
+        assert value in accepted.stdout
+        refused = make("-n", "book", one)
+        assert refused.returncode == 2 and f"unknown variable {name}" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["JOBS", "PROFILE", "VENV"])

@@ -6,6 +6,7 @@ from here unasked: a page that shows such a number says so.
 
 import functools
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from stade_nb import paths
@@ -20,14 +21,42 @@ FOLDER = paths.DATA / "results"
 # Another number of threads, another processor or another build of torch adds in another order.
 TOLERANCE = 0.005
 EMBEDDED = ("embedded", "embedded")
+# What makes a cell, but for the device that computed it.
+KEYS = (
+    *("fingerprint", "evaluation", "calibration", "dtype", "numerics"),
+    *("method", "pattern", "layers", "scope", "seed"),
+)
 
 
 def rows(model: str, folder: Path = FOLDER) -> list[dict]:
     """A model's cells, each with its fields, its result and `record`, its key.
 
-    StadeError, naming the file, where one is not what was written.
+    Of the cells between two texts those of one device, the one that computed more of them: what is
+    compared comes from the same arithmetic. StadeError, naming the file, where one is not what was
+    written.
     """
+    found, most = computed(model, folder), {}
+    for (device, *texts), number in Counter(map(_place_and_texts, found)).items():
+        most[tuple(texts)] = max(most.get(tuple(texts), (0, "")), (number, device))
+    return [row for row in found if most[_place_and_texts(row)[1:]][1] == row["device"]]
+
+
+def computed(model: str, folder: Path = FOLDER) -> list[dict]:
+    """As `rows`, of every device that computed one: some cells are there twice."""
     return [row for row in _rows(model, folder) if "losses" in row and "biases" not in row]
+
+
+def on_both(model: str, folder: Path = FOLDER) -> list[tuple[dict, dict]]:
+    """The cells that a CPU and a GPU have computed from the same windows, (CPU's, GPU's)."""
+    found: dict[str, dict[str, dict]] = {}
+    for row in computed(model, folder):
+        same = {name: row[name] for name in KEYS}
+        found.setdefault(digest(same), {})[row["device"]] = row
+    return [(by["cpu"], by["cuda"]) for by in found.values() if {"cpu", "cuda"} <= by.keys()]
+
+
+def _place_and_texts(row: dict) -> tuple[str, ...]:
+    return row["device"], row["dtype"], str(row["calibration"]), row["evaluation"]
 
 
 def answers(model: str, folder: Path = FOLDER) -> list[dict]:
@@ -157,12 +186,13 @@ def one(
     """The record that a build computes again: of the cells from the first text to the second.
 
     Where they have windows of several sizes, of those that take the least time. commit: any text;
-    it draws the cell, so that in time every one has its turn. None where there are no such cells;
-    StadeError for a model that has no records at all.
+    it draws the cell, so that in time every one has its turn. A GPU's are for a GPU to compute
+    again. None where there are no such cells; StadeError for a model that has no records at all.
     """
     if model not in models(folder):
         raise unknown("model with records", model, models(folder))
-    fit = [row for row in rows(model, folder) if sources(row) == texts]
+    fit = [row for row in computed(model, folder) if sources(row) == texts]
+    fit = [row for row in fit if row["device"] == "cpu"]
     least = min((_tokens(row) for row in fit), default=0)
     fit = [row for row in fit if _tokens(row) == least]
     return fit[int(digest(commit)[:8], 16) % len(fit)] if fit else None

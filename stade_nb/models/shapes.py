@@ -63,15 +63,16 @@ def empty(name: str, dtype: str = "float16") -> nn.Module:
         return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).eval()
 
 
-def filled(model: nn.Module) -> nn.Module:
+def filled(model: nn.Module, device: torch.device | str = "cpu") -> nn.Module:
     """A model of the device "meta" with random weights in the host's memory: for time alone.
 
     Vectors are ones, and all else is normal with the standard deviation 0.02, by torch's own seed.
+    device: where they are drawn; billions of them are drawn on a GPU in seconds.
     """
-    model = copy.deepcopy(model).to_empty(device="cpu")
+    model = copy.deepcopy(model).to_empty(device=device)
     for module in model.modules():
         if hasattr(module, "inv_freq"):  # not among the weights
             module.__init__(model.config)
     for parameter in model.parameters():
         nn.init.ones_(parameter) if parameter.ndim == 1 else nn.init.normal_(parameter, std=0.02)
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False).cpu()

@@ -76,9 +76,12 @@ def glue(page: str, values: Mapping[str, object]) -> None:
     """Give `values` to the book's text as "<page>_<name>"; numbers of NumPy as Python's own.
 
     Of a `Verdict` the text gets its word, with the models it holds on where these are small, and
-    its count as "<page>_<name>_count".
+    its count as "<page>_<name>_count". Where myst_nb is not installed there is no book to give to.
     """
-    from myst_nb import glue as myst_glue
+    try:
+        from myst_nb import glue as myst_glue
+    except ModuleNotFoundError:
+        return
 
     for name, value in values.items():
         if isinstance(value, Verdict):

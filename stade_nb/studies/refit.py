@@ -13,6 +13,7 @@ from stade_nb.numerics.moments import Moments
 
 # SparseGPT's damping, a share of the mean diagonal: the texts calibrated on are only a sample.
 DAMPING = 0.01
+AT_ONCE = 1 << 27  # numbers of the systems that a GPU solves together
 
 
 def solved(weight: Tensor, pruned: Tensor, second: Tensor, damping: float = DAMPING) -> Tensor:
@@ -21,9 +22,8 @@ def solved(weight: Tensor, pruned: Tensor, second: Tensor, damping: float = DAMP
     The least of (w* - w)ᵀ (S + λ) (w* - w), P being the row's pruned weights and K all others; of
     the output's squared error where λ is 0. weight, pruned: (out, in), True where a weight goes.
     second: S, (in, in), E[x xᵀ] or the covariance. Returns (out, in) in float64, exact but for
-    rounding, where `weight` lies; it is computed on the CPU. An S_jj of 0 (an input that is always
-    0) becomes 1, as in SparseGPT. StadeError where the shapes do not match, and where a system has
-    no one solution.
+    rounding, where `weight` lies. An S_jj of 0 (an input that is always 0) becomes 1, as in
+    SparseGPT. StadeError where the shapes do not match, and where a system has no one solution.
     """
     if pruned.shape != weight.shape or second.shape != 2 * weight.shape[1:]:
         raise StadeError(
@@ -32,21 +32,51 @@ def solved(weight: Tensor, pruned: Tensor, second: Tensor, damping: float = DAMP
         )
     exact = weight.to(second.device, torch.float64)
     new = exact.masked_fill(pruned, 0)
-    right = ((exact - new) @ second.to(torch.float64)).cpu().numpy()
-    system, change = sparsegpt.damped(second, damping)[0].cpu().numpy(), np.zeros_like(right)
-    for row, kept in enumerate(~pruned.cpu().numpy()):
-        if not kept.any():
+    right = (exact - new) @ second.to(torch.float64)
+    system, _ = sparsegpt.damped(second, damping)
+    solve = _batched if system.is_cuda else _row_by_row
+    change = solve(system, ~pruned.to(system.device), right)
+    if change is None:
+        raise StadeError(
+            f"the second moments of {len(second)} input features are singular at damping "
+            f"{damping}: calibrate with more tokens (at least one per feature), or use a "
+            "larger damping"
+        )
+    return new + change
+
+
+def _row_by_row(system: Tensor, kept: Tensor, right: Tensor) -> Tensor | None:
+    """Each row's solution of system_KK x_K = right_K, 0 elsewhere; None where there is none.
+
+    By LAPACK on a CPU: a third of the time of torch's batched factors there.
+    """
+    matrix, given, change = system.numpy(), right.numpy(), np.zeros(right.shape)
+    for row, some in enumerate(kept.numpy()):
+        if not some.any():
             continue
-        # A third of the time of batched factors; transposed, LAPACK copies nothing.
-        part = system[np.ix_(kept, kept)].T
-        _, change[row, kept], failed = dposv(part, right[row, kept], overwrite_a=True)
+        part = matrix[np.ix_(some, some)].T  # transposed, LAPACK copies nothing
+        _, change[row, some], failed = dposv(part, given[row, some], overwrite_a=True)
         if failed:
-            raise StadeError(
-                f"the second moments of {len(second)} input features are singular at damping "
-                f"{damping}: calibrate with more tokens (at least one per feature), or use a "
-                "larger damping"
-            )
-    return new + torch.from_numpy(change).to(new)
+            return None
+    return torch.from_numpy(change)
+
+
+def _batched(system: Tensor, kept: Tensor, right: Tensor) -> Tensor | None:
+    """As `_row_by_row`, many rows at once, as a GPU wants it; short rows are filled up with 1s."""
+    change, most = torch.zeros_like(right), int(kept.sum(dim=1).max())
+    columns = kept.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
+    rows = torch.arange(len(kept), device=kept.device)
+    for part in rows.split(max(1, AT_ONCE // max(1, most) ** 2)):
+        at, real = columns[part], kept[part].gather(1, columns[part])
+        matrix = system[at[:, :, None], at[:, None, :]] * (real[:, :, None] & real[:, None, :])
+        matrix.diagonal(dim1=1, dim2=2).masked_fill_(~real, 1)
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        if failed.any():
+            return None
+        asked = (right[part].gather(1, at) * real)[..., None]
+        found = torch.cholesky_solve(asked, factor)[..., 0]
+        change[part] = change[part].scatter(1, at, found * real)
+    return change
 
 
 def linear(

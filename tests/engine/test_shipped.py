@@ -44,6 +44,30 @@ def test_a_shipped_record_has_the_key_that_the_engine_looks_for(folder, computed
         assert records.read(folder, fields)["losses"] == records.read(computed, fields)["losses"]
 
 
+def test_of_two_devices_the_one_with_more_cells_is_shown(folder):
+    """What a GPU computed has the same fields but for the device."""
+    paths = {records.checked(p)["fields"]["method"]: p for p in folder.glob("*.json")}
+
+    def on_gpu(method):
+        content = records.checked(paths[method])
+        records.write(folder, content["fields"] | {"device": "cuda"}, content["result"])
+
+    on_gpu("wanda")
+    shown = {row["method"]: row["device"] for row in shipped.rows("llama-230k", folder)}
+    # A tie, for wanda is the only one here with that calibration; the others read no text.
+    assert shown == {"wanda": "cuda", "dense": "cpu", "magnitude": "cpu"}
+    assert len(shipped.computed("llama-230k", folder)) == 4
+    ((cpu, gpu),) = shipped.on_both("llama-230k", folder)
+    assert (cpu["device"], gpu["device"], cpu["method"]) == ("cpu", "cuda", "wanda")
+    on_gpu("dense")
+    shown = {row["method"]: row["device"] for row in shipped.rows("llama-230k", folder)}
+    assert shown == {"wanda": "cuda", "dense": "cpu", "magnitude": "cpu"}
+    on_gpu("magnitude")
+    assert {row["device"] for row in shipped.rows("llama-230k", folder)} == {"cuda"}
+    # A build on a CPU computes a CPU's again.
+    assert shipped.one("llama-230k", "any", folder=folder)["device"] == "cpu"
+
+
 def test_what_is_computed_again_is_what_was_recorded(folder):
     for row in shipped.rows("llama-230k", folder):
         assert shipped.check(row) == 0

@@ -114,3 +114,17 @@ def test_what_cannot_be_solved_is_said():
         refit.solved(weight, pruned, few, damping=0)
     with pytest.raises(ValueError, match=r"second moments \(4, 4\) do not belong together"):
         refit.solved(weight, pruned, few[:4, :4])
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 3, 1000])
+@pytest.mark.parametrize("mask", ["2:4", "uneven"])
+def test_many_rows_at_once_are_row_by_row(layer, mask, rows_at_once, monkeypatch):
+    """What a GPU does."""
+    x, weight, _ = layer
+    kept = ~(uneven(weight) if mask == "uneven" else masks.select(weight.abs(), mask))
+    second = x.T @ x / TOKENS
+    monkeypatch.setattr(refit, "AT_ONCE", rows_at_once * INPUTS**2)
+    found = refit._batched(second, kept, weight @ second)
+    torch.testing.assert_close(found, refit._row_by_row(second, kept, weight @ second))
+    assert not found[~kept].any()
+    assert refit._batched(torch.zeros_like(second), kept, weight @ second) is None

@@ -1,0 +1,111 @@
+"""Measure every layer's inputs, and what each way to prune it costs: `python -m workflow.layers`.
+
+To be run in the folder that has the calibration text. One record per model:
+
+    python -m workflow.layers --model smollm2-135m --calibration c4_documents.txt --out data/studies
+"""
+
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+import transformers
+from tqdm import tqdm
+
+import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
+from stade_nb.engine import records
+from stade_nb.engine.cell import Cell, cells
+from stade_nb.files import digest_of_ids
+from stade_nb.models import architectures, loading
+from stade_nb.models.windows import calibration_windows
+from stade_nb.pages import provenance
+from stade_nb.studies import layer_inputs
+from workflow import Words, status_of
+
+STUDY = "layer inputs"
+PATTERNS = ("0.3", "0.4", "0.5", "0.6", "0.7", "2:4", "4:8")
+METHODS = (
+    *("magnitude", "wanda", "stade", "std", "stade_without_bias", "wanda_with_bias"),
+    *("std_without_correction", "magnitude_with_bias", "ria", "symwanda", "nowag"),
+    *("wanda_bias_qk", "wanda_bias_v", "wanda_bias_o", "wanda_bias_gate_up", "wanda_bias_down"),
+)
+# What the whole ladder costs takes longer, so at two patterns.
+SLOW = ("wanda_linear", "wanda_affine", "std_linear", "std_affine", "dsnot", "sparsegpt")
+
+
+def asked(slow: bool) -> list[Cell]:
+    """Every method at every pattern; of those that solve equations two patterns, if at all."""
+    return [*cells(METHODS, PATTERNS), *(cells(SLOW, ["0.5", "2:4"]) if slow else [])]
+
+
+def measure(name: str, text: str, windows: tuple[int, int], device: str, folder: Path,
+            slow: bool = True, batch_size: int = 8) -> Path:  # fmt: skip
+    """Read the text with the dense model and write the record.
+
+    windows: how many of how many tokens. StadeError where the text or the model is missing.
+    """
+    start = time.perf_counter()
+    model, tokenizer = loading.load(name, device)
+    ids = calibration_windows(text, tokenizer, *windows, 0)
+    chosen = asked(slow)
+    inputs, errors = [], []
+    read = layer_inputs.by_block(model, ids.to(model.device), chosen, batch_size)
+    for one, lost in tqdm(read, total=len(architectures.blocks(model)), desc=name):
+        inputs.append(one)
+        errors.append(lost)
+    fields = {
+        "study": STUDY,
+        "numerics": records.NUMERICS_VERSION,
+        "fingerprint": loading.fingerprint(model),
+        "calibration": digest_of_ids(ids),
+        "device": model.device.type,
+    }
+    result = {
+        "model": name,
+        "text": {"source": text, "windows": windows[0], "length": windows[1]},
+        "shares": layer_inputs.SHARES,
+        "inputs": inputs,
+        "cells": [[cell.method.name, cell.pattern_name, cell.pattern.scope] for cell in chosen],
+        "errors": errors,
+        "seconds": time.perf_counter() - start,
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "computed": {
+            "date": datetime.now(UTC).date().isoformat(),
+            "threads": torch.get_num_threads(),
+            "processor": provenance.processor(str(model.device))
+            if model.device.type == "cuda"
+            else platform.machine(),
+        },
+    }
+    return records.write(folder, fields, result, indent=None)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measure one model; returns the exit status."""
+    parser = Words(prog="python -m workflow.layers", description=__doc__)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--calibration", default="c4_documents.txt")
+    parser.add_argument("--windows", type=int, default=32)
+    parser.add_argument("--length", type=int, default=512)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--quick", action="store_true", help="without methods that solve equations")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
+    given = parser.parse_args(words)
+
+    def run() -> None:
+        size = given.windows, given.length
+        quick = not given.quick
+        print(
+            measure(given.model, given.calibration, size, given.device, given.out, quick,
+                    given.batch_size)
+        )  # fmt: skip
+
+    return status_of("layers", run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -31,14 +31,16 @@ KEYS = (
 def rows(model: str, folder: Path = FOLDER) -> list[dict]:
     """A model's cells, each with its fields, its result and `record`, its key.
 
-    Of the cells between two texts those of one device, the one that computed more of them: what is
-    compared comes from the same arithmetic. StadeError, naming the file, where one is not what was
-    written.
+    Of a cell that two devices have computed, the one of the device with more cells between the
+    same texts: what is compared comes from one device wherever it can. StadeError, naming the
+    file, where one is not what was written.
     """
-    found, most = computed(model, folder), {}
-    for (device, *texts), number in Counter(map(_place_and_texts, found)).items():
-        most[tuple(texts)] = max(most.get(tuple(texts), (0, "")), (number, device))
-    return [row for row in found if most[_place_and_texts(row)[1:]][1] == row["device"]]
+    found = computed(model, folder)
+    count = Counter(map(_device_and_texts, found))
+    best: dict[str, dict] = {}
+    for row in sorted(found, key=lambda row: (count[_device_and_texts(row)], row["device"])):
+        best[_cell(row)] = row
+    return [row for row in found if best[_cell(row)] is row]
 
 
 def computed(model: str, folder: Path = FOLDER) -> list[dict]:
@@ -50,12 +52,15 @@ def on_both(model: str, folder: Path = FOLDER) -> list[tuple[dict, dict]]:
     """The cells that a CPU and a GPU have computed from the same windows, (CPU's, GPU's)."""
     found: dict[str, dict[str, dict]] = {}
     for row in computed(model, folder):
-        same = {name: row[name] for name in KEYS}
-        found.setdefault(digest(same), {})[row["device"]] = row
+        found.setdefault(_cell(row), {})[row["device"]] = row
     return [(by["cpu"], by["cuda"]) for by in found.values() if {"cpu", "cuda"} <= by.keys()]
 
 
-def _place_and_texts(row: dict) -> tuple[str, ...]:
+def _cell(row: dict) -> str:
+    return digest({name: row[name] for name in KEYS})
+
+
+def _device_and_texts(row: dict) -> tuple[str, ...]:
     return row["device"], row["dtype"], str(row["calibration"]), row["evaluation"]
 
 

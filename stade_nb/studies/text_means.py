@@ -12,14 +12,13 @@ import pandas
 import torch
 from torch import Tensor, nn
 
-from stade_nb import paths
-from stade_nb.engine import pruning, records
+from stade_nb.engine import pruning
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, token_ids
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
+from stade_nb.studies import measured
 
-FOLDER = paths.DATA / "studies"
 STUDY = "text means"  # what the fields of its records say
 
 ByLayer = dict[tuple[int, str], Moments]  # by the block's number and the layer type
@@ -83,22 +82,13 @@ def by_layer_type(table: pandas.DataFrame) -> pandas.DataFrame:
     return table.groupby(keys, sort=False)[["sigmas", "missed"]].median().reset_index()
 
 
-def measured(model: str, folder: Path = FOLDER) -> dict:
-    """The record of a model's distances that comes with the project.
+def recorded(model: str, folder: Path = measured.FOLDER) -> dict:
+    """The record of a model's distances that comes with the project, as `measured.of` has it.
 
-    Returns its result: rows (a frame, from `by_layer_type`), tokens of each text, seconds,
-    versions, computed; and `record`, its key. StadeError where there is none.
+    rows is a frame, from `by_layer_type`. StadeError where there is none.
     """
-    for path in sorted(folder.glob("*.json")):
-        content = records.checked(path)
-        fields, result = content["fields"], content["result"]
-        if fields.get("study") == STUDY and result["model"] == model:
-            rows = {"rows": pandas.DataFrame(result["rows"]), "record": path.stem}
-            return result | rows
-    raise StadeError(
-        f"no record of the distances of texts in {model!r} in {folder.name}: python -m "
-        f"workflow.text_means --model {model} measures them"
-    )
+    found = measured.of(STUDY, model, "python -m workflow.text_means", folder)
+    return found | {"rows": pandas.DataFrame(found["rows"])}
 
 
 def expected_sigmas(tokens: int) -> float:

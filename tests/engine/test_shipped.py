@@ -54,7 +54,7 @@ def test_of_two_devices_the_one_with_more_cells_is_shown(folder):
 
     on_gpu("wanda")
     shown = {row["method"]: row["device"] for row in shipped.rows("llama-230k", folder)}
-    # A tie, for wanda is the only one here with that calibration; the others read no text.
+    # A tie goes to the GPU, and nothing that one device alone has computed is left out.
     assert shown == {"wanda": "cuda", "dense": "cpu", "magnitude": "cpu"}
     assert len(shipped.computed("llama-230k", folder)) == 4
     ((cpu, gpu),) = shipped.on_both("llama-230k", folder)

@@ -78,10 +78,10 @@ def test_moments_of_another_model_are_refused():
 
 
 def test_the_record_that_comes_with_the_project_is_found_by_its_model(tmp_path):
-    found = text_means.measured("smollm2-135m")
+    found = text_means.recorded("smollm2-135m")
     assert set(found["rows"]["calibration"]) > {"C4", "WikiText", "documentation"}
     at_home = found["rows"].query("calibration == evaluation")["sigmas"]
     # Two samples of one text, whose tokens are not independent, are further apart than chance.
     assert at_home.min() > text_means.expected_sigmas(found["tokens"])
-    with pytest.raises(StadeError, match="no record of the distances of texts in 'mine'"):
-        text_means.measured("mine", tmp_path)
+    with pytest.raises(StadeError, match="no record of the study 'text means' of 'mine'"):
+        text_means.recorded("mine", tmp_path)

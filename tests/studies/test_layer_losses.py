@@ -1,0 +1,85 @@
+"""The rule on made-up cells: one model whose losses rank as perplexities do, one the other way."""
+
+import math
+
+import pandas
+import pytest
+
+from stade_nb.studies import layer_losses as study
+
+
+def cells(perplexity, model="m", patterns=("0.5", "2:4")):
+    """Six methods at each pattern, with losses 1 to 6 and what `perplexity` makes of them."""
+    return pandas.DataFrame(
+        [
+            (model, pattern, f"method {loss}", "row", float(loss), perplexity(loss))
+            for pattern in patterns
+            for loss in range(1, 7)
+        ],
+        columns=[*study.CELL, "loss", "perplexity"],
+    )
+
+
+def test_ranks_that_agree_predict_and_those_that_do_not_fail():
+    same, turned = cells(math.exp), cells(lambda loss: -loss, "turned")
+    found = study.answers(pandas.concat([same, turned]))
+    assert list(found["word"]) == [study.PREDICTS, study.FAILS]
+    assert list(found["median"]) == pytest.approx([1, -1])
+    assert study.word(found) == study.DEPENDS and study.word(found[:1]) == study.PREDICTS
+    mixed = cells(lambda loss: [2, 1, 4, 3, 6, 5][loss - 1], "partly")
+    assert study.answers(mixed)["word"].tolist() == [study.PREDICTS]  # rho 0.83
+    swapped = cells(lambda loss: [3, 2, 1, 6, 5, 4][loss - 1], "partly")
+    assert study.answers(swapped)["median"].tolist() == pytest.approx([1 - 6 * 16 / (6 * 35)])
+    assert study.answers(swapped)["word"].tolist() == [study.PARTLY]
+
+
+def test_patterns_together_judge_nothing():
+    """More zeros are worse by any measure: within each pattern the order is turned."""
+    one = cells(lambda loss: 10 - loss, patterns=("0.3",))
+    more = cells(lambda loss: 110 - loss, patterns=("0.7",)).assign(loss=lambda t: t["loss"] + 10)
+    found = study.answers(pandas.concat([one, more])).iloc[0]
+    assert found["together"] > 0.4 and found["median"] == pytest.approx(-1)
+    assert found["word"] == study.FAILS and found["cells"] == 12
+
+
+def test_a_pattern_with_few_methods_is_not_ranked():
+    few = cells(math.exp, patterns=("0.5",)).iloc[: study.METHODS - 1]
+    assert study.by_pattern(few).empty and study.answers(few).empty
+
+
+def test_losses_are_means_of_logarithms_over_layers():
+    table = study.long(
+        "m",
+        [("wanda", "0.5", "row"), ("std", "0.5", "row")],
+        [{"q": [0.1, 0.2], "v": [0.3, 0.4]}, {"q": [0.5, 0.6], "v": [0.7, 0.8]}],
+    )
+    found = study.losses(table).set_index("method")["loss"]
+    assert found["wanda"] == pytest.approx(sum(map(math.log, (0.1, 0.3, 0.5, 0.7))) / 4)
+    by = study.losses(table, ["layer_type"]).set_index(["method", "layer_type"])["loss"]
+    assert by["std", "v"] == pytest.approx((math.log(0.4) + math.log(0.8)) / 2)
+
+
+def test_a_cell_needs_both_and_seeds_are_averaged():
+    loss = study.losses(study.long("m", [("wanda", "0.5", "row")], [{"q": [0.1]}]))
+    ran = pandas.DataFrame(
+        [("m", "0.5", "wanda", "row", 10.0), ("m", "0.5", "wanda", "row", 14.0),
+         ("m", "2:4", "wanda", "row", 1.0)],
+        columns=[*study.CELL, "perplexity"],
+    )  # fmt: skip
+    (row,) = study.beside(loss, ran).itertuples()
+    assert row.perplexity == 12
+
+
+def test_corrected_pairs_are_counted():
+    found = pandas.DataFrame(
+        [
+            ("m", "0.5", "wanda", "row", 2.0, 10.0),
+            ("m", "0.5", "wanda_with_bias", "row", 1.0, 11.0),
+            ("m", "0.5", "std_without_correction", "row", 2.0, 10.0),
+            ("m", "0.5", "std", "row", 1.0, 9.0),
+            ("m", "0.5", "magnitude", "layer", 2.0, 10.0),  # its partner is not there
+        ],
+        columns=[*study.CELL, "loss", "perplexity"],
+    )
+    (row,) = study.corrected(found).itertuples(index=False)
+    assert tuple(row) == ("m", 2, 2, 1)

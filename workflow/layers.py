@@ -22,23 +22,17 @@ from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
 from stade_nb.pages import provenance
-from stade_nb.studies import layer_inputs
+from stade_nb.studies import layer_inputs, layer_losses
 from workflow import Words, status_of
 
-STUDY = "layer inputs"
 PATTERNS = ("0.3", "0.4", "0.5", "0.6", "0.7", "2:4", "4:8")
-METHODS = (
-    *("magnitude", "wanda", "stade", "std", "stade_without_bias", "wanda_with_bias"),
-    *("std_without_correction", "magnitude_with_bias", "ria", "symwanda", "nowag"),
-    *("wanda_bias_qk", "wanda_bias_v", "wanda_bias_o", "wanda_bias_gate_up", "wanda_bias_down"),
-)
 # What the whole ladder costs takes longer, so at two patterns.
 SLOW = ("wanda_linear", "wanda_affine", "std_linear", "std_affine", "dsnot", "sparsegpt")
 
 
 def asked(slow: bool) -> list[Cell]:
     """Every method at every pattern; of those that solve equations two patterns, if at all."""
-    return [*cells(METHODS, PATTERNS), *(cells(SLOW, ["0.5", "2:4"]) if slow else [])]
+    return [*cells(layer_losses.RANKED, PATTERNS), *(cells(SLOW, ["0.5", "2:4"]) if slow else [])]
 
 
 def measure(name: str, text: str, windows: tuple[int, int], device: str, folder: Path,
@@ -57,7 +51,7 @@ def measure(name: str, text: str, windows: tuple[int, int], device: str, folder:
         inputs.append(one)
         errors.append(lost)
     fields = {
-        "study": STUDY,
+        "study": layer_inputs.STUDY,
         "numerics": records.NUMERICS_VERSION,
         "fingerprint": loading.fingerprint(model),
         "calibration": digest_of_ids(ids),
@@ -98,9 +92,9 @@ def main(words: list[str] | None = None) -> int:
 
     def run() -> None:
         size = given.windows, given.length
-        quick = not given.quick
+        slow = not given.quick
         print(
-            measure(given.model, given.calibration, size, given.device, given.out, quick,
+            measure(given.model, given.calibration, size, given.device, given.out, slow,
                     given.batch_size)
         )  # fmt: skip
 

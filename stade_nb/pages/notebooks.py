@@ -183,6 +183,21 @@ class MaskOrCompensation(Measured):
     patterns: Several[fields.PatternText]
 
 
+class LayerInputs(Calibrated):
+    """What enters the layers of embedded models, and of real ones by records computed earlier."""
+
+    real_models: Several[fields.ModelName]
+    patterns: Several[fields.PatternText]
+    seeds: fields.Seeds
+
+
+class LayerLosses(Measured):
+    """As `MaskOrCompensation`, with the losses of single layers."""
+
+    real_models: Several[fields.ModelName]
+    patterns: Several[fields.PatternText]
+
+
 class EmbeddedModels(Parameters):
     models: Several[fields.ModelName]
     sample_tokens: Annotated[int, whole(1, 500)]
@@ -214,6 +229,8 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "sparse_speed": Speed,
     "audit": Audit,
     "mask_or_compensation": MaskOrCompensation,
+    "layer_losses": LayerLosses,
+    "centred_inputs": LayerInputs,
     "scorecard": Scorecard,
     "embedded_models": EmbeddedModels,
 }

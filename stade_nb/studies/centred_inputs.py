@@ -66,8 +66,9 @@ def described(model: str, inputs: Sequence[dict], shares: Sequence[float]) -> pa
 
 def _types(kinds: dict) -> list[str]:
     """The layer types of a block whose inputs are in `kinds`, those that share one included."""
-    known = [name for row in architectures.SUPPORTED.values() for name in row]
-    return [kind for kind in dict.fromkeys(known) if architectures.input_of(kind) in kinds]
+    known = {name for row in architectures.SUPPORTED.values() for name in row}
+    there = [kind for kind in known if architectures.input_of(kind) in kinds]
+    return sorted(there, key=architectures.place)
 
 
 def split(table: pandas.DataFrame) -> pandas.DataFrame:

@@ -18,6 +18,7 @@ from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 from stade_nb.studies.ladder import layer_loss
 
+STUDY = "layer inputs"  # what the fields of its records say
 # Of a distribution over a layer's inputs these shares are kept: every twentieth.
 SHARES = [k / 20 for k in range(21)]
 TAIL = 6.0  # so many standard deviations from the mean are the tail

@@ -33,6 +33,12 @@ CORRECTED = {
     "std_without_correction": "std",
 }
 CELL = ["model", "pattern", "method", "scope"]
+# Whose losses are measured: all that solve no equations.
+RANKED = (
+    *("magnitude", "wanda", "stade", "std", "stade_without_bias", "wanda_with_bias"),
+    *("std_without_correction", "magnitude_with_bias", "ria", "symwanda", "nowag"),
+    *("wanda_bias_qk", "wanda_bias_v", "wanda_bias_o", "wanda_bias_gate_up", "wanda_bias_down"),
+)
 
 
 def long(model: str, cells: Sequence, errors: Sequence[dict]) -> pandas.DataFrame:

@@ -156,6 +156,18 @@ def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) 
     return HTML(badge(EARLIER, head).data + tables + folded + _commands("What is not run", missing))
 
 
+def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """The cells of the paper's patterns, half of the weights or more, and those of smaller shares.
+
+    The dense ones are in both. The second is empty where nothing less was pruned.
+    """
+    dense = ran["pattern"] == paper.DENSE
+    mild = ran["pattern"].map(
+        lambda one: ":" not in one and one != paper.DENSE and float(one) < 0.5
+    )
+    return ran[~mild], ran[mild | dense] if mild.any() else ran.iloc[:0]
+
+
 def nothing(command: str) -> HTML:
     """What a page says where no record of a real model fits it, with the command to run."""
     return HTML(badge(NOT_YET, "The command is below.").data + _commands("To run it", [command]))

@@ -21,6 +21,7 @@ from stade_nb.studies.methods import LADDER, PLACES, RUNGS
 # Added to each input's variance, a share of their mean: a norm's outputs are not independent.
 RIDGE = 1e-6
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
+NEWER = ["ria", "ria_with_bias", "symwanda", "nowag", "sparsegpt", "sparsegpt_without_update"]
 SWAPPED = ["dsnot", "dsnot_with_bias"]
 WANTED = [*(method for methods in LADDER.values() for method in methods), *SWAPPED]
 

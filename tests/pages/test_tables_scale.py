@@ -77,7 +77,7 @@ def row(cell, seconds, threads=1):
     text = {"source": "text", "windows": 4, "length": 64}
     return {
         **{"method": cell.method.name, "pattern": cell.pattern_name, "scope": "row", "seed": 0},
-        **{"layers": "all", "seconds": {"prune": seconds, "evaluate": 0.0}},
+        **{"layers": "all", "device": "cpu", "seconds": {"prune": seconds, "evaluate": 0.0}},
         **{"calibration_corpus": text, "evaluation_corpus": text, "computed": {"threads": threads}},
     }
 
@@ -85,7 +85,8 @@ def row(cell, seconds, threads=1):
 def test_seconds_are_compared_at_the_median_rate_of_the_same_threads(monkeypatch):
     cell = Cell("wanda", "2:4")
     rows = [row(cell, s) for s in (10, 10, 19, 21, 0)] + [row(cell, 100, threads=2)]
-    monkeypatch.setattr(shipped, "rows", lambda model: rows)
+    rows.append(row(cell, 1) | {"device": "cuda"})  # many processes shared the GPU
+    monkeypatch.setattr(shipped, "computed", lambda model: rows)
     found = scale.measured(["smollm2-135m"])
     windows = Windows("text", 4, 64)
     asked = arithmetic.operations(empty("smollm2-135m"), [cell], Setting(windows, windows, None))
@@ -105,6 +106,6 @@ def test_seconds_are_compared_at_the_median_rate_of_the_same_threads(monkeypatch
 def test_more_than_twice_or_less_than_half_contradicts(monkeypatch, seconds):
     cell = Cell("wanda", "2:4")
     rows = [row(cell, s) for s in (10, 10, 10, seconds)]
-    monkeypatch.setattr(shipped, "rows", lambda model: rows)
+    monkeypatch.setattr(shipped, "computed", lambda model: rows)
     words = scale.measured(["smollm2-135m"])["verdict"].tolist()
     assert words == [verdicts.SUPPORTED] * 3 + [verdicts.CONTRADICTED]

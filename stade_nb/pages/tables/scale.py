@@ -109,9 +109,9 @@ def measured(names: Sequence[str]) -> pandas.DataFrame:
     """Of the shipped records of some models: their seconds, and what the arithmetic says of them.
 
     One number is taken from the records, the rate: the median of operations over seconds over all
-    records of a model on a CPU with the same number of threads. predicted: seconds at that rate. verdict:
-    on "seconds and arithmetic agree", by `AGREES_WITHIN`. Records that were computed together with
-    an equal one have no time of their own and are left out.
+    records of a model on a CPU with the same number of threads. predicted: seconds at that rate.
+    verdict: on "seconds and arithmetic agree", by `AGREES_WITHIN`. Records that were computed
+    together with an equal one have no time of their own and are left out.
     """
     rows = []
     for name in names:

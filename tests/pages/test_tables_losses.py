@@ -1,0 +1,70 @@
+"""The pages on layers' losses and inputs: what is read is what the records say."""
+
+import math
+
+import pytest
+
+from stade_nb.engine import shipped
+from stade_nb.errors import StadeError
+from stade_nb.pages.notebooks import LayerInputs
+from stade_nb.pages.tables import earlier, losses
+from stade_nb.studies import layer_inputs, layer_losses, measured
+
+REAL = ["smollm2-135m", "gemma-3-270m"]
+
+
+def test_real_cells_have_the_loss_of_the_record_and_the_perplexity_of_the_protocol():
+    found = losses.real(REAL)
+    assert list(dict.fromkeys(found["model"])) == REAL and len(found) > 60
+    record = measured.of(layer_inputs.STUDY, REAL[0], losses.COMMAND)
+    at = [tuple(cell) for cell in record["cells"]].index(("wanda", "2:4", "row"))
+    values = [kinds[kind][at] for kinds in record["errors"] for kind in kinds]
+    (row,) = found.query(
+        "model == @REAL[0] and method == 'wanda' and pattern == '2:4'"
+    ).itertuples()
+    assert row.loss == pytest.approx(sum(map(math.log, values)) / len(values))
+    own = [
+        r["perplexity"]
+        for r in shipped.rows(REAL[0])
+        if (r["method"], r["pattern"], r["layers"]) == ("wanda", "2:4", "all")
+        and shipped.sources(r) == earlier.TEXTS
+        and (r["calibration_corpus"]["windows"], r["evaluation_corpus"]["length"]) == (32, 512)
+    ]
+    assert row.perplexity == pytest.approx(sum(own) / len(own)) and len(own) == 3
+
+
+def test_a_model_without_a_record_has_no_rows_and_says_how_to_get_them():
+    assert losses.real(["llama-230k"]).empty
+    assert "python -m workflow.layers --model llama-230k" in losses.earlier_said(["llama-230k"])
+    with pytest.raises(StadeError, match="python -m workflow.layers --model llama-230k measures"):
+        measured.of(layer_inputs.STUDY, "llama-230k", losses.COMMAND)
+
+
+@pytest.fixture(scope="module")
+def entered():
+    p = LayerInputs(
+        models=["llama-230k"], real_models=REAL, patterns=["0.5"], calibration="embedded",
+        windows=4, window_length=64, seeds=[0], device="cpu", dtype="float32", batch_size=4,
+    )  # fmt: skip
+    return losses.entering(p)
+
+
+def test_every_layer_of_every_model_has_its_inputs_and_losses(entered):
+    inputs, lost = entered
+    assert list(dict.fromkeys(inputs["model"])) == [*REAL, "llama-230k"]
+    assert len(inputs[inputs["model"] == REAL[0]]) == 30 * 7
+    assert set(lost["pattern"]) == {"0.5"} and set(lost["model"]) == set(inputs["model"])
+    by = losses.by_type(inputs)
+    assert by["measured"].between(0, 1).all() and len(by) == 3 * 7
+    costs = losses.choices(inputs, lost, "0.5")
+    assert (costs[[*losses.centred_inputs.CHOICES]] >= 0).all(axis=None)
+    explained = losses.explained(inputs, lost, "0.5")
+    assert list(explained["model"]) == list(dict.fromkeys(inputs["model"]))
+    assert len(losses.without_first(inputs)) == len(by)
+
+
+def test_values_are_read_block_by_block():
+    found = losses.values(REAL)
+    assert found.groupby("model").size().to_dict() == {REAL[0]: 30, REAL[1]: 18}
+    assert (found["ratio"] == found["first"] / found["others"]).all()
+    assert layer_losses.METHODS >= 5

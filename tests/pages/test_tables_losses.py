@@ -36,7 +36,7 @@ def test_real_cells_have_the_loss_of_the_record_and_the_perplexity_of_the_protoc
 def test_a_model_without_a_record_has_no_rows_and_says_how_to_get_them():
     assert losses.real(["llama-230k"]).empty
     assert "python -m workflow.layers --model llama-230k" in losses.earlier_said(["llama-230k"])
-    with pytest.raises(StadeError, match="python -m workflow.layers --model llama-230k measures"):
+    with pytest.raises(StadeError, match=r"python -m workflow\.layers --model llama-230k measures"):
         measured.of(layer_inputs.STUDY, "llama-230k", losses.COMMAND)
 
 

@@ -62,6 +62,10 @@ def columns(ran: pandas.DataFrame) -> pandas.DataFrame:
     )
 
 
+# As Table 2 calls them.
+NAMES = {"wanda": "Wanda", "std": "STD"}
+
+
 def heading(frame: pandas.DataFrame, model: str) -> str:
     """The model and its perplexity before pruning, which Table 2 does not print itself."""
     row = frame[frame["model"] == model].iloc[0]
@@ -80,10 +84,11 @@ def layout(frame: pandas.DataFrame, model: str) -> pandas.DataFrame:
         head = {
             "layer": layer.rpartition(".")[2],
             "input": "centred" if architectures.is_centred(layer) else "not centred",
-            "metric": ("Wanda" if metric == "wanda" else "STD")
+            "metric": NAMES.get(metric, paper.title(metric))
             + ("†" if metric == predicted(layer) else ""),
         }
         row = rows.setdefault((layer, metric), head)
         row[perplexity.sparsity(str(sparsity))] = perplexity.over_seeds(numbers)
-    order = sorted(rows, key=lambda key: (architectures.place(key[0]), METRICS.index(key[1])))
+    known = list(METHODS)  # a real model's records have STD without its correction, too
+    order = sorted(rows, key=lambda key: (architectures.place(key[0]), known.index(key[1])))
     return pandas.DataFrame([rows[key] for key in order])

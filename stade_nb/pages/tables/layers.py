@@ -9,6 +9,7 @@ from stade_nb.claims.layers import METRICS, predicted
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import unknown
 from stade_nb.models import architectures, loading
+from stade_nb.numerics.methods import METHODS as KNOWN
 from stade_nb.pages.notebooks import LayerTypes
 from stade_nb.pages.tables import perplexity
 
@@ -89,6 +90,6 @@ def layout(frame: pandas.DataFrame, model: str) -> pandas.DataFrame:
         }
         row = rows.setdefault((layer, metric), head)
         row[perplexity.sparsity(str(sparsity))] = perplexity.over_seeds(numbers)
-    known = list(METHODS)  # a real model's records have STD without its correction, too
+    known = list(KNOWN)  # a real model's records have STD without its correction, too
     order = sorted(rows, key=lambda key: (architectures.place(key[0]), known.index(key[1])))
     return pandas.DataFrame([rows[key] for key in order])

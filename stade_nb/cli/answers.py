@@ -1,5 +1,6 @@
 """Zero-shot tasks on the command line: the questions asked for, their answers, what is said."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 from stade_nb.engine.prepare import Prepared
@@ -24,11 +25,13 @@ def questions(options: SimpleNamespace, tokenizer: object) -> list:
     return tasks.load(options.tasks or list(tasks.OFFICIAL), options.tasks_dir, options.limit)
 
 
-def answered(prepared: Prepared, asked: list, progress: bool) -> dict:
-    """Accuracies of the model: their mean, and by task."""
+def answered(prepared: Prepared, asked: list, progress: bool, folder: Path) -> dict:
+    """Accuracies of the model: their mean, and by task. folder: where answers are kept."""
     from stade_nb.evaluation import harness
 
-    found = harness.evaluate(prepared.model, prepared.tokenizer, asked, progress=progress)
+    found = harness.evaluate(
+        prepared.model, prepared.tokenizer, asked, progress=progress, folder=folder
+    )
     mean, error = harness.mean(found.values())
     about = {"mean": mean, "standard_error": error, "harness": harness.HARNESS}
     by_task = {one.name: {"questions": one.digest} | found[one.name] for one in asked}

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pandas
 from torch import Tensor
 
-from stade_nb.cli import answers, settings
+from stade_nb.cli import answers, places, settings
+from stade_nb.cli.going_on import GoingOn
 from stade_nb.engine import pruning, report
 from stade_nb.engine.cell import DENSE, Cell, cells
 from stade_nb.engine.prepare import Prepared, prepare
@@ -16,12 +17,11 @@ from stade_nb.engine.sweep import sweep as engine_sweep
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import diagnosis
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
-from stade_nb.files import try_file, try_folder, write_at_once
+from stade_nb.files import write_at_once
 from stade_nb.models import gguf_export, loading, saving
 from stade_nb.numerics.methods import Method, method
 
 REPORT = "pruning.json"
-SIZE_OF_CELL = 1 << 17  # bytes in a file of results, about, of a large model
 
 
 def prune(options: SimpleNamespace) -> None:
@@ -41,11 +41,16 @@ def prune(options: SimpleNamespace) -> None:
     saved, kept = options.save_model or options.save, options.save or options.save_model
     if saved:
         saving.check_biases(model, cell.method, cell.layers)
-    if gguf := new_gguf(options.save_gguf):
+    going = GoingOn(prepared, options, "prune")
+    if gguf := places.new_gguf(options.save_gguf, going.there):
         gguf_export.check_method(model, prepared.tokenizer, cell.method, cell.layers)
     questions = answers.questions(options, prepared.tokenizer)
     pruning.check(model, ids, cell)
-    folders = {name: empty_folder(name) for name in dict.fromkeys((saved, kept)) if name}
+    folders = {
+        name: places.empty_folder(name, going.there)
+        for name in dict.fromkeys((saved, kept))
+        if name
+    }
     path = folders[kept] / REPORT if kept else None
     if saved:
         saving.try_room(model, prepared.tokenizer, folders[saved])
@@ -55,9 +60,11 @@ def prune(options: SimpleNamespace) -> None:
     print(f"{describe(cell.method)}; pattern {cell.pattern}{competing}")
     if ids is not None:
         print(f"calibration: {_windows(ids, calibration.source)}, seed {cell.seed}")
+    going.say()
     reports = pruning.prune_model(
-        model, ids, cell, batch_size=options.batch_size, progress=not options.quiet
-    )
+        model, ids, cell, batch_size=options.batch_size, progress=not options.quiet,
+        keep=going.blocks(ids),
+    )  # fmt: skip
     result = _about(prepared, ids) | {
         "method": cell.method.name,
         "pattern": cell.pattern_name,
@@ -76,24 +83,26 @@ def prune(options: SimpleNamespace) -> None:
         print(f"saved: {saved}" + ("" if kept == saved else f", report: {kept}"))
     if gguf:
         print(f"saved: {gguf_export.write(model, prepared.tokenizer, gguf)}")
-    _measure(prepared, questions, options, result, path)
+    _measure(prepared, questions, going, not options.quiet, result, path)
 
 
 def evaluate(options: SimpleNamespace) -> None:
     """Measure the perplexity of a model, and the accuracy of its answers."""
-    path = _out(options)
+    path = places.out_file(options)
     _check_used(options)
     setting = settings.setting_of(options, None, settings.evaluation_of(options))
     prepared = prepare(options.model, [DENSE], setting)
     questions = answers.questions(options, prepared.tokenizer)
     _say_what_is_unusual(prepared)
-    _measure(prepared, questions, options, _about(prepared), path)
+    going = GoingOn(prepared, options, "evaluate")
+    going.say()
+    _measure(prepared, questions, going, not options.quiet, _about(prepared), path)
 
 
 def sweep(options: SimpleNamespace) -> None:
     """Measure every method with every pattern, layer and seed; finished cells are not redone."""
     asked = cells(options.methods, options.patterns, options.layers, options.seeds, options.scope)
-    path = _out(options, len(asked))
+    path = places.out_file(options, len(asked))
     setting = settings.setting_of(
         options,
         settings.calibration_of(options),
@@ -157,43 +166,6 @@ def describe(chosen: Method) -> str:
     )
     where = behind if behind == elsewhere else f"{behind} behind a norm, {elsewhere} elsewhere"
     return f"{chosen.title} ({chosen.name}): {where}"
-
-
-def empty_folder(name: str) -> Path:
-    """The folder `name`, made where it is not there; StadeError where something is in it."""
-    folder = Path(name)
-    if folder.exists() and not folder.is_dir():
-        raise StadeError(f"{name!r} is a file: expected a new or an empty folder")
-    if folder.is_dir() and any(one.name != saving.HALF for one in folder.iterdir()):
-        raise StadeError(
-            f"folder {name!r} is not empty: expected a new or an empty one, so that nothing is "
-            "overwritten"
-        )
-    return try_folder(folder)
-
-
-def new_gguf(name: str | None) -> Path | None:
-    """The file of --save-gguf, if there is to be one; StadeError where it cannot be made."""
-    if name is None:
-        return None
-    path = Path(name)
-    if path.suffix != ".gguf" or path.exists() or not path.absolute().parent.is_dir():
-        raise StadeError(f"--save-gguf {name!r}: expected a new .gguf file in a folder that exists")
-    return try_file(path)
-
-
-def _out(options: SimpleNamespace, cells: int = 1) -> Path | None:
-    """The file of --out, if there is to be one, tried before the work. cells: to be written."""
-    if options.out is None:
-        return None
-    path = Path(options.out)
-    results = getattr(options, "results_dir", None)
-    if results is not None and path.resolve() == Path(results).resolve():
-        raise StadeError(f"--out {options.out!r} is the --results-dir: expected a file")
-    try:
-        return try_file(path, cells * SIZE_OF_CELL, "the file of --out")
-    except StadeError as error:
-        raise StadeError(f"--out {error}") from error
 
 
 def _keep(result: object, path: Path | None) -> None:
@@ -267,19 +239,21 @@ def _windows(ids: Tensor, source: str) -> str:
 def _measure(
     prepared: Prepared,
     questions: list,
-    options: SimpleNamespace,
+    going: GoingOn,
+    progress: bool,
     result: dict,
     path: Path | None,
 ) -> None:
     """Perplexity and accuracies of the model as it is now, printed; kept with `result`, in turn."""
-    if prepared.evaluation_ids is not None:
-        ids, progress = prepared.evaluation_ids, not options.quiet
-        losses = window_losses(prepared.model, ids, options.batch_size, progress=progress)
+    ids = prepared.evaluation_ids
+    if ids is not None:
+        losses = window_losses(prepared.model, ids, going.batch_size, progress, going.losses(ids))
         result = result | {"perplexity": perplexity_of(losses), "losses": losses.tolist()}
         _keep(result, path)
         windows = _windows(ids, result["evaluation_corpus"]["source"])
         print(f"perplexity: {result['perplexity']:.4f} on {windows}")
     if questions:
-        found = answers.answered(prepared, questions, not options.quiet)
+        found = answers.answered(prepared, questions, progress, going.folder)
         _keep(result | {"zero_shot": found}, path)
         answers.say(found)
+    going.done()

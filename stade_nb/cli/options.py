@@ -3,87 +3,14 @@
 Each constant is a section of a command's help: a heading and the options under it.
 """
 
-import re
-
 import click
 
-from stade_nb.errors import shortened
+from stade_nb.cli.kinds import COUNT, NATURAL, Duration, Listed, Size, Text
 from stade_nb.models.tokenizing import BOS
 from stade_nb.numerics.methods import ALIASES, METHODS
 from stade_nb.studies.methods import BEYOND
 
 Section = tuple[str, list[click.Option]]
-
-
-class Listed(click.ParamType):
-    """Items with commas between them, each of the type `item`."""
-
-    name = "list"
-
-    def __init__(self, item: click.ParamType = click.STRING) -> None:
-        self.item = item
-
-    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> list:
-        """The items; a usage error where one is empty or not of the type."""
-        items = [item.strip() for item in value.split(",")]
-        if not all(items):
-            self.fail(f"{value!r} names nothing between two commas.", param, ctx)
-        return [self.item.convert(item, param, ctx) for item in items]
-
-
-class Text(click.ParamType):
-    """Words that are not empty: what a shell makes of a variable that is not set is no answer."""
-
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> str:
-        """The words as they are; a usage error where there are none."""
-        if not value.strip():
-            self.fail("nothing is given; leave the option out for its default.", param, ctx)
-        return value
-
-
-class Size(click.ParamType):
-    """Bytes: a number alone, or with MiB or GiB behind it."""
-
-    name = "size"
-
-    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> int:
-        """The number of bytes; a usage error for what is no size."""
-        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) *(MiB|GiB)?", value)
-        if not match:
-            given = shortened(value)
-            self.fail(f"{given!r} is no size such as 20GiB, 500MiB or 1000000.", param, ctx)
-        return int(float(match[1]) * {None: 1, "MiB": 2**20, "GiB": 2**30}[match[2]])
-
-
-class Whole(click.IntRange):
-    """A whole number within bounds, of no more digits than a machine's own."""
-
-    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> int:
-        """The number; a usage error for another, quoted as far as it can be read."""
-        if len(str(value)) > DIGITS:
-            given = shortened(value, 30)
-            self.fail(f"{given!r}: expected a whole number of at most {DIGITS} digits.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class Duration(click.ParamType):
-    """Seconds: a number alone, or with s, m or h behind it."""
-
-    name = "duration"
-
-    def convert(self, value: str, param: click.Parameter, ctx: click.Context) -> float:
-        """The number of seconds; a usage error for what is no duration, or none at all."""
-        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) *([smh])?", value)
-        seconds = float(match[1]) * {None: 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
-        if not seconds:
-            self.fail(f"{value!r} is no duration such as 5m, 90s or 1h.", param, ctx)
-        return seconds
-
-
-DIGITS = 18
-COUNT, NATURAL = Whole(min=1), Whole(min=0)
 
 
 def option(spelling: str, text: str, **how) -> click.Option:
@@ -240,6 +167,13 @@ ZERO_SHOT = section(
     option("--tasks-dir DIR", "folder with TASK/SPLIT.jsonl for each task; default: from the hub"),
     option("--limit N", "the first N questions of each task only", type=COUNT),
 )
+KEEP = option(
+    "--keep-every TIME",
+    "of computing that a run may lose when it is killed, such as 90s, 5m (default) or 1h; the same "
+    "command again goes on with what is kept",
+    default="5m",
+    type=Duration(),
+)
 PRUNED = section(
     "results",
     option(
@@ -254,8 +188,9 @@ PRUNED = section(
         "new .gguf file for the pruned model with its biases, as llama.cpp loads it",
     ),
     option("--each-layer", "report each layer, not only each layer type"),
+    KEEP,
 )
-MEASURED = section("results", option("--out FILE", "JSON file for what was measured"))
+MEASURED = section("results", option("--out FILE", "JSON file for what was measured"), KEEP)
 SWEPT = section(
     "results",
     option("--out FILE", "JSON file for the cells, one object each"),
@@ -265,13 +200,7 @@ SWEPT = section(
         "default: build/results",
         default="build/results",
     ),
-    option(
-        "--keep-every TIME",
-        "of computing that a run may lose when it is killed, such as 90s, 5m (default) or 1h; what "
-        "cells on their way need to go on is kept in the folder unfinished of --results-dir",
-        default="5m",
-        type=Duration(),
-    ),
+    KEEP,
 )
 DIAGNOSED = section(
     "the number",

@@ -34,6 +34,32 @@ def has_room(folder: Path, needed: int) -> bool:
     return free >= 2 * needed
 
 
+class Pace:
+    """When to keep what is unfinished: at least `every` seconds, and sooner where it is cheap."""
+
+    def __init__(self, every: float, needed: int) -> None:
+        self.every, self.needed = every, needed
+        self.kept = self.seen = time.monotonic()
+        self.longest, self.speed = 0.0, _BYTES_PER_SECOND
+
+    def step(self) -> bool:
+        """Note that a step is done; whether to keep now, so that the next one is not too much."""
+        now = time.monotonic()
+        self.longest, self.seen = max(self.longest, now - self.seen), now
+        return self.is_due(now - self.kept)
+
+    def is_due(self, since: float) -> bool:
+        """Whether to keep now, so many seconds `since` the last time or the beginning."""
+        if since + self.longest >= self.every:
+            return True
+        return since >= _SOONEST * self.every and self.needed / self.speed <= _SHARE * since
+
+    def done(self, size: int = 0, seconds: float = 0.0) -> None:
+        """It is kept: so many bytes, in so many seconds."""
+        self.speed = size / max(seconds, 1e-9) or self.speed
+        self.kept = self.seen = time.monotonic()
+
+
 class Keeping(Watch):
     """Of a group of cells: `arrive` is called with each that has arrived, the others are kept.
 
@@ -50,11 +76,9 @@ class Keeping(Watch):
         arrive: Callable[[Carried], None],
         step: Callable[[Cell, Block], None],
     ) -> None:
-        self.paths, self.every, self.needed = paths, every, needed
+        self.paths, self.pace = paths, Pace(every, needed)
         self.arrive, self.step = arrive, step
         self.under_way: dict[Cell, Carried] = {}
-        self.kept = self.seen = time.monotonic()
-        self.longest, self.speed = 0.0, _BYTES_PER_SECOND
         self.possible: bool | None = None
 
     def begun(self, cell: Cell) -> dict | None:
@@ -68,28 +92,20 @@ class Keeping(Watch):
             self.under_way.pop(one.cell, None)
         else:
             self.under_way[one.cell] = one
-        now = time.monotonic()
-        self.longest, self.seen = max(self.longest, now - self.seen), now
-        if self.is_due(now - self.kept):
+        if self.pace.step():
             self.keep()
 
     def arrived(self, one: Carried) -> None:
         """See `Watch.arrived`."""
         self.arrive(one)
 
-    def is_due(self, since: float) -> bool:
-        """Whether to keep now, so many seconds `since` the last time or the beginning."""
-        if since + self.longest >= self.every:
-            return True
-        return since >= _SOONEST * self.every and self.needed / self.speed <= _SHARE * since
-
     def keep(self) -> None:
         """Keep all cells that have left a block since the last time."""
         if self.possible is None:
             folder = next(iter(self.paths.values())).parent
-            self.possible = has_room(folder, self.needed)
+            self.possible = has_room(folder, self.pace.needed)
+        size, start = 0, time.monotonic()
         if self.possible and self.under_way:
-            start, size = time.monotonic(), 0
             if torch.cuda.is_available() and torch.cuda.is_initialized():
                 torch.cuda.synchronize()  # copies to the host may still be on their way
             try:
@@ -99,6 +115,5 @@ class Keeping(Watch):
             except StadeError as error:
                 warnings.warn(f"what is unfinished is not kept: {error}", stacklevel=2)
                 self.possible = False
-            self.speed = size / max(time.monotonic() - start, 1e-9) or self.speed
         self.under_way.clear()
-        self.kept = self.seen = time.monotonic()
+        self.pace.done(size, time.monotonic() - start)

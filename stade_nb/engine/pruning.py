@@ -32,13 +32,14 @@ def prune_model(
     *,
     batch_size: int = 8,
     progress: bool = False,
+    keep: object | None = None,
 ) -> Report:
     """Section 4's procedure, after Wanda: prune `model` in place, one block after the other.
 
     A block's statistics come from one pass of all windows through that block, still unpruned,
     behind the blocks already pruned. calibration_ids: (windows, tokens), or None for a method that
     looks at weights only. cell: what is to be done, or a method by name, with a `pattern`, for all
-    layers. batch_size: windows at once.
+    layers. batch_size: windows at once. keep: a `kept.KeptBlocks`, from which a killed run goes on.
     Returns a report for each pruned layer by its full name, in module order. StadeError, and
     nothing pruned, where method, pattern, layers and windows do not fit the model.
 
@@ -54,10 +55,15 @@ def prune_model(
     stack, names = architectures.blocks(model), architectures.block_names(model)
     report = Report()
     with architectures.evaluating(model):
-        batches, arguments = [], {}
+        batches, arguments, passed = [], {}, 0
         if cell.needs_calibration:
             batches, arguments = enter_all(model, calibration_ids, batch_size)
+        if keep is not None:
+            passed, report, hidden = keep.begun()
+            batches = hidden or batches
         for index, name in enumerate(tqdm(names, desc=cell.method.name, disable=not progress)):
+            if index < passed:
+                continue
             block = stack[index]
             with gathering(block, cell.types_in(block), name, cell.method.needs) as statistics:
                 for hidden in batches:
@@ -67,6 +73,8 @@ def prune_model(
             # In place, batch by batch: two copies of all hidden states would be the peak of memory.
             for at, hidden in enumerate(batches if index + 1 < len(stack) else ()):
                 batches[at] = architectures.run_block(block, hidden, arguments[hidden.shape][index])
+            if keep is not None:
+                keep.left(index, report, batches)
     return report
 
 

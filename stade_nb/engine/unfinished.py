@@ -48,23 +48,42 @@ def path_of(results_dir: str | Path, fields: dict, batch_size: int) -> Path:
 def write(path: Path, one: Carried) -> None:
     """Keep what a cell needs to go on behind the blocks that it has passed.
 
-    StadeError where it cannot be written; what was there before stays then.
+    StadeError as `write_state` has it.
     """
     streams = {use: getattr(one, use) for use in _STREAMS}
     tensors = {
-        f"{use}.{place:06}": batch.detach().cpu().contiguous()
+        f"{use}.{place:06}": batch
         for use, stream in streams.items()
         if stream is not None
         for place, batch in enumerate(stream.batches)
     }
-    state = json.dumps(
-        {
-            "passed": one.passed,
-            "seconds": one.seconds,
-            "report": {name: [r.zeros, r.size, r.added_bias] for name, r in one.report.items()},
-        }
-    )
-    metadata = {"name": path.stem, "state": state, "digest": _digest(path.stem, state, tensors)}
+    report = {name: [r.zeros, r.size, r.added_bias] for name, r in one.report.items()}
+    write_state(path, {"passed": one.passed, "seconds": one.seconds, "report": report}, tensors)
+
+
+def read(path: Path) -> dict | None:
+    """What `write` has kept: passed, seconds, report, and calibration and evaluation in batches.
+
+    None where there is nothing of use, see `read_state`.
+    """
+    found = read_state(path)
+    if found is None:
+        return None
+    state, tensors = found
+    state["report"] = Report({name: LayerReport(*r) for name, r in state["report"].items()})
+    for use in _STREAMS:
+        state[use] = [tensors[name] for name in tensors if name.startswith(f"{use}.")]
+    return state
+
+
+def write_state(path: Path, state: dict, tensors: dict[str, Tensor]) -> None:
+    """Keep `state`, which JSON can write, and tensors by name, in one file.
+
+    StadeError where it cannot be written; what was there before stays then.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(state)
+    metadata = {"name": path.stem, "state": text, "digest": _digest(path.stem, text, tensors)}
     try_folder(path.parent)
     try:
         write_at_once(path, lambda file: save_file(tensors, file.name, metadata))
@@ -72,10 +91,10 @@ def write(path: Path, one: Carried) -> None:
         raise StadeError(f"{path.name} cannot be written ({error})") from error
 
 
-def read(path: Path) -> dict | None:
-    """What `write` has kept: passed, seconds, report, and calibration and evaluation in batches.
+def read_state(path: Path) -> tuple[dict, dict[str, Tensor]] | None:
+    """What `write_state` has kept, the tensors in the order of their names.
 
-    None where there is nothing; where it is damaged a warning says so, and the cell begins anew.
+    None where there is nothing; where it is damaged a warning says so, and the work begins anew.
     """
     if not path.exists():
         return None
@@ -88,14 +107,10 @@ def read(path: Path) -> dict | None:
             tensors = {name: file.get_tensor(name).clone() for name in names}
         if metadata["digest"] != _digest(path.stem, metadata["state"], tensors):
             raise ValueError("content and checksum differ")
-        state = json.loads(metadata["state"])
-        state["report"] = Report({name: LayerReport(*r) for name, r in state["report"].items()})
+        return json.loads(metadata["state"]), tensors
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         warnings.warn(f"unfinished {path.name} is damaged ({error}); beginning anew", stacklevel=2)
         return None
-    for use in _STREAMS:
-        state[use] = [tensors[name] for name in names if name.startswith(f"{use}.")]
-    return state
 
 
 def passed(path: Path) -> int:

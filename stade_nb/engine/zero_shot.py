@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from stade_nb.engine import records
+from stade_nb.engine import records, unfinished
 from stade_nb.engine.cell import Cell, Setting
 from stade_nb.engine.prepare import measured, prepare
 from stade_nb.engine.pruning import drop_biases, prune_model, restore, snapshot
 from stade_nb.engine.report import Report
 from stade_nb.evaluation.harness import HARNESS, Harness
+from stade_nb.evaluation.kept_answers import KeptAnswers
 from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.evaluation.tasks import Questions
 from stade_nb.models import loading
@@ -30,7 +31,8 @@ def run(
     Each result is a dict of what `sweep.sweep` returns (whose records are used, and written),
     biases, and tasks: by name the fields of the task's record and what `Harness.evaluate` returns.
     What is on disk is not computed again, and cells that leave the same model are asked once (and
-    the time counted once); a run that is interrupted loses the task it was at.
+    the time counted once); answers are kept as they come, so that a run that is interrupted asks
+    only what is missing.
     """
     asked = list(dict.fromkeys(cell for cell, _ in cells))
     prepared = prepare(model, asked, setting)
@@ -85,8 +87,11 @@ def run(
                 elif (same := (state[1], task.digest)) in answered:
                     result = answered[same] | {"seconds": 0.0}
                 else:
-                    result = answered[same] = harness.evaluate(task, progress)
+                    half = unfinished.path_of(results_dir, fields(cell, biases, task), 0)
+                    keep = KeptAnswers(half.with_suffix(".jsonl"))
+                    result = answered[same] = harness.evaluate(task, progress, keep)
                 records.write(results_dir, fields(cell, biases, task), prepared.facts | result)
+                unfinished.clear(results_dir, [fields(cell, biases, task)], ())
                 bar.update()
             restore(dense)
 

@@ -5,7 +5,7 @@ import functools
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from stade_nb.errors import StadeError
+from stade_nb.evaluation.kept_answers import KeptAnswers
 from stade_nb.evaluation.tasks import Questions, load, quiet
 from stade_nb.models import architectures
 from stade_nb.models.checkpoint import reading
@@ -73,18 +74,21 @@ class Harness:
                 self._lengths[questions.digest] = [len(self.lm.tok_encode(t)) for t in texts]
         return self._lengths[questions.digest]
 
-    def evaluate(self, questions: Questions, progress: bool = False) -> dict:
+    def evaluate(
+        self, questions: Questions, progress: bool = False, keep: KeptAnswers | None = None
+    ) -> dict:
         """One task: accuracy, its standard error, and which questions were answered correctly.
 
-        progress: show a bar of the requests if they take more than a moment.
+        progress: show a bar of the requests if they take more than a moment. keep: answers that
+        this model has given before, which it is not asked again, and where new ones are kept.
         Returns accuracy and standard_error (lm-eval's `acc`), count of questions, correct (0 or 1
         each, in order), guessing (see `Questions`), truncated (how many requests are longer than
         what the model reads), batch_size and seconds.
         """
         with reading(questions.name, ASKED_OF, "ask"):
-            return self._evaluate(questions, progress)
+            return self._evaluate(questions, progress, keep)
 
-    def _evaluate(self, questions: Questions, progress: bool) -> dict:
+    def _evaluate(self, questions: Questions, progress: bool, keep: KeptAnswers | None) -> dict:
         start, lengths = time.perf_counter(), self.lengths(questions)
         if self.batch_size == "auto" and self.lm.device.type != "cuda":
             longest = min(max(lengths), self.positions)
@@ -96,6 +100,7 @@ class Harness:
         with (
             bar,
             self._counted(bar),
+            keep.around(self.lm) if keep else nullcontext(),
             quiet(),
             architectures.evaluating(self.model),
             torch.inference_mode(),
@@ -153,11 +158,25 @@ def evaluate(
     tasks: Sequence[Questions],
     batch_size: int | str = "auto",
     progress: bool = False,
+    folder: Path | None = None,
 ) -> dict[str, dict]:
-    """Accuracies of a model in memory, by task: see `Harness` and `tasks.load`."""
+    """Accuracies of a model in memory, by task: see `Harness` and `tasks.load`.
+
+    folder: of this model's answers alone, where they are kept, so that a killed run goes on.
+    """
     harness = Harness(model, tokenizer, batch_size)
     bar = tqdm(tasks, desc="zero-shot", disable=not progress)
-    return {questions.name: harness.evaluate(questions, progress) for questions in bar}
+    return {
+        questions.name: harness.evaluate(questions, progress, kept(folder, questions))
+        for questions in bar
+    }
+
+
+def kept(folder: Path | None, questions: Questions) -> KeptAnswers | None:
+    """The answers to a task that are kept in a model's folder; None without one."""
+    if folder is None:
+        return None
+    return KeptAnswers(folder / f"answers-{questions.digest[:16]}.jsonl")
 
 
 def zero_shot(

@@ -25,12 +25,17 @@ def perplexity(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: boo
 
 
 def window_losses(
-    model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False
+    model: nn.Module,
+    ids: Tensor,
+    batch_size: int = 8,
+    progress: bool = False,
+    keep: object | None = None,
 ) -> Tensor:
     """Section 4: each window's mean negative log-likelihood (nats) of its tokens 2 to n.
 
     ids: (windows, tokens). Returns (windows,) float64 on the CPU; the loss of a token is computed
-    in float32. StadeError where a loss is not finite.
+    in float32. keep: an `engine.kept.KeptLosses`, from which a killed run goes on. StadeError
+    where a loss is not finite.
 
     >>> import stade_nb as snb
     >>> model, tokenizer = snb.load("llama-230k")
@@ -39,11 +44,17 @@ def window_losses(
     torch.Size([4])
     """
     token_ids.check_windows(model, ids)
-    batches, losses = token_ids.in_batches(ids, batch_size), []
+    batches, losses = token_ids.in_batches(ids, batch_size), keep.begun() if keep else []
+    known, seen = sum(map(len, losses)), 0
     with architectures.evaluating(model):
         for part in tqdm(batches, desc="perplexity", disable=not progress):
+            seen += len(part)
+            if seen <= known:
+                continue
             part = part.to(model.device)
             losses.append(losses_of(model(input_ids=part, use_cache=False).logits, part))
+            if keep is not None:
+                keep.left(losses)
     return check_losses(torch.cat(losses))
 
 

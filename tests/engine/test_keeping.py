@@ -26,15 +26,15 @@ def watch(tmp_path, every, needed=0, step=lambda cell, block: None):
 
 def test_a_step_more_than_the_interval_allows_is_not_begun(tmp_path, clock):
     keeper = watch(tmp_path, 300, needed=10**15)  # too large to be kept sooner
-    keeper.longest = 70.0
-    assert not keeper.is_due(229) and keeper.is_due(230)
+    keeper.pace.longest = 70.0
+    assert not keeper.pace.is_due(229) and keeper.pace.is_due(230)
 
 
 def test_what_is_small_is_kept_sooner(tmp_path, clock):
     size = 60 * keeping._BYTES_PER_SECOND / 100
-    assert not watch(tmp_path, 300, size).is_due(59)
-    assert watch(tmp_path, 300, size).is_due(60)
-    assert not watch(tmp_path, 300).is_due(29) and watch(tmp_path, 300).is_due(30)
+    assert not watch(tmp_path, 300, size).pace.is_due(59)
+    assert watch(tmp_path, 300, size).pace.is_due(60)
+    assert not watch(tmp_path, 300).pace.is_due(29) and watch(tmp_path, 300).pace.is_due(30)
 
 
 @pytest.mark.parametrize(("every", "times"), [(10, [1, 2]), (25, [2]), (1000, [])])

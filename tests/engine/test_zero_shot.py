@@ -38,10 +38,10 @@ def asked(monkeypatch):
     """Every (task, number of biases in the model) that is evaluated, in order."""
     order, evaluate = [], harness.Harness.evaluate
 
-    def noted(self, questions, progress=False):
+    def noted(self, questions, *how):
         biases = sum(layer.bias is not None for layer, _, _ in snapshot(self.model))
         order.append((questions.name, biases))
-        return evaluate(self, questions, progress)
+        return evaluate(self, questions, *how)
 
     monkeypatch.setattr(harness.Harness, "evaluate", noted)
     return order
@@ -96,10 +96,10 @@ def test_dropped_biases_are_the_dense_ones(name):
 def test_a_killed_run_resumes_at_the_next_task(tasks, asked, tmp_path, monkeypatch):
     evaluate = harness.Harness.evaluate
 
-    def killed(self, questions, progress=False):
+    def killed(self, questions, *how):
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return evaluate(self, questions, progress)
+        return evaluate(self, questions, *how)
 
     with monkeypatch.context() as patched:
         patched.setattr(harness.Harness, "evaluate", killed)

@@ -1,0 +1,41 @@
+"""A `prune` or `evaluate` that was killed: the same command again goes on with what was kept."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from torch import Tensor
+
+from stade_nb.engine import kept
+from stade_nb.engine.prepare import Prepared
+
+
+class GoingOn:
+    """What is kept of one run of a command, by everything that its result depends on.
+
+    there: whether a run of the same command was interrupted, and this one goes on with it.
+    """
+
+    def __init__(self, prepared: Prepared, options: SimpleNamespace, command: str) -> None:
+        (fields,) = prepared.keys.values()
+        self.model, self.every = prepared.model, options.keep_every
+        self.batch_size = options.batch_size
+        self.folder: Path = kept.folder_of(fields | {"command": command}, options.batch_size)
+        self.there = self.folder.is_dir()
+
+    def say(self) -> None:
+        """Where a run goes on, say so."""
+        if self.there:
+            print(f"stade_nb: going on with what is kept in {str(self.folder)!r}", file=sys.stderr)
+
+    def blocks(self, ids: Tensor | None) -> kept.KeptBlocks:
+        """For `prune_model`."""
+        return kept.KeptBlocks(self.folder, self.model, ids, self.every)
+
+    def losses(self, ids: Tensor) -> kept.KeptLosses:
+        """For `window_losses`."""
+        return kept.KeptLosses(self.folder, len(ids), self.every)
+
+    def done(self) -> None:
+        """The run has come to its end: nothing of it is needed any more."""
+        kept.clear(self.folder)

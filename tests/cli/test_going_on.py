@@ -1,0 +1,86 @@
+"""The same command again goes on where a kill has stopped it, and leaves nothing behind."""
+
+import json
+
+import pytest
+import torch
+
+from stade_nb.cli.program import main
+from stade_nb.engine import kept
+from stade_nb.models import loading
+
+PRUNE = (
+    "prune --model llama-230k --prune_method stade --sparsity_type 2:4 --nsamples 4 "
+    "--window-length 32 --evaluation embedded --evaluation-windows 6 --batch-size 2 --quiet "
+    "--keep-every 0.001s --save"
+)
+EVALUATE = (
+    "evaluate --model llama-230k --evaluation-windows 6 --window-length 32 --batch-size 2 "
+    "--quiet --keep-every 0.001s --out"
+)
+
+
+class Killed(BaseException):
+    """What no handler of errors catches."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept.paths, "HOME", tmp_path / "home")
+    return tmp_path / "home"
+
+
+def kill(monkeypatch, of, steps):
+    """The next run ends after so many steps of `of`."""
+    left, count = of.left, []
+
+    def stop(self, *what):
+        left(self, *what)
+        count.append(1)
+        if len(count) == steps:
+            raise Killed
+
+    monkeypatch.setattr(of, "left", stop)
+
+
+@pytest.mark.parametrize(("of", "steps"), [(kept.KeptBlocks, 2), (kept.KeptLosses, 1)])
+def test_prune_goes_on(of, steps, tmp_path, home, monkeypatch, capsys):
+    assert main([*PRUNE.split(), str(tmp_path / "whole")]) == 0
+    assert not any((home / kept.FOLDER).iterdir())
+    with monkeypatch.context() as patched:
+        kill(patched, of, steps)
+        with pytest.raises(Killed):
+            main([*PRUNE.split(), str(tmp_path / "out")])
+    assert any((home / kept.FOLDER).iterdir())
+    capsys.readouterr()
+    # The folder may hold the model already: it is of the same run.
+    assert main([*PRUNE.split(), str(tmp_path / "out")]) == 0
+    assert "going on with what is kept in" in capsys.readouterr().err
+    assert not any((home / kept.FOLDER).iterdir())
+    one, other = (loading.load(str(tmp_path / name))[0].state_dict() for name in ("whole", "out"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    reports = [json.loads((tmp_path / n / "pruning.json").read_text()) for n in ("whole", "out")]
+    assert reports[0] == reports[1]
+
+
+def test_a_folder_of_another_run_stays_refused(tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        kill(patched, kept.KeptLosses, 1)
+        with pytest.raises(Killed):
+            main([*PRUNE.split(), str(tmp_path / "out")])
+    other = PRUNE.replace("stade", "wanda")
+    assert main([*other.split(), str(tmp_path / "out")]) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_evaluate_goes_on(tmp_path, home, monkeypatch):
+    assert main([*EVALUATE.split(), str(tmp_path / "whole.json")]) == 0
+    with monkeypatch.context() as patched:
+        kill(patched, kept.KeptLosses, 2)
+        with pytest.raises(Killed):
+            main([*EVALUATE.split(), str(tmp_path / "out.json")])
+    assert main([*EVALUATE.split(), str(tmp_path / "out.json")]) == 0
+    assert json.loads((tmp_path / "whole.json").read_text()) == json.loads(
+        (tmp_path / "out.json").read_text()
+    )
+    assert not any((home / kept.FOLDER).iterdir())

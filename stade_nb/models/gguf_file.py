@@ -26,6 +26,7 @@ from transformers.modeling_gguf_pytorch_utils import (
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
+from stade_nb.files import try_folder
 from stade_nb.models import checkpoint
 from stade_nb.models.architectures import SUPPORTED
 from stade_nb.models.saving import quiet, with_biases
@@ -74,7 +75,7 @@ def kept(folder: Path, origin: dict, write: Callable[[Path], None]) -> Path:
     """
     if is_kept(folder, origin["sha256"]):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try_folder(folder.parent)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if is_kept(folder, origin["sha256"]):
             return folder

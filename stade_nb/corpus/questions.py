@@ -21,8 +21,9 @@ from stade_nb.files import write_at_once
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """A task of the suite: the official one it imitates, its chance level, what it asks."""
+    """A task of the suite: its own name, the official one it imitates, chance, what it asks."""
 
+    name: str
     official: str
     chance: float
     about: str
@@ -32,6 +33,7 @@ class TaskInfo:
 
 TASKS: dict[str, TaskInfo] = {
     "embedded_boolq": TaskInfo(
+        "affirmed or denied",
         "boolq",
         0.5,
         "The passage is a sentence; the model says it again with its verb affirmed (yes) or denied "
@@ -40,6 +42,7 @@ TASKS: dict[str, TaskInfo] = {
         400,
     ),
     "embedded_rte": TaskInfo(
+        "true premise",
         "rte",
         0.5,
         "Which of two premises entails the hypothesis: the hypothesis is the main clause of a "
@@ -48,6 +51,7 @@ TASKS: dict[str, TaskInfo] = {
         pairs.rte,
     ),
     "embedded_hellaswag": TaskInfo(
+        "second half",
         "hellaswag",
         0.25,
         "The first half of a sentence; its own second half, or second halves of three sentences of "
@@ -55,6 +59,7 @@ TASKS: dict[str, TaskInfo] = {
         endings.hellaswag,
     ),
     "embedded_winogrande": TaskInfo(
+        "word in a gap",
         "winogrande",
         0.5,
         "A blank in a sentence; the word that stands there, or one of like ending and frequency "
@@ -62,6 +67,7 @@ TASKS: dict[str, TaskInfo] = {
         pairs.winogrande,
     ),
     "embedded_arc_easy": TaskInfo(
+        "last word",
         "arc_easy",
         0.25,
         "The last word of a sentence; the other three end sentences of other documents and have "
@@ -69,6 +75,7 @@ TASKS: dict[str, TaskInfo] = {
         endings.arc_easy,
     ),
     "embedded_arc_challenge": TaskInfo(
+        "last word, same document",
         "arc_challenge",
         0.25,
         "The last word of a sentence; the other three end sentences of the same document and have "
@@ -76,6 +83,7 @@ TASKS: dict[str, TaskInfo] = {
         endings.arc_challenge,
     ),
     "embedded_openbookqa": TaskInfo(
+        "end of a fact",
         "openbookqa",
         0.25,
         "A sentence that states a fact, up to its verb; its completion as it stands, or with the "

@@ -9,6 +9,7 @@ import pytest
 import zero_shot_questions
 
 from stade_nb import claims
+from stade_nb.corpus import questions
 from stade_nb.evaluation import harness
 from stade_nb.pages import plots, tables
 
@@ -91,12 +92,39 @@ def test_guessing_is_named(ran):
 
 def test_tasks_one_by_one(ran):
     shown = tables.accuracy.by_task(ran)
-    assert list(shown.columns) == ["model", "method", "sparsity", "rte", "arc_easy"]
-    assert list(shown["rte"]) == ["50.0", "80.0 ± 2.8", "60.0 ± 3.5", "80.0 ± 2.8", "60.0 ± 3.5"]
+    assert list(shown.columns) == ["model", "method", "sparsity", "true premise", "arc_easy"]
+    assert list(shown["true premise"]) == [
+        "50.0",
+        "80.0 ± 2.8",
+        "60.0 ± 3.5",
+        "80.0 ± 2.8",
+        "60.0 ± 3.5",
+    ]
     found = tables.accuracy.task_differences(tables.accuracy.kept(ran), "stade", "wanda")
     assert found.to_dict("records") == [
-        {"model": "m", "sparsity": "2:4", "rte": "40\xa0:\xa00 *", "arc_easy": "0\xa0:\xa00"}
+        {
+            "model": "m",
+            "sparsity": "2:4",
+            "true premise": "40\xa0:\xa00 *",
+            "arc_easy": "0\xa0:\xa00",
+        }
     ]
+
+
+def test_a_models_rows_are_folded(ran):
+    page = tables.accuracy.by_model(tables.accuracy.by_task(ran)).data
+    assert "<summary>m: 4 rows</summary>" in page and page.count("<details") == 1
+    assert "guessing" in page and "80.0 ±" in page
+
+
+def test_embedded_tasks_have_their_own_names_and_an_example():
+    shown = tables.accuracy.examples(["embedded_hellaswag", "rte", "embedded_winogrande"])
+    assert list(shown["task"]) == ["second half", "word in a gap"]
+    for row in shown.itertuples():
+        assert row.right in row.choices.split(" / ")
+    whole = shown["text"][1].replace("…", shown["right"][1])
+    assert whole == questions.questions("embedded_winogrande")[0]["source"]
+    assert tables.accuracy.examples("official").empty
 
 
 def test_claims(ran):

@@ -1,14 +1,18 @@
 """The cells of the page on Table 4, and the tables of accuracies that it shows."""
 
+from collections.abc import Sequence
+from html import escape
+
 import pandas
 from IPython.display import HTML
 
 from stade_nb import claims
 from stade_nb.claims import paper
+from stade_nb.corpus import questions
 from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
 from stade_nb.numerics.bias import DROPPED, KEPT
-from stade_nb.pages import models
+from stade_nb.pages import html, models
 from stade_nb.pages.notebooks import ZeroShot
 from stade_nb.pages.tables import perplexity
 
@@ -22,14 +26,14 @@ def run(p: ZeroShot) -> pandas.DataFrame:
     answers (their `correct` alone), accuracy and error (`harness.mean`), and paper_model (see
     `paper.model_of`).
     """
-    questions = tasks.load(p.tasks, p.tasks_dir, p.limit)
+    asked_of_all = tasks.load(p.tasks, p.tasks_dir, p.limit)
     asked = perplexity.cells(p.methods, p.patterns, "layer", p.seeds)
     corrected = [cell for cell in asked if cell.method.corrects]
     wanted = [(cell, KEPT) for cell in asked] + [(cell, DROPPED) for cell in corrected]
     rows = []
     for name, label in models.labelled(p.models).items():
         setting = models.setting(p, requests_at_once=p.requests_at_once)
-        found = zero_shot.run(name, wanted, setting, questions, progress=True)
+        found = zero_shot.run(name, wanted, setting, asked_of_all, progress=True)
         about = {"model": label, "paper_model": paper.model_of(name)}
         rows += [cell | about for cell in found]
     ran = pandas.DataFrame(rows)
@@ -207,4 +211,33 @@ def percent(accuracy: float, error: float, digits: int = 1) -> str:
 
 def short(task: str) -> str:
     """A task's name for the head of a column."""
-    return task.removeprefix("embedded_")
+    return questions.TASKS[task].name if task in questions.TASKS else task
+
+
+def examples(names: str | Sequence[str]) -> pandas.DataFrame:
+    """The first question of each embedded task among `names` (see `tasks.chosen`).
+
+    Columns task, form (the official task that it imitates), text, with … where a choice goes,
+    choices and right. Empty where all tasks are official.
+    """
+    rows = []
+    for task in tasks.chosen(names):
+        if task in questions.TASKS:
+            asked = questions.questions(task)[0]
+            row = {"task": short(task), "form": questions.TASKS[task].official}
+            row["text"] = f"{asked.get('context', '')} … {asked.get('continuation', '')}".strip()
+            row["choices"] = " / ".join(asked["choices"])
+            rows.append(row | {"right": asked["choices"][asked["label"]]})
+    return pandas.DataFrame(rows)
+
+
+def by_model(table: pandas.DataFrame) -> HTML:
+    """`by_task` with the rows of each model behind a line to click, those of guessing in each."""
+    guess = table[table["model"] == ""]
+    return HTML(
+        "\n".join(
+            f'<details class="records"><summary>{escape(model)}: {len(rows)} rows</summary>\n'
+            f"{html.table(pandas.concat([guess, rows]).drop(columns='model')).data}</details>"
+            for model, rows in table.drop(guess.index).groupby("model", sort=False)
+        )
+    )

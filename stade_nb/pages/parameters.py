@@ -96,10 +96,13 @@ def _in_yaml(name: str, value: object, schema: dict, notebook: str) -> str:
 
 
 def shown(parameters: Parameters) -> HTML:
-    """The resolved parameters as a small table for the page, in the order of the notebook's."""
+    """The resolved parameters for the page, a line that opens, in the order of the notebook's."""
     rows = [(name, _joined(getattr(parameters, name))) for name in parameters._order]
     frame = pandas.DataFrame(rows, columns=["parameter", "value"])
-    return table(frame, caption="Parameters of this page, as it was run.")
+    return HTML(
+        '<details class="parameters"><summary>Parameters of this page, as it was run</summary>\n'
+        f"{table(frame).data}</details>"
+    )
 
 
 def _joined(value: object) -> str:

@@ -107,6 +107,11 @@ def accuracies(ran: pandas.DataFrame, guess: float, patterns: dict[str, str]) ->
     return figure
 
 
+# Changes of more than so many percent: beyond `LINEAR` the axis is logarithmic then.
+WIDE, LINEAR, TICKS = 100, 20, (-50, -20, -10, 0, 10, 20, 50, 100, 200, 500)
+BEYOND = f"(beyond ±{LINEAR} logarithmic)"
+
+
 def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
     """Change of perplexity from Wanda to each method by the size of the model; below 0 is better.
 
@@ -136,10 +141,17 @@ def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
             for left, right in itertools.pairwise(filter(None, ends)):
                 _bridge(left, right, look[0])
         low, high = panels[0].get_ylim()
+        if wide := high > WIDE:
+            for axes in panels:
+                axes.set_yscale("symlog", linthresh=LINEAR)
+                axes.set_yticks([t for t in TICKS if low < t < high], minor=False)
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_locator(NullLocator())
         for axes in panels:
             axes.axhline(0, color=INK, linewidth=1)
             axes.axhspan(low, 0, color=INK, alpha=0.06, linewidth=0)
-        panels[0].set(ylim=(low, high), ylabel=f"{heading}: change from Wanda, %\n(grey: better)")
+        said = BEYOND if wide else "(grey: better)"
+        panels[0].set(ylim=(low, high), ylabel=f"{heading}: change from Wanda, %\n{said}")
     for axes, part in zip(grid[-1], parts, strict=True):
         names = [f"{model}  {n / 1e6:.3g} M" for n, model in part.itertuples(index=False)]
         axes.set_xticks(

@@ -225,7 +225,7 @@ def opening(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
     seeds = sorted(set(drawn.nunique()))
     found = {
         "models": " and ".join(sized),
-        "missing": " and ".join(others) or "none of those that are packaged",
+        "missing": " and ".join(others) or "none",
         "seeds": " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))),
     }
     for method in ladder.METHODS:

@@ -83,3 +83,11 @@ def test_frames_without_rows_do_not_show():
     one = pandas.DataFrame({"a": [1]})
     assert studies.together(one.iloc[:0], one).equals(one)
     assert studies.together(one.iloc[:0]).empty
+
+
+def test_real_cells_are_of_all_layers_and_compete_as_their_method_does():
+    """One number for each cell: single layer types and other scopes have records, too."""
+    found = studies.real(["smollm2-135m", "gemma-3-270m"])
+    cells = found.groupby(["model", "text", "pattern", "method", "seed"]).size()
+    assert (cells == 1).all() and set(found["layers"]) == {"all"}
+    assert set(found["pattern"]) <= {"dense", *studies.STRONG}

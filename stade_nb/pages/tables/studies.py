@@ -10,6 +10,7 @@ from stade_nb.engine import shipped
 from stade_nb.engine.cell import DENSE, cells
 from stade_nb.models import architectures
 from stade_nb.numerics import masks
+from stade_nb.numerics.methods import method
 from stade_nb.numerics.metrics import METRICS
 from stade_nb.pages import models
 from stade_nb.pages.notebooks import MaskOrCompensation
@@ -20,6 +21,8 @@ from stade_nb.studies.methods import LADDER, PLACES, RUNGS
 
 # Added to each input's variance, a share of their mean: a norm's outputs are not independent.
 RIDGE = 1e-6
+# Patterns of which the real models have records on many rungs.
+STRONG = ("0.5", "2:4", "4:8", "0.7")
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
 NEWER = ["ria", "ria_with_bias", "symwanda", "nowag", "sparsegpt", "sparsegpt_without_update"]
 SWAPPED = ["dsnot", "dsnot_with_bias"]
@@ -41,7 +44,7 @@ def real(names: Sequence[str]) -> pandas.DataFrame:
     for name, label in models.labelled(names).items():
         for row in shipped.rows(name):
             texts = row["calibration_corpus"], row["evaluation_corpus"]
-            if tuple(text["source"] for text in texts) == earlier.TEXTS:
+            if tuple(text["source"] for text in texts) == earlier.TEXTS and _of_the_study(row):
                 sizes = " → ".join(f"{text['windows']} × {text['length']}" for text in texts)
                 rows.append(row | {"model": label, "text": sizes})
     columns = ["model", "method", "pattern", "seed", "losses", "text", "perplexity", "layers"]
@@ -49,6 +52,14 @@ def real(names: Sequence[str]) -> pandas.DataFrame:
     found = found.sort_values(["model", "text", "pattern", "method"], ignore_index=True)
     found.loc[found["method"] == paper.DENSE, "pattern"] = paper.DENSE
     return found
+
+
+def _of_the_study(row: dict) -> bool:
+    """Whether a record is of all layers, of one of `STRONG`, and competes as its method does."""
+    if row["method"] == paper.DENSE:
+        return True
+    own = method(row["method"]).pattern(row["pattern"]).scope
+    return row["layers"] == "all" and row["pattern"] in STRONG and row["scope"] == own
 
 
 def most(ran: pandas.DataFrame) -> pandas.DataFrame:

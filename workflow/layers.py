@@ -5,14 +5,10 @@ To be run in the folder that has the calibration text. One record per model:
     python -m workflow.layers --model smollm2-135m --calibration c4_documents.txt --out data/studies
 """
 
-import platform
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-import transformers
 from tqdm import tqdm
 
 import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
@@ -21,8 +17,7 @@ from stade_nb.engine.cell import Cell, cells
 from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
-from stade_nb.pages import provenance
-from stade_nb.studies import layer_inputs, layer_losses
+from stade_nb.studies import layer_inputs, layer_losses, measured
 from workflow import Words, status_of
 
 PATTERNS = ("0.3", "0.4", "0.5", "0.6", "0.7", "2:4", "4:8")
@@ -65,15 +60,7 @@ def measure(name: str, text: str, windows: tuple[int, int], device: str, folder:
         "cells": [[cell.method.name, cell.pattern_name, cell.pattern.scope] for cell in chosen],
         "errors": errors,
         "seconds": time.perf_counter() - start,
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        "computed": {
-            "date": datetime.now(UTC).date().isoformat(),
-            "threads": torch.get_num_threads(),
-            "processor": provenance.processor(str(model.device))
-            if model.device.type == "cuda"
-            else platform.machine(),
-        },
-    }
+    } | measured.made(model.device)
     return records.write(folder, fields, result, indent=None)
 
 

@@ -4,20 +4,15 @@ To be run in the folder that `workflow.texts` has filled, as `workflow.grid`. Th
 distances by layer type, and the hash of each text's token ids.
 """
 
-import platform
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
-
-import torch
-import transformers
 
 from stade_nb.engine import records
 from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
-from stade_nb.studies import text_means
+from stade_nb.studies import measured, text_means
 from stade_nb.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
 from workflow import Words, status_of
 
@@ -50,19 +45,12 @@ def measure(name: str, folder: Path) -> Path:
         "calibration": {text: digest_of_ids(ids) for text, ids in calibrated.items()},
         "evaluation": {text: digest_of_ids(ids) for text, ids in evaluated.items()},
     }
-    computed = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "threads": torch.get_num_threads(),
-        "processor": platform.machine(),
-    }
     result = {
         "model": name,
         "rows": table.to_dict("list"),
         "tokens": WINDOWS * LENGTH,
         "seconds": time.perf_counter() - start,
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        "computed": computed,
-    }
+    } | measured.made(model.device)
     return records.write(folder, fields, result, indent=None)
 
 

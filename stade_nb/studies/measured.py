@@ -1,6 +1,11 @@
 """The records of studies that come with the project: what was measured of a model once."""
 
+import platform
+from datetime import UTC, datetime
 from pathlib import Path
+
+import torch
+import transformers
 
 from stade_nb import paths
 from stade_nb.engine import records
@@ -30,3 +35,16 @@ def there(study: str, models: list[str], folder: Path = FOLDER) -> list[str]:
     found = [records.checked(path) for path in sorted(folder.glob("*.json"))]
     known = {one["result"]["model"] for one in found if one["fields"].get("study") == study}
     return [name for name in models if name in known]
+
+
+def made(device: torch.device) -> dict:
+    """With what a study is measured now: the versions, and how it was computed, as records say."""
+    gpu = device.type == "cuda"
+    return {
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "computed": {
+            "date": datetime.now(UTC).date().isoformat(),
+            "threads": torch.get_num_threads(),
+            "processor": torch.cuda.get_device_name(device) if gpu else platform.machine(),
+        },
+    }

@@ -21,7 +21,7 @@ class GoingOn:
         self.model, self.every = prepared.model, options.keep_every
         self.batch_size = options.batch_size
         self.folder: Path = kept.folder_of(fields | {"command": command}, options.batch_size)
-        self.there = self.folder.is_dir()
+        self.there = self.folder.is_dir() and any(self.folder.iterdir())
 
     def say(self) -> None:
         """Where a run goes on, say so."""

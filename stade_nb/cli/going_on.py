@@ -1,5 +1,6 @@
 """A `prune` or `evaluate` that was killed: the same command again goes on with what was kept."""
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,11 @@ class GoingOn:
         (fields,) = prepared.keys.values()
         self.model, self.every = prepared.model, options.keep_every
         self.batch_size = options.batch_size
-        self.folder: Path = kept.folder_of(fields | {"command": command}, options.batch_size)
+        # Of the places, too: only the folder that the killed run had found empty may be written.
+        named = [getattr(options, name, None) for name in ("save", "save_model", "save_gguf")]
+        places = [name and os.path.realpath(name) for name in named]
+        asked = {"command": command, "places": places}
+        self.folder: Path = kept.folder_of(fields | asked, options.batch_size)
         self.there = self.folder.is_dir() and any(self.folder.iterdir())
 
     def say(self) -> None:

@@ -38,7 +38,10 @@ def new_gguf(name: str | None, ours: bool = False) -> Path | None:
 
 
 def out_file(options: SimpleNamespace, cells: int = 1) -> Path | None:
-    """The file of --out, if there is to be one. cells: to be written."""
+    """The file of --out, if there is to be one; StadeError where it cannot be written.
+
+    cells: how many are to be written.
+    """
     if options.out is None:
         return None
     path = Path(options.out)

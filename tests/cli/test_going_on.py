@@ -73,6 +73,23 @@ def test_a_folder_of_another_run_stays_refused(tmp_path, monkeypatch, capsys):
     assert "is not empty" in capsys.readouterr().err
 
 
+def test_a_folder_that_the_killed_run_did_not_name_stays_refused(tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        kill(patched, kept.KeptLosses, 1)
+        with pytest.raises(Killed):
+            main([*PRUNE.split(), str(tmp_path / "out")])
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "config.json").write_text("of somebody else")
+    assert main([*PRUNE.split(), str(foreign)]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert (foreign / "config.json").read_text() == "of somebody else"
+    gguf = tmp_path / "other.gguf"
+    gguf.write_text("of somebody else")
+    assert main([*PRUNE.split(), str(tmp_path / "out"), "--save-gguf", str(gguf)]) == 2
+    assert gguf.read_text() == "of somebody else"
+
+
 def test_evaluate_goes_on(tmp_path, home, monkeypatch):
     assert main([*EVALUATE.split(), str(tmp_path / "whole.json")]) == 0
     with monkeypatch.context() as patched:

@@ -20,11 +20,13 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+import numpy
 import pandas
 from scipy.stats import spearmanr
 
 METHODS = 5
 GOOD, POOR = 0.8, 0.5
+DRAWS = 1000
 PREDICTS, PARTLY, FAILS, DEPENDS = "predicts", "partly", "does not predict", "it depends"
 # A mask without the correction, and with it.
 CORRECTED = {
@@ -94,6 +96,30 @@ def answers(found: pandas.DataFrame) -> pandas.DataFrame:
         rows.append((model, int(some["methods"].sum()), len(some), middle, together, word))
     columns = ["model", "cells", "patterns", "median", "together", "word"]
     return pandas.DataFrame(rows, columns=columns)
+
+
+def firmness(found: pandas.DataFrame) -> pandas.DataFrame:
+    """How much each pattern's correlation hangs on the methods that happen to be there.
+
+    Not part of the rule, and added when the word was known. low, high: 95 % of the correlation with
+    the methods drawn again, `DRAWS` times. whole: without the methods that correct some layer types
+    only, which are near Wanda and near each other. Returns columns model, pattern, methods, rho,
+    low, high, whole_methods, whole.
+    """
+    rows, draw = [], numpy.random.default_rng(0)
+    for (model, pattern), some in found.groupby(["model", "pattern"], sort=False):
+        if len(some) < METHODS:
+            continue
+        cells = some[["loss", "perplexity"]].to_numpy(float)
+        drawn = [cells[draw.integers(len(cells), size=len(cells))] for _ in range(DRAWS)]
+        rhos = [spearmanr(*one.T).statistic for one in drawn if (one != one[0]).any(axis=0).all()]
+        low, high = numpy.quantile(rhos, [0.025, 0.975])
+        whole = some[~some["method"].str.contains("_bias_")]
+        rho = spearmanr(whole["loss"], whole["perplexity"]).statistic
+        about = model, pattern, len(some), spearmanr(*cells.T).statistic
+        rows.append((*about, low, high, len(whole), rho))
+    columns = "model pattern methods rho low high whole_methods whole"
+    return pandas.DataFrame(rows, columns=columns.split())
 
 
 def word(answered: pandas.DataFrame) -> str:

@@ -83,3 +83,17 @@ def test_corrected_pairs_are_counted():
     )
     (row,) = study.corrected(found).itertuples(index=False)
     assert tuple(row) == ("m", 2, 2, 1)
+
+
+def test_a_correlation_that_hangs_on_some_methods_is_seen():
+    """Five of eleven methods rank the other way: with them the interval has zero in it."""
+    firm = cells(math.exp, patterns=("0.5",))
+    turned = firm.iloc[:5].assign(
+        method=[f"wanda_bias_{n}" for n in range(5)], perplexity=[500.0, 400, 300, 200, 100]
+    )
+    found = study.firmness(pandas.concat([firm, turned]))
+    (row,) = found.itertuples()
+    assert row.low < 0 < row.high and row.low < row.rho < row.high
+    assert (row.methods, row.whole_methods) == (11, 6) and row.whole == pytest.approx(1)
+    (alone,) = study.firmness(firm).itertuples()
+    assert [alone.low, alone.high] == pytest.approx([1, 1]) and alone.whole_methods == 6

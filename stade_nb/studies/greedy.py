@@ -26,7 +26,7 @@ def chosen(weight: Tensor, second: Tensor, pattern: Pattern) -> Tensor:
     int(in · sparsity) weights of each row go; of N:M, N of each group. Ties: the lower column.
     StadeError for a share of which a whole layer's weights compete, and for groups that do not fit.
 
-    >>> second = torch.tensor([[1.0, -0.9, 0], [-0.9, 1, 0], [0, 0, 0.5]])
+    >>> second = torch.tensor([[1.0, -0.9, 0], [-0.9, 1, 0], [0, 0, 1.1]])
     >>> chosen(torch.tensor([[1.0, 1.1, 1]]), second, masks.parse_pattern(0.67))
     tensor([[ True,  True, False]])
     """

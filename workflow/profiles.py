@@ -31,12 +31,12 @@ SECTIONS = ("offline", "common", "notebooks")
 def declared(notebook: Path) -> list[str]:
     """The names that the cell tagged ``parameters`` of `notebook` assigns, in order.
 
-    StadeError where there is no such cell, or nothing in it.
+    A page may have nothing to choose; its cell says so. StadeError where there is no such cell.
     """
     from papermill import inspect_notebook  # takes seconds
 
     names = list(inspect_notebook(notebook))
-    if not names:
+    if not names and not _cells(notebook):
         raise StadeError(
             f"{notebook.name} has no parameters: tag the cell that gives the defaults `parameters`"
         )
@@ -45,12 +45,17 @@ def declared(notebook: Path) -> list[str]:
 
 def defaults(notebook: Path) -> dict:
     """What the cell tagged ``parameters`` of `notebook` assigns, by name."""
-    cells = json.loads(notebook.read_text("utf-8"))["cells"]
-    (cell,) = [one for one in cells if "parameters" in one["metadata"].get("tags", [])]
+    (cell,) = _cells(notebook)
     return {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in ast.parse("".join(cell["source"])).body
     }
+
+
+def _cells(notebook: Path) -> list[dict]:
+    """The cells that are tagged ``parameters``."""
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    return [one for one in cells if "parameters" in one["metadata"].get("tags", [])]
 
 
 def _content(path: Path) -> dict:

@@ -44,7 +44,7 @@ def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdic
         yield found
 
 
-@decides(RUNS, "audit", "equal-parameters")
+@decides(RUNS, "audit_code", "equal-parameters")
 def of_equal_parameters(ran: pandas.DataFrame) -> Verdict:
     """Sec. 3.4: STADE with one more weight pruned for each bias that it adds, against Wanda.
 

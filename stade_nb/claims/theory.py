@@ -148,7 +148,7 @@ def of_added_biases() -> Iterator[Verdict]:
     yield Verdict("equal-parameters", THEORY, rule, found, "a block of Llama-7B", text)
 
 
-@decides(RUNS, "audit", "normalised-is-centred")
+@decides(RUNS, "audit_theory", "normalised-is-centred")
 def normalised_is_centred(ratios: pandas.DataFrame) -> Verdict:
     """Sec. 3.2 on models' inputs: |mean| / std of each feature behind a normalisation.
 

@@ -108,6 +108,10 @@ class ZeroShot(Methods):
     ]
 
 
+class Printed(Parameters):
+    """Nothing: what the paper prints is counted."""
+
+
 class Audit(Measured):
     patterns: Several[fields.PatternText]
     sparsities: Several[fields.Share]
@@ -227,7 +231,9 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "load_anywhere": Anywhere,
     "running_at_scale": Scale,
     "sparse_speed": Speed,
-    "audit": Audit,
+    "audit": Printed,
+    "audit_theory": Audit,
+    "audit_code": Audit,
     "mask_or_compensation": MaskOrCompensation,
     "layer_losses": LayerLosses,
     "centred_inputs": LayerInputs,

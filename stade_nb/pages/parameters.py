@@ -96,7 +96,12 @@ def _in_yaml(name: str, value: object, schema: dict, notebook: str) -> str:
 
 
 def shown(parameters: Parameters) -> HTML:
-    """The resolved parameters for the page, a line that opens, in the order of the notebook's."""
+    """The resolved parameters for the page, a line that opens, in the order of the notebook's.
+
+    Nothing for a page that has none.
+    """
+    if not parameters._order:
+        return HTML("")
     rows = [(name, _joined(getattr(parameters, name))) for name in parameters._order]
     frame = pandas.DataFrame(rows, columns=["parameter", "value"])
     return HTML(

@@ -207,6 +207,10 @@ def test_pages_that_share_cells_have_the_same_settings():
     assert figure == table
 
 
+def test_a_page_with_nothing_to_choose_shows_nothing():
+    assert parameters.shown(parameters.checked({}, "audit")).data == ""
+
+
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_notebook_declares_its_schema_and_valid_defaults(path):
     declared = defaults(path)

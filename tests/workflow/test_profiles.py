@@ -73,6 +73,13 @@ def test_a_notebook_without_parameters_is_refused(folder):
         profiles.declared(folder / "three.ipynb")
 
 
+def test_a_notebook_may_have_nothing_to_choose(folder):
+    cell = nbformat.v4.new_code_cell("# nothing", metadata={"tags": ["parameters"]})
+    write(folder / "three.ipynb", [cell])
+    assert profiles.declared(folder / "three.ipynb") == []
+    assert profiles.defaults(folder / "three.ipynb") == {}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -61,3 +61,13 @@ def test_a_figure_has_no_ground_of_its_own(tmp_path):
     figure.savefig(tmp_path / "figure.svg")
     drawn = (tmp_path / "figure.svg").read_text("utf-8")
     assert "#ffffff" not in drawn and style.INK in drawn
+
+
+def test_names_beside_lines_keep_their_distance_and_their_order():
+    _, axes = style.axes(2)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    ends = {"top": (1, 1, "k"), "near": (1, 0.99, "k"), "low": (1, 0.1, "k"), "by": (1, 0.12, "k")}
+    style.name_ends(axes, ends, gap=0.1)
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    expected = {"top": 1, "near": 0.9, "low": 0.1, "by": 0.2}
+    assert heights == pytest.approx(expected)

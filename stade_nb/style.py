@@ -115,6 +115,25 @@ def groups(table: DataFrame, by: str) -> Iterator[tuple[str, DataFrame, dict]]:
         yield name, rows, {"color": colour, "marker": marker}
 
 
+def name_ends(axes, ends: Mapping[str, tuple[float, float, str]], gap: float) -> None:
+    """Write a line's name beside its end, in its colour, instead of a legend.
+
+    ends: name -> (x, y, colour), in data. gap: the least distance of two names, as a share of the
+    height of `axes`, whose limits no longer change.
+    """
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = {name: to_axes.transform((x, y))[1] for name, (x, y, _) in ends.items()}
+    placed = sorted(heights, key=heights.get)
+    for below, name in itertools.pairwise(placed):
+        heights[name] = max(heights[name], heights[below] + gap)
+    if placed and heights[placed[-1]] > 1:  # what does not fit goes down, and pushes the next one
+        heights[placed[-1]] = 1.0
+        for name, above in itertools.pairwise(placed[::-1]):
+            heights[above] = min(heights[above], heights[name] - gap)
+    for name, (_, _, colour) in ends.items():
+        axes.text(1.02, heights[name], name, color=colour, va="center", transform=axes.transAxes)
+
+
 def methods(names: Iterable[str]) -> dict[str, Look]:
     """A look for each method, those of `METHOD_STYLE` first and in its order.
 

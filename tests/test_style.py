@@ -49,9 +49,8 @@ def test_a_colour_is_seen_on_either_page(name):
 
 def test_the_style_sheet_turns_figures_as_tested_here():
     sheet = (ROOT / "book" / "_static" / "book.css").read_text("utf-8")
-    assert re.search(
-        r'dark.*img\[src\$=".svg"\] \{ filter: invert\(1\) hue-rotate\(180deg\)', sheet
-    )
+    images = re.escape('img:is([src$=".svg"], [src^="data:image/svg"])')
+    assert re.search(rf"dark.*{images} {{\s+filter: invert\(1\) hue-rotate\(180deg\)", sheet)
 
 
 def test_a_figure_has_no_ground_of_its_own(tmp_path):
@@ -61,3 +60,13 @@ def test_a_figure_has_no_ground_of_its_own(tmp_path):
     figure.savefig(tmp_path / "figure.svg")
     drawn = (tmp_path / "figure.svg").read_text("utf-8")
     assert "#ffffff" not in drawn and style.INK in drawn
+
+
+def test_names_beside_lines_keep_their_distance_and_their_order():
+    _, axes = style.axes(2)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    ends = {"top": (1, 1, "k"), "near": (1, 0.99, "k"), "low": (1, 0.1, "k"), "by": (1, 0.12, "k")}
+    style.name_ends(axes, ends, gap=0.1)
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    expected = {"top": 1, "near": 0.9, "low": 0.1, "by": 0.2}
+    assert heights == pytest.approx(expected)

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 import torch
+from numpy import ndarray
+from pandas import DataFrame
 from torch import Tensor
 
 from stade_nb.numerics import metrics
@@ -10,6 +12,7 @@ from stade_nb.theory import synthetic
 from stade_nb.theory.synthetic import Layer
 
 LAYERS_AT_ONCE = 250
+SHOWN_LAYERS = 20  # in which an output is looked for that shows a wrong choice
 
 
 def lowest_losses(layer: Layer, refit: bool) -> Tensor:
@@ -68,6 +71,24 @@ def agreements(layers: Layer) -> list[Agreement]:
             agree, excess = int((choice == at).sum()), float(cost.sum() / best.sum() - 1)
             found.append(Agreement(metric, refit, at.numel(), agree, excess))
     return found
+
+
+def right(table: DataFrame, metric: str, refit: bool) -> int:
+    """From the rows of `agreements`: in how many outputs the metric's choice is the cheapest."""
+    rows = table[(table["metric"] == metric) & (table["refit"] == refit)]
+    return int(rows["agree"].sum())
+
+
+def one_output(layers: Layer, metric: str, refit: bool) -> tuple[ndarray, ndarray]:
+    """A metric's score of each weight of one output, (in,), and what its removal costs.
+
+    The output is the first in which the metric does not choose the cheapest weight, among those of
+    the first layers; where it always does, the first.
+    """
+    first = Layer(*(part[:SHOWN_LAYERS] for part in layers))
+    score, loss = scores(first)[metric].flatten(0, 1), lowest_losses(first, refit).flatten(0, 1)
+    at = int((score.argmin(dim=-1) != loss.argmin(dim=-1)).int().argmax())
+    return score[at].numpy(force=True), loss[at].numpy(force=True)
 
 
 def agreement_from_samples(layers: Layer, samples: int, generator: torch.Generator) -> float:

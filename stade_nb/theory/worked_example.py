@@ -108,6 +108,27 @@ def table1() -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
+def by_mask(table: pandas.DataFrame) -> dict[tuple, list[str]]:
+    """The distinct masks of `table1`, (out, in) as tuples, and in words the methods with each.
+
+    Of a method that treats centred inputs otherwise the other inputs; of STADE both. Without the
+    random mask.
+    """
+    found: dict[tuple, list[str]] = {}
+    for row in table.itertuples():
+        both = row.name == "stade"
+        if row.name == "random" or (row.centred == "yes" and not both):
+            continue
+        words = f"{row.method} where the input is {row.input}" if both else row.method
+        if row.equation.startswith("Eq.") and row.equation not in words:
+            words += f", {row.equation}"
+        if row.corrects_bias:
+            words += "; bias " + ", ".join(f"{value:.0f}" for value in row.bias.tolist())
+        words = words.replace("-", "−") + ("; other weights updated" if row.updates_weights else "")
+        found.setdefault(tuple(map(tuple, row.pruned.tolist())), []).append(words)
+    return found
+
+
 def formulas(table: pandas.DataFrame) -> pandas.DataFrame:
     """Table 1 as the paper lays it out: the columns of `table1` that it prints."""
     return table[["method", "input", "metric", "equation", "corrects_bias", "updates_weights"]]

@@ -4,16 +4,10 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from figures import legend, marks, points
+from figures import legend, marks, points, words
 
 from stade_nb.pages import plots
-from stade_nb.theory import many_layers, synthetic, variance_estimates
-
-
-@pytest.fixture(scope="module")
-def layers():
-    generator = torch.Generator().manual_seed(0)
-    return synthetic.random_layers((4, 5, 8), (-2, 2), (0.3, 2), generator)
+from stade_nb.theory import brute_force, synthetic, variance_estimates, worked_example
 
 
 def test_each_parabolas_filled_mark_is_its_lowest_point():
@@ -33,12 +27,16 @@ def test_more_means_than_colours_are_all_drawn():
     assert len(axes.texts) == 8
 
 
-def test_the_valleys_floor_is_eq_7():
-    figure = plots.theory.valley(synthetic.loss, weight=0.5)
-    (floor, kept) = figure.axes[0].get_lines()
+def test_the_valleys_floor_is_eq_7_and_its_numbers_are_eq_3():
+    figure = plots.theory.valley(synthetic.loss, std=2.0, weight=0.5)
+    (axes,) = figure.axes
+    floor, kept, *_ = axes.get_lines()
     assert (floor.get_ydata() == 0.5 * floor.get_xdata()).all()
     assert set(kept.get_ydata()) == {0}
-    assert [text.split(":")[0] for text in legend(figure)] == ["B* = B + μW", "B* = B"]
+    # Of the best bias 1 = sigma² W² at each mean; of the old one (sigma² + mu²) W² at 2, 1, 0.
+    assert words(figure)[:10] == ["1"] * 5 + ["2", "1.25", "1", "1.25", "2"]
+    assert marks(axes, "o").tolist()[:2] == [[-2, -1], [-1, -0.5]]
+    assert any("always σ²W² = 1" in text for text in words(figure))
 
 
 def test_both_rules_pass_through_the_first_weights_input():
@@ -87,41 +85,48 @@ def test_shares_of_right_choices_are_in_percent():
          for spread in (0, 1) for metric in ("std", "wanda") for refit in (True, False)],
         columns=["spread", "metric", "refit", "share", "excess"],
     )  # fmt: skip
-    refitted, kept = plots.theory.choices(table).axes
+    figure = plots.theory.choices(table)
+    refitted, kept = figure.axes
     assert points(refitted, "STD, Eq. 11")[:, 1] == pytest.approx(80)
     assert points(kept, "Wanda, Eq. 10")[:, 1] == pytest.approx(50)
+    assert words(figure)[:4] == ["STD\n80 %", "Wanda\n60 %", "STD\n70 %", "Wanda\n50 %"]
 
 
-def test_single_losses_stand_over_the_exact_ones(layers):
-    pairs = {rho: many_layers.single_and_exact(layers, rho, 0.5) for rho in (0.0, 0.9)}
-    for axes, (rho, pair) in zip(
-        plots.theory.single_against_exact(pairs).axes, pairs.items(), strict=True
-    ):
-        drawn = torch.from_numpy(marks(axes, "o"))
-        assert torch.equal(drawn, torch.stack([pair.exact, pair.singles], dim=1))
-        heading = f"correlation {rho:g}:\noff by {many_layers.relative_error(pair):.0%}"
-        assert axes.get_title() == heading
+def test_what_wanda_takes_is_ringed_and_the_cheapest_has_a_cross():
+    generator = torch.Generator().manual_seed(0)
+    layers = synthetic.random_layers((4, 5, 8), (-2, 2), (0.3, 2), generator)
+    figure = plots.theory.order({"kept": (layers, False), "corrected": (layers, True)})
+    for axes, refit in zip(figure.axes, (False, True), strict=True):
+        scores, costs = brute_force.one_output(layers, "wanda", refit)
+        all_of_them, cross, ring = (line.get_xydata() for line in axes.get_lines())
+        assert (all_of_them == np.stack([scores, costs], axis=1)).all()
+        assert cross.tolist() == [[scores[costs.argmin()], costs.min()]]
+        assert ring.tolist() == [[scores.min(), costs[scores.argmin()]]]
+    said = words(figure)
+    assert said[:1] == ["Wanda takes the cheapest"]
+    assert said[1:3] == ["Wanda takes this", "cheapest"]
 
 
-def test_each_gain_is_written_in_its_square(layers):
-    table = many_layers.bias_gains(layers, [0.0, 0.5], [0.0, 1.0], "2:4")
-    for axes, column in zip(plots.theory.bias_gains(table).axes, plots.theory.GAINS, strict=False):
-        written = {text.get_position(): text.get_text() for text in axes.texts}
-        grid = table.pivot(index="spread", columns="correlation", values=column).to_numpy()
-        assert written == {(x, y): f"{grid[y, x]:.0%}" for y in (0, 1) for x in (0, 1)}
+def test_the_worked_example_leaves_four_masks():
+    groups = worked_example.by_mask(worked_example.table1())
+    by_method = {line.partition(",")[0].partition(";")[0]: mask for mask, lines in groups.items()
+                 for line in lines}  # fmt: skip
+    assert len(groups) == 4
+    assert by_method["Wanda"] == by_method["STD (w/o bias) metric"]
+    assert by_method["Wanda"] == by_method["STADE where the input is centred"]
+    assert by_method["STD metric"] == by_method["STADE where the input is not centred"]
+    (std,) = (lines for mask, lines in groups.items() if mask == by_method["STD metric"])
+    assert "STADE (w/o bias), Eq. 12 to the letter" in std
+    assert "STD metric, Eq. 11; bias 12, −13" in std
 
 
-def test_every_choice_has_its_line_of_losses(layers):
-    table = many_layers.over_correlations(layers, [0.0, 0.5], [0.5, "2:4"])
-    figure = plots.theory.excess(table)
-    assert set(legend(figure)) == set(table["choice"])
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["50 %, bias refitted", "50 %, bias kept",
-                      "2:4, bias refitted", "2:4, bias kept"]  # fmt: skip
-    rows = table[(table["pattern"] == "2:4") & ~table["refit"]]
-    for choice, own in rows.groupby("choice"):
-        expected = np.stack([own["correlation"], 1 + own["excess"]], axis=1)
-        assert (points(figure.axes[3], choice) == expected).all()
+def test_each_mask_stands_beside_its_methods():
+    groups = {((True, False), (False, True)): ["one", "two"], ((False, True), (True, False)): ["3"]}
+    figure = plots.theory.masks(np.array([[1, -2], [3, 4]]), groups)
+    (axes,) = figure.axes
+    struck = [tuple(line.get_xydata().min(axis=0)) for line in axes.get_lines()]
+    assert struck == [(0, 0), (1, 1), (1, 3), (0, 4)]
+    assert words(figure)[:10] == ["1", "−2", "3", "4", "one\ntwo", "1", "−2", "3", "4", "3"]
 
 
 def test_a_point_of_eq_12_is_a_layer():

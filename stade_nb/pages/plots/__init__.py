@@ -1,12 +1,23 @@
 """The book's figures."""
 
-from stade_nb.pages.plots import audit, layers, opening, studies, tables, texts, theory, verdicts
+from stade_nb.pages.plots import (
+    audit,
+    layers,
+    opening,
+    sets,
+    studies,
+    tables,
+    texts,
+    theory,
+    verdicts,
+)
 from stade_nb.style import use_style
 
 __all__ = [
     "audit",
     "layers",
     "opening",
+    "sets",
     "studies",
     "tables",
     "texts",

@@ -1,17 +1,14 @@
-"""The plots of the theory pages."""
+"""The plots of the theory of one weight."""
 
 import numpy as np
 import pandas
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.patches import Patch, Rectangle
 
 from stade_nb import style
 from stade_nb.claims.paper import sparsity
-from stade_nb.style import BLACK, BLUE, INK, METHOD_STYLE, ORANGE, SERIES, SKY
-from stade_nb.theory import many_layers
-
-STEPWISE = (INK, "X")  # the look of the choice that is no method
+from stade_nb.style import BLACK, BLUE, INK, METHOD_STYLE, ORANGE, SERIES, SKY, VERMILION
+from stade_nb.theory import brute_force, synthetic
 
 
 def parabolas(loss, means: list[float], std: float = 1.0, weight: float = 1.0) -> Figure:
@@ -50,23 +47,29 @@ def parabolas(loss, means: list[float], std: float = 1.0, weight: float = 1.0) -
 def valley(loss, std: float = 1.0, weight: float = 1.0) -> Figure:
     """Eq. 3 over the input's mean and the change of the bias: a valley whose floor is Eq. 8.
 
-    loss: Eq. 3, (bias, new_bias, weight, mean, variance). B = 0.
+    loss: Eq. 3, (bias, new_bias, weight, mean, variance). B = 0. Dots where a number stands.
     """
-    figure, axes = style.axes(3.9)
+    figure, axes = style.axes(4.0)
     mean, new_bias = np.meshgrid(np.linspace(-3, 3, 200), np.linspace(-3, 3, 200))
     surface = loss(0.0, new_bias, weight, mean, std**2)
-    levels = std**2 * weight**2 * np.array([1, 1.25, 2, 4, 7, 11, 16, 22, 29, 37])
-    filled = axes.contourf(mean, new_bias, surface, levels=levels, cmap="Blues", extend="both")
-    line = np.array([-3, 3])
-    floor = "B* = B + μW: σ²W² everywhere"
-    axes.plot(line, line * weight, color=ORANGE, linewidth=2.5, label=floor)
-    axes.axhline(0, color=INK, linestyle=":", linewidth=1.5, label="B* = B: (σ² + μ²)W²")
-    figure.legend(loc="outside upper center", ncols=2)
-    axes.set(
-        xlabel="mean μ of the removed input", ylabel="change of the bias, B* − B", ylim=(-3, 3)
-    )
+    floor = std**2 * weight**2
+    levels = floor * np.array([1, 1.25, 2, 4, 7, 11, 16, 22, 29, 37])
+    axes.contourf(mean, new_bias, surface, levels=levels, cmap="Blues", extend="both")
+    line, at = np.array([-3, 3]), np.array([-2, -1, 0, 1, 2])
+    axes.plot(line, line * weight, color=ORANGE, linewidth=2.5)
+    axes.axhline(0, color=BLACK, linestyle=":", linewidth=1.5)
+    for biases in (at * weight, 0 * at):
+        costs = loss(0.0, biases, weight, at, std**2)
+        axes.plot(at, biases, "o", color=BLACK, markersize=5)
+        for x, y, cost in zip(at, biases, costs, strict=True):
+            axes.annotate(f"{cost:g}", (x, y), (5, -13), textcoords="offset points", color=BLACK)
+    turned = {"rotation": np.degrees(np.arctan(weight)), "transform_rotates_text": True}
+    axes.text(-2.9, -2.9 * weight + 0.3, f"best bias, B + μW: always σ²W² = {floor:g}",
+              color=BLACK, rotation_mode="anchor", **turned)  # fmt: skip
+    axes.text(-2.9, 0.12, "bias kept: (σ² + μ²)W²", color=BLACK)
+    axes.set(xlabel="mean μ of the removed input", ylabel="change of the bias, B* − B")
+    axes.set(ylim=(-3, 3), xlim=(-3, 3))
     axes.grid(False)
-    figure.colorbar(filled, ax=axes, label="expected squared change", ticks=levels[[0, 2, 3, 5, 7]])
     return figure
 
 
@@ -103,6 +106,30 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     return figure
 
 
+def masks(weight: np.ndarray, groups: dict[tuple, list[str]]) -> Figure:
+    """One layer's weights as every distinct mask leaves them, with the methods that choose it.
+
+    weight: (out, in). groups: mask (out, in), as tuples, -> lines of text. What goes is struck out.
+    """
+    rows, columns = weight.shape
+    figure, axes = style.axes(0.96 * len(groups))
+    for place, (pruned, names) in enumerate(groups.items()):
+        top = place * (rows + 1)
+        for (i, j), gone in np.ndenumerate(np.array(pruned)):
+            x, y = j, top + i
+            ground = "#DDDDDD" if gone else "none"
+            axes.add_patch(Rectangle((x, y), 0.94, 0.94, facecolor=ground, edgecolor=INK))
+            written = f"{weight[i, j]:g}".replace("-", "−")
+            axes.text(x + 0.47, y + 0.47, written, ha="center", va="center",
+                      color=BLACK if gone else INK)  # fmt: skip
+            if gone:
+                axes.plot([x, x + 0.94], [y + 0.94, y], color=VERMILION, linewidth=2)
+        axes.text(columns + 0.5, top + rows / 2, "\n".join(names), va="center")
+    axes.set(xlim=(-0.1, 17), ylim=(len(groups) * (rows + 1) - 0.7, -0.3))
+    axes.axis("off")
+    return figure
+
+
 def convergence(table: pandas.DataFrame) -> Figure:
     """Monte Carlo errors over the number of draws, beside 1/√draws."""
     figure, axes = style.axes(3.4)
@@ -120,48 +147,44 @@ def choices(table: pandas.DataFrame) -> Figure:
 
     table: columns spread, metric, refit, share, excess.
     """
-    figure, panels = style.axes(3.3, columns=2, sharey=True)
-    for axes, refit, heading in zip(panels, (True, False), ("bias refitted (Eq. 8)",
-                                    "bias kept (Eq. 9)"), strict=True):  # fmt: skip
+    figure, panels = style.axes(3.4, columns=2, sharey=True)
+    headings = "the bias may be corrected (Eq. 8)", "the bias is kept (Eq. 9)"
+    for axes, refit, heading in zip(panels, (True, False), headings, strict=True):
+        ends = {}
         for metric, label in (("std", "STD, Eq. 11"), ("wanda", "Wanda, Eq. 10")):
             rows = table[(table["metric"] == metric) & (table["refit"] == refit)]
-            colour, marker = METHOD_STYLE[metric]
-            axes.plot(rows["spread"], 100 * rows["share"], marker=marker, color=colour, label=label)
-        axes.set(title=heading, xlabel="means drawn from [−m, m]: m")
-    panels[0].set(ylabel="cheapest weight chosen, %", ylim=(0, 104))
-    panels[0].legend(loc="lower left")
+            (colour, marker), shares = METHOD_STYLE[metric], 100 * rows["share"]
+            axes.plot(rows["spread"], shares, marker=marker, color=colour, label=label)
+            last = shares.iloc[-1]
+            ends[f"{label.split(',')[0]}\n{last:.0f} %"] = rows["spread"].iloc[-1], last, colour
+        axes.set(title=heading, xlabel="means drawn from [−m, m]: m", ylim=(0, 104))
+        style.name_ends(axes, ends, gap=0.16)
+    panels[0].set(ylabel="outputs in which the metric\nchooses the cheapest weight, %")
     return figure
 
 
-def excess(table: pandas.DataFrame) -> Figure:
-    """How much dearer than the cheapest set each choice is, over the correlation of the inputs.
+def order(cases: dict[str, tuple[synthetic.Layer, bool]]) -> Figure:
+    """What the removal of each weight of an output costs, over Wanda's score: a panel for a case.
 
-    table: columns pattern, refit, correlation, choice, excess, as `many_layers.over_correlations`.
-    A row of panels for each pattern.
+    cases: heading -> layers and whether the bias is corrected; `brute_force.one_output` says which
+    output is drawn. The lowest score, which goes, is ringed; the lowest cost has a cross.
     """
-    patterns = list(dict.fromkeys(table["pattern"]))
-    size = {"rows": len(patterns), "columns": 2, "squeeze": False}
-    figure, panels = style.axes(0.6 + 2.4 * len(patterns), sharex=True, sharey=True, **size)
-    looks = style.methods(table["choice"]) | {"stepwise": STEPWISE}
-    headings = ((True, "bias refitted"), (False, "bias kept"))
-    for row, pattern in zip(panels, patterns, strict=True):
-        for axes, (refit, heading) in zip(row, headings, strict=True):
-            rows = table[(table["refit"] == refit) & (table["pattern"] == pattern)]
-            for choice, (colour, marker) in looks.items():
-                own = rows[rows["choice"] == choice]
-                if len(own):
-                    axes.plot(own["correlation"], 1 + own["excess"], marker=marker, color=colour,
-                              label=choice)  # fmt: skip
-            axes.set(title=f"{sparsity(pattern)}, {heading}", yscale="log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.axhline(1, color=INK, linestyle=":")
-        row[0].set(ylabel="loss over that of\nthe cheapest sets")
-    for axes in panels[-1]:
-        axes.set(xlabel="correlation between inputs")
-    explained = panels[0][0].get_legend_handles_labels()
-    figure.legend(*explained, loc="outside upper center", ncols=len(explained[0]))
+    figure, panels = style.axes(3.6, columns=len(cases), sharey=True, squeeze=False)
+    for axes, (heading, (layers, refit)) in zip(panels[0], cases.items(), strict=True):
+        scores, costs = brute_force.one_output(layers, "wanda", refit)
+        axes.loglog(scores, costs, "o", color=BLUE, markersize=4, alpha=0.7)
+        taken, best = scores.argmin(), costs.argmin()
+        axes.plot(scores[best], costs[best], "x", color=VERMILION, markersize=9, markeredgewidth=2)
+        ring = {"markerfacecolor": "none", "markersize": 14, "markeredgewidth": 1.6}
+        axes.plot(scores[taken], costs[taken], "o", color=INK, **ring)
+        words = {taken: "Wanda takes this", best: "cheapest"}
+        if taken == best:
+            words = {taken: "Wanda takes the cheapest"}
+        for at, text in words.items():
+            axes.annotate(text, (scores[at], costs[at]), (12, -3), textcoords="offset points")
+        axes.set_title(heading, fontsize=10)
+        axes.set(xlabel="Wanda's score, Eq. 10")
+    panels[0][0].set(ylabel="what the removal costs")
     return figure
 
 
@@ -204,51 +227,4 @@ def estimators(table: pandas.DataFrame) -> Figure:
         axes.plot(rows["N"], rows["expectation"], color=BLUE, linewidth=0.6)
     axes.set(xlabel="rows of data N", xscale="log", ylabel="estimate of σ²")
     axes.legend()
-    return figure
-
-
-GAINS = {
-    "wanda": "Wanda's sets,\nbias added",
-    "std": "STD's sets with a bias\nfor Wanda's without",
-    "cheapest": "the cheapest sets\nwith and without",
-}
-
-
-def single_against_exact(pairs: dict[float, many_layers.Pair]) -> Figure:
-    """What single losses add up to, over the exact loss: a panel for each correlation.
-
-    pairs: by correlation, from `many_layers.single_and_exact`; a point is an output.
-    """
-    figure, panels = style.axes(2.9, columns=len(pairs), sharex=True, sharey=True, squeeze=False)
-    values = np.concatenate([part.numpy(force=True) for pair in pairs.values() for part in pair])
-    ends = np.array([values[values > 0].min() / 1.5, values.max() * 1.5])
-    for axes, (correlation, pair) in zip(panels[0], pairs.items(), strict=True):
-        axes.plot(ends, ends, color=INK, linestyle=":")
-        exact, singles = (part.numpy(force=True) for part in (pair.exact, pair.singles))
-        axes.plot(exact, singles, "o", color=BLUE, markersize=3.5, alpha=0.6)
-        error = f"off by {many_layers.relative_error(pair):.0%}"
-        axes.set(title=f"correlation {correlation:g}:\n{error}", xlabel="exact loss")
-        axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
-    panels[0][0].set(ylabel="sum of single losses, Eq. 8")
-    return figure
-
-
-def bias_gains(table: pandas.DataFrame) -> Figure:
-    """The share of the loss that a bias saves, over the inputs' correlation and size of means.
-
-    table: from `many_layers.bias_gains`. Each cell has its number, so colour adds nothing new.
-    """
-    figure, panels = style.axes(3.1, columns=len(GAINS), sharex=True, sharey=True)
-    for axes, (column, title) in zip(panels, GAINS.items(), strict=True):
-        grid = table.pivot(index="spread", columns="correlation", values=column)
-        image = axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")
-        for (row, at), share in np.ndenumerate(grid.to_numpy()):
-            colour = "white" if share > 0.6 else BLACK
-            axes.text(at, row, f"{share:.0%}", ha="center", va="center", color=colour)
-        axes.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
-        axes.set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
-        axes.set(title=title, xlabel="correlation of inputs")
-        axes.grid(False)
-    panels[0].set(ylabel="means are drawn\nfrom ± this")
-    figure.colorbar(image, ax=panels, format=lambda share, _: f"{share:.0%}", label="loss saved")
     return figure

@@ -12,7 +12,7 @@ from workflow import ROOT
 MANIFESTS = sorted((ROOT / "workflow" / "kubernetes").glob("*.yaml"))
 SETTINGS = yaml.safe_load((ROOT / "workflow/executors/kubernetes/config.yaml").read_text("utf-8"))
 CLAIM, MOUNTED = SETTINGS["kubernetes-shared-persistent-volumes"][0].split(":")
-VERSIONS = ("1.25", "1.37")  # the oldest and the newest whose schemas are known
+VERSIONS = ("1.29", "1.37")  # the first in which every field is settled, and the newest
 _PYTHON = SNAKEMAKE and str(Path(SNAKEMAKE).with_name("python"))
 
 

@@ -184,6 +184,17 @@ def test_the_account_may_do_what_the_executor_asks_and_nothing_else(run):
     assert set(seen.asked) == allowed
 
 
+def test_a_job_that_fails_is_tried_twice_and_no_more(plan, tmp_path):
+    volume = tmp_path / "volume"
+    stage(volume / "project", {ON_CPU: plan[ON_CPU]}, dying="none")
+    (volume / "project" / ".venv/bin/python").write_text("#!/bin/sh\necho $5 >>ran\nexit 1\n")
+    with answering(tmp_path) as seen:
+        ended = start(volume, KUBECONFIG=str(seen.kubeconfig))
+        ended.communicate(timeout=300)
+    assert ended.returncode == 1 and len(seen.jobs) == 2
+    assert (volume / "project" / "ran").read_text().split() == [ON_CPU] * 2
+
+
 def waited(reached: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not reached():

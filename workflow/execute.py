@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stade_nb.errors import StadeError
+from stade_nb.files import try_folder
 from workflow import ROOT, Words, profiles, status_of
 
 # Below the checkout.
@@ -27,7 +28,7 @@ ERROR_LINES = 12
 
 def _log_to(path: Path) -> None:
     """Send what papermill reports, the cells' printed output included, to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try_folder(path.parent)
     logger = logging.getLogger("papermill")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -95,7 +96,7 @@ def execute(
         root / each / f"{name}.ipynb" for each in (BUILD / "running", BUILD / "failed", kept_in)
     )
     for path in (running, failed, done):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try_folder(path.parent)
     started, clock = datetime.now(UTC), time.perf_counter()
     try:
         result = execute_notebook(

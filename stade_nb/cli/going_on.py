@@ -29,9 +29,13 @@ class GoingOn:
         self.there = self.folder.is_dir() and any(self.folder.iterdir())
 
     def say(self) -> None:
-        """Where a run goes on, say so."""
+        """Where a run goes on, say so; what is damaged is named when it is read."""
         if self.there:
-            print(f"stade_nb: going on with what is kept in {str(self.folder)!r}", file=sys.stderr)
+            print(
+                "stade_nb: this command was interrupted before: going on with what is whole of "
+                f"{str(self.folder)!r}",
+                file=sys.stderr,
+            )
 
     def blocks(self, ids: Tensor | None) -> kept.KeptBlocks:
         """For `prune_model`."""

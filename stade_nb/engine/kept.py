@@ -77,15 +77,22 @@ class KeptBlocks(_Kept):
     def begun(self) -> tuple[int, Report, list[Tensor]]:
         """Put the blocks that are kept into the model: how many, their report, and what is next.
 
-        0 where nothing is kept, or a part of it is damaged; then the model is as it was.
+        0 where nothing is kept, or, said in a warning, a part of it is damaged or missing; then the
+        model is as it was.
         """
         nothing = 0, Report(), []
         kept = unfinished.read_state(self.folder / _STATE)
         if kept is None:
             return nothing
         state, batches = kept
-        blocks = [unfinished.read_state(self._file(index)) for index in range(state["passed"])]
-        if any(block is None for block in blocks):
+        files = [self._file(index) for index in range(state["passed"])]
+        for file in files:
+            if not file.exists():
+                said = f"unfinished {file.name} is missing; beginning anew"
+                warnings.warn(said, stacklevel=2)
+                return nothing
+        blocks = [unfinished.read_state(file) for file in files]
+        if None in blocks:
             return nothing
         report = Report()
         for index, (about, tensors) in enumerate(blocks):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from stade_nb.engine import records, unfinished
+from stade_nb.engine import kept, records, unfinished
 from stade_nb.engine.cell import Cell, Setting
 from stade_nb.engine.prepare import measured, prepare
 from stade_nb.engine.pruning import drop_biases, prune_model, restore, snapshot
@@ -31,8 +31,8 @@ def run(
     Each result is a dict of what `sweep.sweep` returns (whose records are used, and written),
     biases, and tasks: by name the fields of the task's record and what `Harness.evaluate` returns.
     What is on disk is not computed again, and cells that leave the same model are asked once (and
-    the time counted once); answers are kept as they come, so that a run that is interrupted asks
-    only what is missing.
+    the time counted once). What a run that is interrupted goes on from is kept: answers as they
+    come, pruned blocks and windows' losses at least every `setting.keep_every` seconds.
     """
     asked = list(dict.fromkeys(cell for cell, _ in cells))
     prepared = prepare(model, asked, setting)
@@ -68,9 +68,11 @@ def run(
             ]
             bar.update(len(variants) * len(items) - len(missing))
             start, report = time.perf_counter(), Report()
+            halves = kept.folder_of(prepared.keys[cell] | {"run": "zero-shot"}, setting.batch_size)
             if missing:
                 ids = prepared.calibration_ids.get(cell.seed)
-                report = prune_model(loaded, ids, cell, batch_size=setting.batch_size)
+                blocks = kept.KeptBlocks(halves, loaded, ids, setting.keep_every)
+                report = prune_model(loaded, ids, cell, batch_size=setting.batch_size, keep=blocks)
             seconds = {"prune": time.perf_counter() - start}
             state = None
             for biases, task in missing:
@@ -80,8 +82,9 @@ def run(
                         drop_biases(dense)
                     state = biases, loading.fingerprint(loaded)
                 if task is None:
-                    start = time.perf_counter()
-                    losses = window_losses(loaded, prepared.evaluation_ids, setting.batch_size)
+                    start, ids = time.perf_counter(), prepared.evaluation_ids
+                    keep = kept.KeptLosses(halves / biases, len(ids), setting.keep_every)
+                    losses = window_losses(loaded, ids, setting.batch_size, keep=keep)
                     took = seconds | {"evaluate": time.perf_counter() - start}
                     result = measured(losses, report, took)
                 elif (same := (state[1], task.digest)) in answered:
@@ -93,6 +96,7 @@ def run(
                 records.write(results_dir, fields(cell, biases, task), prepared.facts | result)
                 unfinished.clear(results_dir, [fields(cell, biases, task)], ())
                 bar.update()
+            kept.clear(halves)
             restore(dense)
 
     def found(cell: Cell, biases: str, task: Questions | None) -> dict:

@@ -12,6 +12,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import get_session
 
 from stade_nb import paths
+from stade_nb.files import try_folder
 from stade_nb.models.checkpoint import reason
 
 # Its clients ask a hub that does not answer six times for each file, for minutes without a word.
@@ -19,15 +20,19 @@ SECONDS, ASKED_AGAIN = 10, 60
 
 
 @contextmanager
-def answering(where: str | Path) -> Iterator[None]:
+def answering(where: str | Path, cache_dir: str | None = None) -> Iterator[None]:
     """What is read inside comes from the hub, or at once from its cache where it does not answer.
 
-    where: a local folder, for which nobody is asked, or anything else. That the hub does not answer
-    is said on stderr where its cache had all that was needed, and else in the error.
+    where: a local folder, for which nobody is asked, or anything else. cache_dir: None is the
+    user's own. That the hub does not answer is said on stderr where its cache had all that was
+    needed, and else in the error. StadeError, before anybody is asked, where there is no cache and
+    none can be made; one that is there may be there to be read only.
     """
     if paths.expanded(where).is_dir() or constants.HF_HUB_OFFLINE:
         yield
         return
+    if not (cache := Path(cache_dir or constants.HF_HUB_CACHE)).is_dir():
+        try_folder(cache)
     address = constants.ENDPOINT
     why = _silence(address, int(time.monotonic() // ASKED_AGAIN))
     if why is None:

@@ -172,7 +172,7 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
     if _own_kind(name) == "packaged":
         return packaged_models()[name].architecture
     where = locate(name)
-    with reading(name, _remedy(where)), hub_access.answering(where):
+    with reading(name, _remedy(where)), hub_access.answering(where, cache_dir):
         return _config(name, where, cache_dir).model_type
 
 
@@ -227,7 +227,7 @@ def load(
     # Reading a local folder takes no time worth a progress bar; a download does.
     with (
         reading(name, _remedy(where)),
-        hub_access.answering(where),
+        hub_access.answering(where, cache_dir),
         quiet(bars=not Path(where).is_dir()),
     ):
         config = _config(name, where, cache_dir)

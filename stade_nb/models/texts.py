@@ -106,10 +106,12 @@ def _hub(source, kind, named, cache_dir) -> Sequence[str]:
     try:
         if kind != "folder":
             options = {"repo_type": "dataset", "cache_dir": cache_dir}
-            with hub_access.answering(where):
+            with hub_access.answering(where, cache_dir):
                 file = hf_hub_download(place.repository, place.file, **options)
             where = file.removesuffix(place.file)
         return load_dataset(where, data_files=files, split=place.split, cache_dir=cache_dir)["text"]
+    except StadeError:
+        raise
     except Exception as error:  # whatever datasets, pyarrow or the hub's client raises
         raise StadeError(
             f"cannot read {place.file} of {where}: {reason(error)}\n"

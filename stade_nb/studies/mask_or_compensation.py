@@ -172,6 +172,11 @@ def sentence(found: Sequence[Answer], changes: pandas.DataFrame) -> str:
     return f"{what} ({models}; perplexity against no compensation: {signs})."
 
 
+# Does a mask that knows covariances prune better? Supported where the first of a pair has a lower
+# perplexity than the second, the metric that leaves the covariances out.
+COVARIANCES = (("greedy", "wanda"), ("greedy_with_bias", "std"))
+
+
 def against(ran: pandas.DataFrame, pairs: Sequence[tuple[str, str]], comparable: bool = False):
     """Methods in pairs, "the first is below the second" (or comparable), by `verdicts.judge`.
 

@@ -2,7 +2,7 @@
 
 Metric × compensation: `wanda`, `wanda_with_bias`, `wanda_linear`, `wanda_affine`, and so on. Where
 Eq. 7 helps: `wanda_bias_v` is Wanda everywhere, corrected in v_proj alone. Newer methods: `ria`,
-`symwanda`, `nowag`, `dsnot`, each also `…_with_bias`.
+`symwanda`, `nowag`, `dsnot`, `greedy` (which knows covariances), each also `…_with_bias`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from stade_nb.numerics.methods import BEYOND, METHODS, Method, Treatment
 from stade_nb.numerics.metrics import METRICS, Needs
-from stade_nb.studies import dsnot, refit, scores
+from stade_nb.studies import dsnot, greedy, refit, scores
 
 # The rungs of the ladder, each metric's methods on them, from what may change least to most.
 RUNGS = ("none", "bias", "linear", "affine")
@@ -69,7 +69,7 @@ def _corrected_in(place: str, types: tuple[str, ...]) -> Method:
 
 
 def _newer() -> Iterator[Method]:
-    """RIA, SymWanda, NoWag-P and DSnoT, each as published and with Eq. 7 behind it.
+    """RIA, SymWanda, NoWag-P, DSnoT and the greedy order, each by itself and with Eq. 7 behind it.
 
     RIA and NoWag-P take a share from the whole layer, as their public code does.
     """
@@ -81,12 +81,16 @@ def _newer() -> Iterator[Method]:
         for name_, title_, corrects in _with_and_without(name, title):
             treatment = Treatment(metric, corrects)
             yield Method(name_, title_, treatment, treatment, scope=scope)
-    finishes = (dsnot.without_correction, dsnot.with_correction)
-    for (name, title, corrects), finish in zip(
-        _with_and_without("dsnot", "DSnoT"), finishes, strict=True
+    for name, title, metric, made in (
+        ("dsnot", "DSnoT", METRICS["wanda"], dsnot),
+        ("greedy", "Greedy with covariances", replace(METRICS["wanda"], needs=Needs.GRAM), greedy),
     ):
-        treatment = Treatment(METRICS["wanda"], corrects, finish)
-        yield Method(name, title, treatment, treatment)
+        finishes = (made.without_correction, made.with_correction)
+        for (name_, title_, corrects), finish in zip(
+            _with_and_without(name, title), finishes, strict=True
+        ):
+            treatment = Treatment(metric, corrects, finish)
+            yield Method(name_, title_, treatment, treatment)
 
 
 def _with_and_without(name: str, title: str) -> list[tuple[str, str, bool]]:

@@ -55,7 +55,7 @@ def test_prune_goes_on(of, steps, tmp_path, home, monkeypatch, capsys):
     capsys.readouterr()
     # The folder may hold the model already: it is of the same run.
     assert main([*PRUNE.split(), str(tmp_path / "out")]) == 0
-    assert "going on with what is kept in" in capsys.readouterr().err
+    assert "going on with what is whole of" in capsys.readouterr().err
     assert not any((home / kept.FOLDER).iterdir())
     one, other = (loading.load(str(tmp_path / name))[0].state_dict() for name in ("whole", "out"))
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -7,7 +7,7 @@ from plain import run_cells
 from recorded import all_records
 from transformers import AutoModelForCausalLM
 
-from stade_nb.engine import pruning
+from stade_nb.engine import kept, pruning
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import drop_biases, snapshot
 from stade_nb.engine.zero_shot import DROPPED, KEPT, run
@@ -114,6 +114,40 @@ def test_a_killed_run_resumes_at_the_next_task(tasks, asked, tmp_path, monkeypat
     assert again == found[::-1] and len(asked) == 6
     fresh = run(LLAMA, WANTED, setting(tmp_path / "fresh"), tasks)
     assert [numbers(result) for result in fresh] == [numbers(result) for result in found]
+
+
+class Killed(BaseException):
+    """What no handler of errors catches."""
+
+
+@pytest.mark.parametrize("of", [kept.KeptBlocks, kept.KeptLosses])
+def test_a_killed_run_goes_on_within_a_cell(of, tasks, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept.paths, "HOME", tmp_path / "home")
+    often = {"batch_size": 2, "keep_every": 1e-9}
+    whole, again = (Setting(WINDOWS, WINDOWS, tmp_path / name, **often) for name in ("one", "two"))
+    expected = run(LLAMA, WANTED, whole, tasks)
+    steps, left = [], of.left
+
+    def noted(self, *what):
+        left(self, *what)
+        steps.append(what)
+        if killed and len(steps) == 2:
+            raise Killed
+
+    monkeypatch.setattr(of, "left", noted)
+    killed = True
+    with pytest.raises(Killed):
+        run(LLAMA, WANTED, again, tasks)
+    assert any((tmp_path / "home" / kept.FOLDER).iterdir())
+    killed = False
+    found = run(LLAMA, WANTED, again, tasks)
+    assert [row["losses"] for row in found] == [row["losses"] for row in expected]
+    assert [numbers(row) for row in found] == [numbers(row) for row in expected]
+    assert not any((tmp_path / "home" / kept.FOLDER).iterdir())
+    again_whole, before = Setting(WINDOWS, WINDOWS, tmp_path / "three", **often), len(steps)
+    run(LLAMA, WANTED, again_whole, tasks)
+    # Before the kill two steps, after it the others: none was done twice.
+    assert before == len(steps) - before
 
 
 def test_cells_that_leave_the_same_model_are_asked_once(tasks, asked, tmp_path):

@@ -56,6 +56,27 @@ def test_what_is_not_in_the_cache_either_is_one_error(silent, capsys):
     assert not capsys.readouterr().err and switches() == (False, False)
 
 
+@pytest.mark.parametrize("use", ["model", "text"])
+def test_a_cache_that_cannot_be_made_is_refused_before_the_hub_is_asked(
+    use, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(hub_access, "get_session", lambda: pytest.fail("asked"))
+    (tmp_path / "file").write_text("")
+    cache = str(tmp_path / "file" / "cache")
+    with pytest.raises(StadeError, match=r"folder .*file/cache' cannot be written .*another one"):
+        if use == "model":
+            loading.load("someone/model", cache_dir=cache)
+        else:
+            evaluation_windows("wikitext2", None, cache_dir=cache)
+    assert not capsys.readouterr().err
+
+
+def test_a_cache_that_is_there_need_not_be_written(silent, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_access, "try_folder", lambda _: pytest.fail("tried"))
+    with answering("someone/model", str(tmp_path)):
+        pass
+
+
 def test_a_hub_that_answers_whatever_is_asked(tmp_path, monkeypatch, capsys):
     with serving(tmp_path) as (address, sent):
         monkeypatch.setattr(constants, "ENDPOINT", address)

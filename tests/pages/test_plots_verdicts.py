@@ -92,3 +92,22 @@ def test_a_rung_stands_at_its_size_filled_on_its_own_text_and_below_zero_where_b
     assert drawn(right, True) == [[[1.3e8, 2.0]]] and drawn(right, False) == []
     names = [ticks(axes.get_xticklabels()) for axes in (left, right)]
     assert names == [["small  0.3 M"], ["large  130 M", "largest  270 M"]]
+
+
+def test_the_opening_figure_has_every_run_comparison_and_grey_where_it_is_better():
+    rows = [
+        ("one", "0.5", "stade", 0.02, 0.01, 0.03),
+        ("one", "2:4", "sparsegpt", -0.45, -0.5, -0.4),
+        ("two", "0.5", "std", 0.9, 0.8, 1.0),
+        ("two", "0.5", "magnitude", 6.0, 5.0, 7.0),
+    ]
+    columns = ["model", "pattern", "method", "change", "low", "high"]
+    figure = plots.opening.against_wanda(pandas.DataFrame(rows, columns=columns), ["0.5", "2:4"])
+    assert legend(figure) == ["one", "two"]
+    half, other = figure.axes
+    drawn = {(round(x), marker) for marker in "ov" for x, _ in marks(half, marker)}
+    assert drawn == {(2, "o"), (90, "v")}  # magnitude is on its own page
+    assert [round(x) for x, _ in marks(other, "o")] == [-45]
+    assert half.get_xscale() == "symlog" and ticks(half.get_yticklabels())[0] == "STADE"
+    (grey,) = half.patches
+    assert grey.get_xy()[0] == half.get_xlim()[0] and grey.get_x() + grey.get_width() == 0

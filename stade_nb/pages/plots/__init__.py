@@ -1,6 +1,16 @@
 """The book's figures."""
 
-from stade_nb.pages.plots import audit, layers, studies, tables, texts, theory, verdicts
+from stade_nb.pages.plots import audit, layers, opening, studies, tables, texts, theory, verdicts
 from stade_nb.style import use_style
 
-__all__ = ["audit", "layers", "studies", "tables", "texts", "theory", "use_style", "verdicts"]
+__all__ = [
+    "audit",
+    "layers",
+    "opening",
+    "studies",
+    "tables",
+    "texts",
+    "theory",
+    "use_style",
+    "verdicts",
+]

@@ -78,3 +78,26 @@ def by_distance(table: pandas.DataFrame, distances: pandas.DataFrame) -> Figure:
     axes.set_ylabel("effect of the correction, %")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
+
+
+def by_budget(table: pandas.DataFrame) -> Figure:
+    """Perplexity by the number of calibration tokens, a line for each method, a bar for its seeds.
+
+    table: from `budget.perplexities`.
+    """
+    figure, axes = style.axes(3.4)
+    ways = list(table.groupby("method", sort=False))
+    for place, ((method, some), (colour, marker)) in enumerate(
+        zip(ways, style.series(), strict=False)
+    ):
+        middle, at = some["perplexity"], some["tokens"] * 1.03 ** (place - (len(ways) - 1) / 2)
+        ends = [middle - some["low"], some["high"] - middle]
+        look = {"marker": marker, "color": colour, "capsize": 3}
+        axes.errorbar(at, middle, ends, label=paper.title(method), **look)
+    axes.set_xscale("log", base=2)
+    tokens = sorted(table["tokens"].unique())
+    axes.set_xticks(tokens, [f"{size:,}" for size in tokens])
+    axes.set_xlabel("calibration tokens")
+    axes.set_ylabel("perplexity on WikiText-2")
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure

@@ -212,7 +212,7 @@ def at_hand(row: dict | None, texts: Path | None) -> bool:
 
 
 def opening(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
-    """What the opening page says of the real models, as text: models, seeds, missing, and methods.
+    """What the opening page says of the real models, as text: models, sizes, and methods.
 
     ran, judged: from `earlier.frame` and `earlier.against`. Each method of the ladder has a text
     under its name: how often it is lower than Wanda, open and higher; or that it is not run.
@@ -227,6 +227,8 @@ def opening(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
         "models": " and ".join(sized),
         "missing": " and ".join(others) or "none",
         "seeds": " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))),
+        "calibrated": _tokens(ran["calibration_corpus"]),
+        "evaluated": _tokens(ran["evaluation_corpus"]),
     }
     for method in ladder.METHODS:
         rows = judged[judged["method"] == method]
@@ -236,6 +238,12 @@ def opening(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
         text += f" of {len(rows)} ({' to '.join(dict.fromkeys(ends))} %)"
         found[method] = text if len(rows) else ladder.NOT_RUN
     return found
+
+
+def _tokens(corpora: Iterable[dict]) -> str:
+    """How many tokens these windows have, "16,384"; several numbers where they differ."""
+    sizes = {corpus["windows"] * corpus["length"] for corpus in corpora if corpus}
+    return " to ".join(f"{size:,}" for size in dict.fromkeys([min(sizes), max(sizes)]))
 
 
 def badge(word: str, text: str) -> HTML:

@@ -27,6 +27,9 @@ $(if $(call one,$(VENV)),,$(error VENV='$(VENV)': expected one folder without sp
 # `make distclean` removes it: a folder with other things in it is none.
 $(if $(or $(if $(wildcard $(VENV)),,new),$(wildcard $(VENV)/bin/python $(VENV)/pyvenv.cfg),$(if $(wildcard $(VENV)/.),$(if $(wildcard $(VENV)/* $(VENV)/.[!.]*),,empty))),,$(error VENV='$(VENV)' is there, and is no Python environment: expected a new folder or one that Python made, such as VENV=.venv))
 $(if $(filter-out 0 1,$(GEMMA)),$(error GEMMA='$(GEMMA)': expected GEMMA=1, which says that you accept https://ai.google.dev/gemma/terms; leave it out to do without the model))
+EXECUTOR ?= local
+EXECUTORS := $(patsubst workflow/executors/%/config.yaml,%,$(sort $(wildcard workflow/executors/*/config.yaml)))
+$(if $(filter cluster,$(MAKECMDGOALS)),$(if $(and $(call one,$(EXECUTOR)),$(filter $(EXECUTORS),$(EXECUTOR))),,$(error EXECUTOR='$(EXECUTOR)': expected one of $(EXECUTORS), a folder of workflow/executors; without EXECUTOR it is local)))
 # What is misspelt would be left out without a word. Names with _ go on to the programs: PIP_INDEX_URL.
 READ := CPUS GEMMA JOBS PROFILE PYTHON UPGRADE VENV
 # One target's own: `make one`, `make cluster`.
@@ -82,12 +85,12 @@ book: $(INSTALLED) ## run the notebooks and build the book into book/_build/html
 	@$(MAKE) --no-print-directory -j$(JOBS) build/book.stamp
 	@echo "The book: book/_build/html/index.html"
 
-EXECUTOR ?= local
 CLUSTER := build/cluster
-# Snakemake is in an environment of its own: the pinned one stays as it is.
-cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm, WORDS= for Snakemake
+# Snakemake is in an environment of its own: the pinned one stays as it is. An executor's folder may
+# have a plugin in it.
+cluster: $(INSTALLED) $(KERNEL) $(CLUSTER)/.installed ## run the notebooks as jobs: EXECUTOR=local|slurm|kubernetes, WORDS= for Snakemake
 	@$(BIN)/python -m workflow.jobs plan $(PROFILE) $(if $(ONLY),--only $(ONLY))
-	@OMP_NUM_THREADS=1 $(CLUSTER)/venv/bin/snakemake --snakefile workflow/Snakefile \
+	@OMP_NUM_THREADS=1 PYTHONPATH=workflow/executors/$(EXECUTOR) $(CLUSTER)/venv/bin/snakemake --snakefile workflow/Snakefile \
 		--workflow-profile workflow/executors/$(EXECUTOR) --config profile=$(PROFILE) python=$(BIN)/python $(WORDS)
 	@$(BIN)/python -m workflow.jobs report $(PROFILE)
 

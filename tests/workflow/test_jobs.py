@@ -2,17 +2,14 @@
 
 import json
 import os
-import shutil
-import stat
 import subprocess
 
 import pytest
+from cluster_stage import command, needs_snakemake, stage
 
 from stade_nb.errors import StadeError
-from workflow import ROOT, jobs, profiles, resources
+from workflow import jobs, profiles, resources
 
-# `make cluster` has it in an environment of its own.
-SNAKEMAKE = os.environ.get("STADE_NB_SNAKEMAKE") or shutil.which("snakemake")
 VALUES = {
     **{"methods": "wanda,stade", "patterns": ["0.5", "2:4"], "windows": 128},
     **{"evaluation_windows": None, "window_length": None, "batch_size": 4},
@@ -90,16 +87,7 @@ def test_the_report_has_every_finished_job_in_order(tmp_path):
     assert lines[0] == "job,host,scheduler,started,seconds" and lines[1].startswith("b,n1,7,")
 
 
-FAKE = """\
-#!/bin/sh
-# In place of the project's python: `-m workflow.jobs run PROFILE NAME`; one dies the first time.
-echo $5 >>ran
-if [ $5 = table--m--0 ] && [ ! -e died ]; then touch died; kill -9 $$; fi
-mkdir -p build/cluster/$4/done && echo '{}' >build/cluster/$4/done/$5.json
-"""
-
-
-@pytest.mark.skipif(SNAKEMAKE is None, reason="Snakemake is installed by `make cluster`")
+@needs_snakemake
 def test_snakemake_runs_each_job_once_in_order_and_a_killed_one_again(tmp_path):
     needs = {"mem_mb": 10, "runtime": 1, "gpu": 0}
     after = {"problem": [], "table--m--0": [], "table--m--1": []}
@@ -108,27 +96,13 @@ def test_snakemake_runs_each_job_once_in_order_and_a_killed_one_again(tmp_path):
         name: {"notebook": name.partition("--")[0], "after": before, "resources": needs}
         for name, before in after.items()
     }
-    folder = jobs.folder_of("smoke", tmp_path)
-    folder.mkdir(parents=True)
-    (folder / "plan.json").write_text(json.dumps(plan))
-    (tmp_path / "notebooks").mkdir()
-    for name in ("problem", "table"):
-        (tmp_path / "notebooks" / f"{name}.ipynb").touch()
-    fake = tmp_path / "python"
-    fake.write_text(FAKE)
-    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    words = [
-        SNAKEMAKE,
-        "--snakefile",
-        ROOT / "workflow" / "Snakefile",
-        "--config",
-        "profile=smoke",
-        f"python={fake}",
-    ]
-    words += ["--workflow-profile", ROOT / "workflow" / "executors" / "local", "--cores", "1"]
+    stage(tmp_path, plan, dying="table--m--0")
+    line = command("local", "--cores 1")
     environment = os.environ | {"HOME": str(tmp_path)}
     for _ in range(2):  # the second time nothing is left to do
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
     ran = (tmp_path / "ran").read_text().split()
     assert sorted(ran) == sorted([*after, "table--m--0"]) and ran[-1] in ("table", "problem")

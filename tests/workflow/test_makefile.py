@@ -157,6 +157,14 @@ def test_what_a_target_takes_is_taken_by_it_and_by_no_other(target, given):
         assert refused.returncode == 2 and f"unknown variable {name}" in refused.stderr
 
 
+@pytest.mark.parametrize("given", ["EXECUTOR=", "EXECUTOR=kubernets", "EXECUTOR=local slurm"])
+def test_an_executor_that_is_not_there_is_refused_before_anything_is_installed(given):
+    refused = make("cluster", given)
+    assert refused.returncode == 2 and not refused.stdout
+    (line,) = refused.stderr.splitlines()
+    assert "expected one of kubernetes local slurm" in line
+
+
 @pytest.mark.parametrize("name", ["JOBS", "PROFILE", "VENV"])
 def test_an_empty_variable_of_the_environment_is_no_answer_either(name):
     refused = make("book", **{name: ""})

@@ -127,6 +127,7 @@ MAKE = (
     Row("terms that are not quite accepted", "make packaged GEMMA=yes", "expected GEMMA=1"),
     Row("no Python", "make book PYTHON=", "PYTHON=''"),
     Row("a variable misspelt", "make book PROFLE=smoke", "unknown variable PROFLE"),
+    Row("an executor misspelt", "make cluster EXECUTOR=kubernets", "kubernetes local slurm"),
     Row("a target misspelt", "make bok", "No rule to make target 'bok'"),
 )
 PYTHON = (

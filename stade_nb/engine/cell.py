@@ -79,6 +79,10 @@ class Cell:
         """Whether another seed could give another result."""
         return self.needs_calibration or self.method.name == "random"
 
+    def pattern_in(self, block: str) -> Pattern:
+        """The pattern of a block's layers, by the block's name: the cell's own, everywhere."""
+        return self.pattern
+
     def types_in(self, block: nn.Module) -> list[str]:
         """The layer types of a model's block that are pruned, in module order.
 

@@ -197,7 +197,7 @@ def block_results(
                 layer.bias,
                 statistics.get(architectures.input_of(layer_type)),
                 cell.method.of(layer_type),
-                cell.pattern,
+                cell.pattern_in(name),
                 centred=architectures.is_centred(layer_type),
                 generator=generator_of(cell.seed, full),
             )

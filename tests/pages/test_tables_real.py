@@ -7,10 +7,11 @@ import pandas
 import pytest
 from bs4 import BeautifulSoup
 
-from stade_nb.engine import shipped
+from stade_nb.engine import records, shipped
 from stade_nb.models import packaged
 from stade_nb.pages import tables
 from stade_nb.pages.tables import earlier, real
+from stade_nb.studies import measured, owl
 
 SMALL, LARGE = "smollm2-135m", "gemma-3-270m"
 
@@ -171,3 +172,18 @@ def test_what_this_build_computed_says_on_which_models():
     said = text_of(real.here(["embedded"]))
     assert said.startswith("Computed in this build.") and "0.2–0.5 million" in said
     assert "0.2–0.5 million" not in text_of(real.here(["llama-230k", "facebook/opt-125m"]))
+
+
+def test_the_study_of_allocation_is_read_as_it_was_written(tmp_path, monkeypatch):
+    cells = [
+        {"method": "wanda", "pattern": "0.7", "allocation": allocation, "losses": losses}
+        for allocation, losses in (("uniform", [4.0, 5.0, 4.5]), ("owl", [3.9, 4.9, 4.41]))
+    ]
+    records.write(tmp_path, {"study": owl.STUDY}, {"model": "m", "cells": cells})
+    for function in (measured.of, measured.there):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path,))
+    rows = real.allocation(["m", "other"])
+    assert rows["allocation"].tolist() == ["uniform", "owl"] and set(rows["model"]) == {"m"}
+    (found,) = owl.gains(rows).itertuples()
+    assert found.owl < found.uniform and found.verdict == "supported"
+    assert real.allocation(["other"]).empty

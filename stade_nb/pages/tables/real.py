@@ -13,6 +13,7 @@ from stade_nb.engine import shipped
 from stade_nb.models import loading, packaged
 from stade_nb.pages import html, provenance
 from stade_nb.pages.tables import earlier, ladder, layers, perplexity
+from stade_nb.studies import measured, owl
 
 EARLIER, HERE, NOT_YET = "Computed earlier", "Computed in this build", "Not run on a real model yet"
 SMALL = "models of 0.2–0.5 million parameters"
@@ -166,6 +167,15 @@ def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]
         lambda one: ":" not in one and one != paper.DENSE and float(one) < 0.5
     )
     return ran[~mild], ran[mild | dense] if mild.any() else ran.iloc[:0]
+
+
+def allocation(names: Sequence[str]) -> pandas.DataFrame:
+    """The cells of the study of OWL, see `owl.gains`; no rows where none of the models has one."""
+    rows = []
+    for name in measured.there(owl.STUDY, list(names)):
+        found = measured.of(owl.STUDY, name, "python -m workflow.owl")
+        rows += [cell | {"model": name} for cell in found["cells"]]
+    return pandas.DataFrame(rows, columns=["model", "method", "pattern", "allocation", "losses"])
 
 
 def nothing(command: str) -> HTML:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from stade_nb import style
 from stade_nb.claims.paper import sparsity
@@ -113,6 +114,7 @@ def masks(weight: np.ndarray, groups: dict[tuple, list[str]]) -> Figure:
     """
     rows, columns = weight.shape
     figure, axes = style.axes(0.96 * len(groups))
+    halo = [withStroke(linewidth=5, foreground="#DDDDDD")]  # a number is read before its strike
     for place, (pruned, names) in enumerate(groups.items()):
         top = place * (rows + 1)
         for (i, j), gone in np.ndenumerate(np.array(pruned)):
@@ -120,8 +122,8 @@ def masks(weight: np.ndarray, groups: dict[tuple, list[str]]) -> Figure:
             ground = "#DDDDDD" if gone else "none"
             axes.add_patch(Rectangle((x, y), 0.94, 0.94, facecolor=ground, edgecolor=INK))
             written = f"{weight[i, j]:g}".replace("-", "−")
-            axes.text(x + 0.47, y + 0.47, written, ha="center", va="center",
-                      color=BLACK if gone else INK)  # fmt: skip
+            axes.text(x + 0.47, y + 0.47, written, ha="center", va="center", zorder=4,
+                      color=BLACK if gone else INK, path_effects=halo if gone else [])  # fmt: skip
             if gone:
                 axes.plot([x, x + 0.94], [y + 0.94, y], color=VERMILION, linewidth=2)
         axes.text(columns + 0.5, top + rows / 2, "\n".join(names), va="center")

@@ -179,11 +179,11 @@ def order(cases: dict[str, tuple[synthetic.Layer, bool]]) -> Figure:
         axes.plot(scores[best], costs[best], "x", color=VERMILION, markersize=9, markeredgewidth=2)
         ring = {"markerfacecolor": "none", "markersize": 14, "markeredgewidth": 1.6}
         axes.plot(scores[taken], costs[taken], "o", color=INK, **ring)
-        words = {taken: "Wanda takes this", best: "cheapest"}
+        words = {taken: ("Wanda takes this", -18), best: ("cheapest", -3)}
         if taken == best:
-            words = {taken: "Wanda takes the cheapest"}
-        for at, text in words.items():
-            axes.annotate(text, (scores[at], costs[at]), (12, -3), textcoords="offset points")
+            words = {taken: ("Wanda takes the cheapest", -3)}
+        for at, (text, lower) in words.items():
+            axes.annotate(text, (scores[at], costs[at]), (12, lower), textcoords="offset points")
         axes.set_title(heading, fontsize=10)
         axes.set(xlabel="Wanda's score, Eq. 10")
     panels[0][0].set(ylabel="what the removal costs")

@@ -12,7 +12,7 @@ from stade_nb.theory import synthetic
 from stade_nb.theory.synthetic import Layer
 
 LAYERS_AT_ONCE = 250
-SHOWN_LAYERS = 20  # in which an output is looked for that shows a wrong choice
+SHOWN_LAYERS = 20  # among whose outputs the one that is drawn is looked for
 
 
 def lowest_losses(layer: Layer, refit: bool) -> Tensor:
@@ -82,12 +82,13 @@ def right(table: DataFrame, metric: str, refit: bool) -> int:
 def one_output(layers: Layer, metric: str, refit: bool) -> tuple[ndarray, ndarray]:
     """A metric's score of each weight of one output, (in,), and what its removal costs.
 
-    The output is the first in which the metric does not choose the cheapest weight, among those of
-    the first layers; where it always does, the first.
+    The output, of the first layers, in which the metric's choice is furthest above the cheapest
+    one; the first, where it always is the cheapest.
     """
     first = Layer(*(part[:SHOWN_LAYERS] for part in layers))
     score, loss = scores(first)[metric].flatten(0, 1), lowest_losses(first, refit).flatten(0, 1)
-    at = int((score.argmin(dim=-1) != loss.argmin(dim=-1)).int().argmax())
+    taken = loss.gather(-1, score.argmin(dim=-1, keepdim=True))[:, 0]
+    at = int((taken / loss.min(dim=-1).values).argmax())
     return score[at].numpy(force=True), loss[at].numpy(force=True)
 
 

@@ -23,6 +23,17 @@ UNREACHED = """[...document.querySelectorAll("article div.math")].filter(one =>
   one.scrollWidth > one.clientWidth + 1
   && !["auto", "scroll"].includes(getComputedStyle(one).overflowX)).length"""
 
+# Equations of which a part is beyond the edge of their box.
+PAST = """[...document.querySelectorAll("article div.math")]
+  .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent.slice(0, 80))"""
+ALL_SET = "!document.querySelector('article div.math:not(:has(mjx-container))')"
+ANSWER = """(() => {
+  const figure = document.querySelector("article .admonition + figure");
+  const box = figure.querySelector("img").getBoundingClientRect();
+  return [box.top + scrollY, box.bottom + scrollY];
+})()"""
+THEORY = [f"notebooks/{name}" for name in ("problem", "wanda", "bias", "stade", "many_weights")]
+
 
 def listed_pages() -> list[str]:
     """The pages in the order of the table of contents, without their suffix."""
@@ -82,3 +93,24 @@ def test_a_narrow_page_cuts_no_equation_and_logs_no_error(browser, page):
     assert browser.evaluate(CUT) == 0 and browser.evaluate(UNREACHED) == 0
     assert browser.evaluate("document.documentElement.scrollWidth") <= NARROW, "the page scrolls"
     assert browser.errors == []
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [500, NARROW])
+@pytest.mark.parametrize("page", THEORY)
+def test_every_equation_of_the_theory_ends_on_a_narrow_page(browser, page, width):
+    open_at(browser, page, width)
+    end = time.monotonic() + 60
+    while not browser.evaluate(ALL_SET):
+        assert time.monotonic() < end, "equations are not set"
+        time.sleep(0.1)
+    assert browser.evaluate(PAST) == []
+
+
+@needs_browser
+@pytest.mark.parametrize("page", THEORY)
+def test_a_page_of_the_theory_begins_with_its_answer_and_a_figure_of_it(browser, page):
+    open_at(browser, page, WIDE)
+    assert browser.evaluate(ANSWER)[1] < 900, "the figure is not on the first screen"
+    open_at(browser, page, NARROW)
+    assert browser.evaluate(ANSWER)[0] < 2 * 844, "the figure does not begin on two screens"

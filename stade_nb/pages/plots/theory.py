@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from stade_nb import style
 from stade_nb.claims.paper import sparsity
@@ -113,6 +114,7 @@ def masks(weight: np.ndarray, groups: dict[tuple, list[str]]) -> Figure:
     """
     rows, columns = weight.shape
     figure, axes = style.axes(0.96 * len(groups))
+    halo = [withStroke(linewidth=5, foreground="#DDDDDD")]  # a number is read before its strike
     for place, (pruned, names) in enumerate(groups.items()):
         top = place * (rows + 1)
         for (i, j), gone in np.ndenumerate(np.array(pruned)):
@@ -120,8 +122,8 @@ def masks(weight: np.ndarray, groups: dict[tuple, list[str]]) -> Figure:
             ground = "#DDDDDD" if gone else "none"
             axes.add_patch(Rectangle((x, y), 0.94, 0.94, facecolor=ground, edgecolor=INK))
             written = f"{weight[i, j]:g}".replace("-", "−")
-            axes.text(x + 0.47, y + 0.47, written, ha="center", va="center",
-                      color=BLACK if gone else INK)  # fmt: skip
+            axes.text(x + 0.47, y + 0.47, written, ha="center", va="center", zorder=4,
+                      color=BLACK if gone else INK, path_effects=halo if gone else [])  # fmt: skip
             if gone:
                 axes.plot([x, x + 0.94], [y + 0.94, y], color=VERMILION, linewidth=2)
         axes.text(columns + 0.5, top + rows / 2, "\n".join(names), va="center")
@@ -177,11 +179,11 @@ def order(cases: dict[str, tuple[synthetic.Layer, bool]]) -> Figure:
         axes.plot(scores[best], costs[best], "x", color=VERMILION, markersize=9, markeredgewidth=2)
         ring = {"markerfacecolor": "none", "markersize": 14, "markeredgewidth": 1.6}
         axes.plot(scores[taken], costs[taken], "o", color=INK, **ring)
-        words = {taken: "Wanda takes this", best: "cheapest"}
+        words = {taken: ("Wanda takes this", -18), best: ("cheapest", -3)}
         if taken == best:
-            words = {taken: "Wanda takes the cheapest"}
-        for at, text in words.items():
-            axes.annotate(text, (scores[at], costs[at]), (12, -3), textcoords="offset points")
+            words = {taken: ("Wanda takes the cheapest", -3)}
+        for at, (text, lower) in words.items():
+            axes.annotate(text, (scores[at], costs[at]), (12, lower), textcoords="offset points")
         axes.set_title(heading, fontsize=10)
         axes.set(xlabel="Wanda's score, Eq. 10")
     panels[0][0].set(ylabel="what the removal costs")

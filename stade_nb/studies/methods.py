@@ -2,7 +2,7 @@
 
 Metric × compensation: `wanda`, `wanda_with_bias`, `wanda_linear`, `wanda_affine`, and so on. Where
 Eq. 7 helps: `wanda_bias_v` is Wanda everywhere, corrected in v_proj alone. Newer methods: `ria`,
-`symwanda`, `nowag`, `dsnot`, `greedy` (which knows covariances), each also `…_with_bias`.
+`symwanda`, `nowag`, `dsnot`, `greedy` (which knows covariances), each also `…_with_bias`; `rose`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from stade_nb.numerics.methods import BEYOND, METHODS, Method, Treatment
 from stade_nb.numerics.metrics import METRICS, Needs
-from stade_nb.studies import dsnot, greedy, refit, scores
+from stade_nb.studies import dsnot, greedy, refit, rose, scores
 
 # The rungs of the ladder, each metric's methods on them, from what may change least to most.
 RUNGS = ("none", "bias", "linear", "affine")
@@ -69,7 +69,7 @@ def _corrected_in(place: str, types: tuple[str, ...]) -> Method:
 
 
 def _newer() -> Iterator[Method]:
-    """RIA, SymWanda, NoWag-P, DSnoT and the greedy order, each by itself and with Eq. 7 behind it.
+    """RIA, SymWanda, NoWag-P, DSnoT, the greedy order, by themselves and with Eq. 7 behind; ROSE.
 
     RIA and NoWag-P take a share from the whole layer, as their public code does.
     """
@@ -91,6 +91,8 @@ def _newer() -> Iterator[Method]:
         ):
             treatment = Treatment(metric, corrects, finish)
             yield Method(name_, title_, treatment, treatment)
+    reordered = Treatment(replace(METRICS["wanda"], needs=Needs.GRAM), finish=rose.updated)
+    yield Method("rose", "ROSE", reordered, reordered, updates_weights=True)
 
 
 def _with_and_without(name: str, title: str) -> list[tuple[str, str, bool]]:

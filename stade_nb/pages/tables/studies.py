@@ -24,7 +24,10 @@ RIDGE = 1e-6
 # Patterns of which the real models have records on many rungs.
 STRONG = ("0.5", "2:4", "4:8", "0.7")
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
-NEWER = ["ria", "ria_with_bias", "symwanda", "nowag", "sparsegpt", "sparsegpt_without_update"]
+NEWER = [
+    *("ria", "ria_with_bias", "symwanda", "nowag"),
+    *("sparsegpt", "sparsegpt_without_update", "rose"),
+]
 SWAPPED = ["dsnot", "dsnot_with_bias"]
 WANTED = [*(method for methods in LADDER.values() for method in methods), *SWAPPED]
 

@@ -7,6 +7,7 @@ powers of two, four inputs so that the square root in `nodes` is 2), so equality
 import itertools
 from fractions import Fraction
 
+import pandas
 import pytest
 import torch
 
@@ -159,3 +160,21 @@ def test_variances_of_many_samples_choose_as_the_true_ones():
     few = brute_force.agreement_from_samples(layers, 8, generator)
     many = brute_force.agreement_from_samples(layers, 8_000, generator)
     assert few < many and many > 0.95
+
+
+def test_the_output_that_is_shown_is_the_one_with_the_worst_choice():
+    generator = torch.Generator().manual_seed(0)
+    layers = synthetic.random_layers((2, 3, 5), (-2, 2), (0.3, 2), generator)
+    losses = brute_force.lowest_losses(layers, refit=True).flatten(0, 1)
+    scores = brute_force.scores(layers)["wanda"].flatten(0, 1)
+    above = [
+        float(loss[score.argmin()] / loss.min()) for score, loss in zip(scores, losses, strict=True)
+    ]
+    score, loss = brute_force.one_output(layers, "wanda", refit=True)
+    assert loss[score.argmin()] / loss.min() == max(above) > 1
+    # In how many the choice is right: `agreements` counts the same ones.
+    table = pandas.DataFrame(brute_force.agreements(layers))
+    assert brute_force.right(table, "wanda", refit=True) == above.count(1.0)
+    # With the bias kept Wanda is never wrong, and the first output is shown.
+    score, _ = brute_force.one_output(layers, "wanda", refit=False)
+    assert score.tolist() == scores[0].tolist()

@@ -106,7 +106,7 @@ def shown(parameters: Parameters) -> HTML:
     frame = pandas.DataFrame(rows, columns=["parameter", "value"])
     return HTML(
         '<details class="parameters"><summary>Parameters of this page, as it was run</summary>\n'
-        f"{table(frame).data}</details>"
+        f"{table(frame, caption='What may be changed.').data}</details>"
     )
 
 

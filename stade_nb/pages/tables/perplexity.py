@@ -21,6 +21,7 @@ from stade_nb.numerics.methods import METHODS
 from stade_nb.pages import html, models
 from stade_nb.pages.notebooks import Measured
 
+BESIDE = "A printed value, ours, and the difference."
 DIGITS = 12  # of a record's key, as a page shows it
 
 
@@ -218,7 +219,14 @@ def page(
     if len(found) and (other := claims.reproduction.departures(p)):
         lines.append(f"Not the paper's protocol, so nothing is compared: {'; '.join(other)}.")
     text = f"<p>{escape(' '.join(lines))}</p>" if lines else ""
-    return HTML(text + (html.table(found, claims.reproduction.FORMATS).data if len(found) else ""))
+    return HTML(
+        text
+        + (
+            html.table(found, claims.reproduction.FORMATS, caption=BESIDE).data
+            if len(found)
+            else ""
+        )
+    )
 
 
 def table2(ran: pandas.DataFrame, p: Measured) -> HTML:

@@ -18,6 +18,10 @@ from stade_nb.studies import measured, owl
 EARLIER, HERE, NOT_YET = "Computed earlier", "Computed in this build", "Not run on a real model yet"
 SMALL = "models of 0.2–0.5 million parameters"
 FOLDER = "data/results"
+ALL = "Perplexity on WikiText-2, and its change from Wanda with the interval."
+ONE_TYPE = "perplexity on WikiText-2 with one layer type pruned."
+ANSWERED = "Right answers, % ± standard error, of so many questions."
+MADE = "When and with what the records were computed."
 SWEEP = (
     "python -m stade_nb sweep --model {model} --methods {methods} --patterns {patterns}{more} "
     "--calibration c4_documents.txt --nsamples 32 --evaluation wiki.test.raw "
@@ -59,7 +63,7 @@ def table(
         )
         for name in dict.fromkeys(n for n, _, _ in missing)
     ]
-    return block(wanted, [html.table(pandas.DataFrame(rows))], lines)
+    return block(wanted, [html.table(pandas.DataFrame(rows), caption=ALL)], lines)
 
 
 def _asked(methods: Iterable[str], patterns: Iterable[str]) -> list[tuple[str, str]]:
@@ -96,7 +100,8 @@ def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HT
         if set(ran["layer"]) - {paper.DENSE}:
             laid = layers.layout(ran, name)
             forms = dict.fromkeys(laid.columns[3:], _number)
-            parts.append(html.table(laid, forms, {"layer": layers.heading(ran, name)}))
+            head = {"layer": layers.heading(ran, name)}
+            parts.append(html.table(laid, forms, head, f"{name}: {ONE_TYPE}"))
             used.append(ran)
     if not used:
         name = (earlier.real() or ["smollm2-135m"])[0]
@@ -136,7 +141,7 @@ def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
             "-p evaluation wiki.test.raw -p evaluation_windows 64 -p window_length 512"
         )
     shown = pandas.DataFrame(rows.values()).fillna(ladder.NOT_RUN)
-    return block(pandas.DataFrame(used), [html.table(shown)], [])
+    return block(pandas.DataFrame(used), [html.table(shown, caption=ANSWERED)], [])
 
 
 def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) -> HTML:
@@ -151,7 +156,7 @@ def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) 
     seconds = ran["seconds"].map(earlier.total).sum()
     head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours by the clock."
     folded = provenance.folded(perplexity.records(ran), FOLDER)
-    made = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}).data
+    made = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}, caption=MADE).data
     folded = folded.replace("</summary>", f" and what computed them</summary>\n{made}", 1)
     tables = "\n".join(part.data for part in parts)
     return HTML(badge(EARLIER, head).data + tables + folded + _commands("What is not run", missing))

@@ -62,3 +62,31 @@ def test_it_says_with_what_the_records_were_computed():
 def test_a_model_without_records_is_refused_with_those_that_have_some():
     with pytest.raises(StadeError, match=f"no records of llama-230k .*{MODEL}"):
         earlier.frame(["llama-230k"])
+
+
+def test_lengths_are_compared_on_as_many_tokens_and_the_same_methods(monkeypatch):
+    def corpus(row, use, windows, length):
+        return {use: row[use] | {"windows": windows, "length": length}}
+
+    rows = [
+        row for row in shipped.rows(MODEL)
+        if row["calibration_corpus"]["length"] == row["evaluation_corpus"]["length"] == 512
+    ]  # fmt: skip
+    cells = earlier.frame([MODEL]).query("pattern == '0.5' and seed == 0").to_dict("records")
+    long = [
+        row
+        | corpus(row, "calibration_corpus", 8, 2048)
+        | corpus(row, "evaluation_corpus", 16, 2048)
+        | {"losses": [loss + (row["method"] == "stade") for loss in row["losses"][:16]]}
+        for row in cells
+        if row["method"] in ("wanda", "stade")
+    ]
+    fewer = long[0] | corpus(long[0], "evaluation_corpus", 16, 1024)
+    monkeypatch.setattr(shipped, "rows", lambda name: rows)
+    assert earlier.by_length([MODEL]).empty
+    monkeypatch.setattr(shipped, "rows", lambda name: [*rows, *long, fewer])
+    found = earlier.by_length([MODEL])
+    assert found["length"].tolist() == [512, 512, 2048, 2048]
+    assert found["method"].tolist() == ["wanda", "stade"] * 2
+    assert found["change"].isna().tolist() == [True, False] * 2
+    assert found["change"].iloc[3] > 1 > found["change"].iloc[1]

@@ -137,6 +137,36 @@ def against(ran: pandas.DataFrame, other: str = RIVAL) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=columns.split())
 
 
+def by_length(names: Sequence[str]) -> pandas.DataFrame:
+    """The cells at 50 % with the same numbers of tokens, in windows of several lengths.
+
+    Of each length that has Wanda's cell and STADE's, the methods that all have, the first seed; no
+    rows for a model with one length. Returns the columns of `against`, and length and perplexity;
+    Wanda's own rows have no change.
+    """
+    parts = [pandas.DataFrame(columns=["model", "length", "method", "perplexity", "verdict"])]
+    for name in names:
+        rows = [row for row in _of(name, TEXTS, False) if row["pattern"] == "0.5"]
+        tokens = {_tokens(row) for row in _one_size(rows) if row["method"] != paper.DENSE}
+        same = [row for row in rows if row["seed"] == 0 and _tokens(row) in tokens]
+        by: dict[int, dict] = {}
+        for row in same:
+            by.setdefault(row["evaluation_corpus"]["length"], {})[row["method"]] = row
+        by = {length: rows for length, rows in sorted(by.items()) if {RIVAL, "stade"} <= set(rows)}
+        shared = set.intersection(*map(set, by.values())) if len(by) > 1 else set()
+        for length, rows in by.items() if shared else ():
+            ran = pandas.DataFrame([rows[method] for method in METHODS if method in shared])
+            levels = ran[["model", "method", "pattern", "perplexity"]]
+            judged = levels.merge(against(ran), "left", on=["model", "method", "pattern"])
+            parts.append(judged.assign(length=length))
+    return pandas.concat(parts, ignore_index=True)
+
+
+def _tokens(row: dict) -> tuple[int, ...]:
+    corpora = row["calibration_corpus"], row["evaluation_corpus"]
+    return tuple(corpus["windows"] * corpus["length"] for corpus in corpora)
+
+
 def how(ran: pandas.DataFrame) -> pandas.DataFrame:
     """With what each model's records were computed: a row for each model, day and machine.
 

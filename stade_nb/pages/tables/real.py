@@ -183,6 +183,11 @@ def allocation(names: Sequence[str]) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=["model", "method", "pattern", "allocation", "losses"])
 
 
+def change(value: float) -> str:
+    """A relative change as a table has it, "+2.1%"; nothing of what is not compared."""
+    return "" if value != value else f"{value:+.1%}".replace("-", "−")
+
+
 def nothing(command: str) -> HTML:
     """What a page says where no record of a real model fits it, with the command to run."""
     return HTML(badge(NOT_YET, "The command is below.").data + _commands("To run it", [command]))

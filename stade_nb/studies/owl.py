@@ -43,7 +43,9 @@ class Allocated(Cell):
 
     def pattern_in(self, block: str) -> Pattern:
         """The share of this block that goes."""
-        return Pattern(1 - dict(self.densities)[block], scope=self.pattern.scope)
+        # 1 - (1 - 0.2) is a little below 0.2, and would keep one weight more of each row.
+        share = round(1 - dict(self.densities)[block], 12)
+        return Pattern(share, scope=self.pattern.scope)
 
 
 def scores(weight: Tensor, moments: Moments, centres: bool) -> Tensor:

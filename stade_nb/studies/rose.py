@@ -1,10 +1,12 @@
 """ROSE (arXiv 2603.05878): SparseGPT takes the columns first that are likely to lose most.
 
 What goes early can be made up for by all that comes later. A first look, by Wanda's score, says
-which weights of each block of columns would go; the sum of their scores is the loss of a column,
-and of a block. Where the blocks differ much, (largest - smallest) / largest > `RANGE`, the block
-with the largest loss goes first, and in each block the column with the largest. The paper and its
-public code take shares; of N:M here whole groups change places, their columns stay in order.
+which weights of each block of columns would go; the sum of their scores is the loss of a column.
+Of a block it is the mean of its columns' losses, so that a last block with fewer columns counts
+like the others; where all are full, order and range are those of the sums. Where the blocks differ
+much, (largest - smallest) / largest > `RANGE`, the block with the largest loss goes first, and in
+each block the column with the largest. The paper and its public code take shares; of N:M here whole
+groups change places, their columns stay in order.
 """
 
 import torch
@@ -29,7 +31,7 @@ def order(weight: Tensor, norm: Tensor, pattern: Pattern, block: int = BLOCK) ->
     together = Pattern(pattern.sparsity, pattern.n, pattern.m, scope="layer")
     parts = score.split(pattern.m or block, dim=1)
     columns = [torch.where(masks.select(part, together), part, 0).sum(dim=0) for part in parts]
-    blocks = torch.stack([column.sum() for column in columns])
+    blocks = torch.stack([column.mean() for column in columns])
     own = torch.arange(weight.shape[1], device=weight.device)
     if not blocks.max() - blocks.min() > RANGE * blocks.max():
         return own

@@ -40,13 +40,15 @@ def test_densities_keep_their_mean_and_their_width():
     assert found[1] == max(found) and found[0] == found[3] == min(found)
 
 
-def test_equal_shares_are_the_uniform_cell():
+@pytest.mark.parametrize("sparsity", [0.1, 0.2, 0.5])
+def test_equal_shares_are_the_uniform_cell(sparsity):
     model, ids = build("llama"), windows(4)
     blocks = len(architectures.blocks(model))
-    cell = owl.allocated(model, "std", 0.5, [0.2] * blocks)
+    cell = owl.allocated(model, "std", sparsity, [0.2] * blocks)
     plain = build("llama")
-    report = pruning.prune_model(plain, ids, Cell("std", 0.5))
+    report = pruning.prune_model(plain, ids, Cell("std", sparsity))
     assert pruning.prune_model(model, ids, cell) == report
+    assert all(cell.pattern_in(name).sparsity == sparsity for name, _ in cell.densities)
     state = plain.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
 

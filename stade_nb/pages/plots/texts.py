@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 
 from stade_nb import style
 from stade_nb.claims import paper
-from stade_nb.studies.calibration_texts import CALIBRATIONS, EVALUATIONS
+from stade_nb.studies.calibration_texts import CALIBRATIONS, CORRECTED, EVALUATIONS, PATTERNS
 from stade_nb.style import BLACK, INK
 
 LIMIT = 20  # per cent, where the colours end
@@ -20,10 +20,17 @@ def effects(table: pandas.DataFrame) -> Figure:
     table: from `calibration_texts.effects`, of one model. A panel for each mask and pattern; a
     frame marks the text itself, a star an interval that does not hold zero.
     """
-    panels = list(table.groupby(["pattern", "mask"], sort=False))
-    rows, columns = list(CALIBRATIONS), list(EVALUATIONS)
+    order = [(pattern, mask) for mask in CORRECTED for pattern in PATTERNS]
+    parts = dict(list(table.groupby(["pattern", "mask"], sort=False)))
+    panels = [(key, parts[key]) for key in order if key in parts]
+    rows = [name for name in CALIBRATIONS if name in set(table["calibration"])]
+    columns = list(EVALUATIONS)
     figure, axes = style.axes(
-        0.9 + 2.3 * ((len(panels) + 1) // 2), (len(panels) + 1) // 2, 2, squeeze=False, sharey=True
+        0.9 + (0.5 + 0.3 * len(rows)) * ((len(panels) + 1) // 2),
+        (len(panels) + 1) // 2,
+        2,
+        squeeze=False,
+        sharey=True,
     )
     norm = TwoSlopeNorm(0, -LIMIT, LIMIT)
     for place in axes.flat[len(panels) :]:

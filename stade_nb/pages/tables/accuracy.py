@@ -130,7 +130,7 @@ def facts(p: ZeroShot, ran: pandas.DataFrame) -> dict:
         "records": records(ran),
         "harness": ", ".join(sorted({task["harness"] for task in results})) + ", 0-shot, acc",
         "tasks": ", ".join(f"{name} {task['questions'][:12]}" for name, task in first.items()),
-        "put before a question": ", ".join(f"{m}: {b or 'nothing'}" for m, b in bos.items()),
+        "token before each question": ", ".join(f"{m}: {b or 'nothing'}" for m, b in bos.items()),
         "requests at once": f"{sizes[0]} to {sizes[-1]}",
         "requests cut on the left": ", ".join(f"{m}: {n}" for m, n in cut.items()),
         "seconds of answering": f"{sum(task['seconds'] for task in results):.0f}",

@@ -201,7 +201,7 @@ def test_run(tmp_path):
     facts = tables.accuracy.facts(p, ran)
     assert facts["harness"] == f"{harness.HARNESS}, 0-shot, acc"
     assert facts["requests at once"] == "8 to 8"
-    assert facts["put before a question"] == "llama-230k: nothing"
+    assert facts["token before each question"] == "llama-230k: nothing"
     assert len(claims.accuracy.dropped(ran)) == 2
     keys = facts["records"][["perplexity", "arc_easy"]].to_numpy().ravel()
     assert all(len(list(tmp_path.glob(f"{key}*.json"))) == 1 for key in keys)

@@ -26,7 +26,7 @@ STRONG = ("0.5", "2:4", "4:8", "0.7")
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
 NEWER = [
     *("ria", "ria_with_bias", "symwanda", "nowag"),
-    *("sparsegpt", "sparsegpt_without_update", "rose"),
+    *("sparsegpt", "sparsegpt_without_update", "rose", "greedy", "greedy_with_bias"),
 ]
 SWAPPED = ["dsnot", "dsnot_with_bias"]
 WANTED = [*(method for methods in LADDER.values() for method in methods), *SWAPPED]

@@ -13,7 +13,8 @@ from stade_nb.numerics.masks import parse_pattern
 from stade_nb.pages import parameters
 from workflow.profiles import NOTEBOOKS, defaults
 
-DEFAULTS = {path.stem: defaults(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+EVERY = {path.stem: defaults(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+DEFAULTS = {name: given for name, given in EVERY.items() if given}  # one has nothing to choose
 NAMES = sorted({name for given in DEFAULTS.values() for name in given})
 WORDS = st.sampled_from(
     [

@@ -47,12 +47,11 @@ def _of_rows(weight: Tensor, second: Tensor, size: int, count: int) -> Tensor:
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     alone, twice = weight.square() * second.diagonal(), 2 * weight
     others = torch.zeros_like(weight)  # Σ_{r in P} S_jr w_r
-    left = torch.full((len(weight), weight.shape[1] // size), count, device=weight.device)
+    barred = torch.zeros_like(weight)  # infinite where a weight may not go any more
+    groups = weight.shape[1] // size
+    left = torch.full((len(weight), groups), count, device=weight.device)
     index = torch.arange(len(weight), device=weight.device)
-    barred = torch.zeros_like(weight).masked_fill_(
-        (left == 0).repeat_interleave(size, dim=1), torch.inf
-    )
-    for _ in range(left[0].sum().item()):
+    for _ in range(count * groups):
         cost = torch.addcmul(alone, twice, others).add_(barred)
         going = cost.argmin(dim=1)
         pruned[index, going] = True

@@ -8,6 +8,7 @@ that a run that is interrupted goes on with the next one:
 
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 from stade_nb.engine import pruning, records
@@ -21,6 +22,7 @@ from workflow import Words, status_of
 
 WINDOWS, EVALUATED, LENGTH = 32, 64, 512
 SPARSITIES = (0.7, 0.5, 0.6)  # in order of worth
+ALLOCATIONS = (owl.UNIFORM, owl.ALLOCATED)
 
 
 def measure(name: str, texts: tuple[str, str], folder: Path, device: str = "cpu") -> Path:
@@ -50,23 +52,21 @@ def measure(name: str, texts: tuple[str, str], folder: Path, device: str = "cpu"
     } | measured.made(model.device)
     done = {(cell["method"], cell["pattern"], cell["allocation"]) for cell in result["cells"]}
     dense = pruning.snapshot(model)
-    for sparsity in SPARSITIES:
-        for method in owl.METHODS:
-            for allocation in (owl.UNIFORM, owl.ALLOCATED):
-                if (method, str(sparsity), allocation) in done:
-                    continue
-                cell = Cell(method, sparsity)
-                if allocation == owl.ALLOCATED:
-                    cell = owl.allocated(model, method, sparsity, share[method])
-                start = time.perf_counter()
-                pruning.prune_model(model, ids, cell, progress=True)
-                losses = window_losses(model, asked, progress=True)
-                about = {"method": method, "pattern": str(sparsity), "allocation": allocation}
-                seconds = time.perf_counter() - start
-                result["cells"].append(about | {"losses": losses.tolist(), "seconds": seconds})
-                records.write(folder, fields, result, indent=None)
-                pruning.restore(dense)
-    return records.write(folder, fields, result, indent=None)
+    for sparsity, method, allocation in product(SPARSITIES, owl.METHODS, ALLOCATIONS):
+        about = {"method": method, "pattern": str(sparsity), "allocation": allocation}
+        if tuple(about.values()) in done:
+            continue
+        cell = Cell(method, sparsity)
+        if allocation == owl.ALLOCATED:
+            cell = owl.allocated(model, method, sparsity, share[method])
+        start = time.perf_counter()
+        pruning.prune_model(model, ids, cell, progress=True)
+        losses = window_losses(model, asked, progress=True)
+        seconds = time.perf_counter() - start
+        result["cells"].append(about | {"losses": losses.tolist(), "seconds": seconds})
+        records.write(folder, fields, result, indent=None)
+        pruning.restore(dense)
+    return records.path_of(folder, fields)
 
 
 def main(words: list[str] | None = None) -> int:

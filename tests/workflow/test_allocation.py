@@ -1,0 +1,50 @@
+"""The study of OWL: interrupted, it goes on with the next cell, and comes to the same record."""
+
+import json
+
+import pytest
+
+from stade_nb.errors import StadeError
+from workflow import owl
+
+TEXTS = ("embedded", "embedded")
+
+
+class Killed(BaseException):
+    """What no handler of errors catches."""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    for name, value in {"WINDOWS": 4, "EVALUATED": 3, "LENGTH": 32, "SPARSITIES": (0.5,)}.items():
+        monkeypatch.setattr(owl, name, value)
+
+
+def cells(path):
+    every = json.loads(path.read_text())["result"]["cells"]
+    return [{name: cell[name] for name in cell if name != "seconds"} for cell in every]
+
+
+def test_a_killed_run_goes_on_with_the_next_cell(tmp_path, monkeypatch):
+    whole = owl.measure("llama-230k", TEXTS, tmp_path / "whole")
+    prune, seen = owl.pruning.prune_model, []
+
+    def third(*what, **how):
+        seen.append(what)
+        if len(seen) == 3:
+            raise Killed
+        return prune(*what, **how)
+
+    monkeypatch.setattr(owl.pruning, "prune_model", third)
+    with pytest.raises(Killed):
+        owl.measure("llama-230k", TEXTS, tmp_path / "cut")
+    found = owl.measure("llama-230k", TEXTS, tmp_path / "cut")
+    assert cells(found) == cells(whole) and len(cells(whole)) == 6
+    # The third is the only one that was begun twice; what is complete is not computed again.
+    assert len(seen) == 7
+    assert owl.measure("llama-230k", TEXTS, tmp_path / "cut") == found and len(seen) == 7
+
+
+def test_a_text_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(StadeError, match=r"nowhere\.txt"):
+        owl.measure("llama-230k", ("nowhere.txt", "embedded"), tmp_path)

@@ -100,8 +100,8 @@ def test_a_notebook_takes_a_new_method_runs_it_and_draws_it(largest, folder):
     both = ["Wanda", "Largest first"]
     assert list(table["method"]) == ["Dense", *both, *both]
     printed = tables.perplexity.printed(3, p.methods, p.patterns)
-    figure = plots.tables.relative_perplexity(ran, printed, {"0.5": "50 %", "2:4": "2:4"})
-    assert legend(figure) == ["Wanda", "Largest first"]
+    figure = plots.tables.beside_wanda(ran, printed, {"0.5": "50 %", "2:4": "2:4"})
+    assert legend(figure) == ["Largest first"]
     judged = claims.verdicts.judge(ran, [paper.Claim("mine", "largest", "wanda", ("0.5", "2:4"))])
     drawn = plots.verdicts.differences(judged, {"0.5": "50 %", "2:4": "2:4"}, "Wanda to it")
     assert len(drawn.axes[0].get_yticklabels()) == 2
@@ -119,7 +119,8 @@ def test_every_method_is_in_every_plot_of_methods(largest):
     with_dense = pandas.concat([dense, shares])
     wide = pandas.DataFrame({name: {("one", n): 2.0 for n in ("0.5", "2:4", "4:8")}
                              for name in names})  # fmt: skip
-    assert set(legend(plots.tables.relative_perplexity(with_dense, shares, headings))) == titles
+    beside = legend(plots.tables.beside_wanda(with_dense, shares, headings))
+    assert set(beside) == titles - {METHODS["wanda"].title}
     accuracies = legend(plots.tables.accuracies(with_dense, 0.5, headings))
     assert set(accuracies) == titles | {"Dense", "guessing"}
     assert set(legend(plots.audit.sparsity_curves(shares, names))) == titles

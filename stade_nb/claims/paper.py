@@ -1,6 +1,8 @@
 """The paper's printed tables (arXiv 2503.22451, version 1) and what it claims about them."""
 
 import math
+import re
+from collections.abc import Iterable
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -154,6 +156,27 @@ def table(number: int) -> pandas.DataFrame:
             DENSE if s == "0%" else str(parse_pattern(s)) for s in printed.pop("sparsity")
         ]
     return printed
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmb])(?![a-z])", re.I)
+
+
+def by_size(models: Iterable[str]) -> list[str]:
+    """Models in the order of the sizes that their names say; those that say none stay behind.
+
+    >>> by_size(["llama-3.1-8b", "mine", "opt-390k", "facebook/opt-125m"])
+    ['opt-390k', 'facebook/opt-125m', 'llama-3.1-8b', 'mine']
+    """
+
+    def size(model: str) -> float:
+        said = _SIZE.findall(model)
+        return (
+            float(said[-1][0]) * 1000 ** (1 + "kmb".index(said[-1][1].lower()))
+            if said
+            else math.inf
+        )
+
+    return sorted(models, key=size)
 
 
 def with_relative(frame: pandas.DataFrame) -> pandas.DataFrame:

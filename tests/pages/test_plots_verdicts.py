@@ -11,7 +11,7 @@ from figures import legend, marks, points, ticks
 from stade_nb import claims
 from stade_nb.claims import paper
 from stade_nb.pages import plots, tables
-from stade_nb.style import VERDICT_STYLE
+from stade_nb.style import METHOD_STYLE, VERDICT_STYLE
 
 PATTERNS = {"0.5": "50 %", "2:4": "2:4"}
 
@@ -47,7 +47,7 @@ def test_every_claim_has_the_mark_of_its_word_under_the_kind_of_its_evidence():
 
 
 def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
-    figure = plots.tables.relative_perplexity(
+    figure = plots.tables.beside_wanda(
         ran, tables.perplexity.printed(3, ["wanda"], list(PATTERNS)), PATTERNS
     )
     image = BeautifulSoup(plots.tables.inline(figure, 'from "a" to <b>').data, "lxml").find("img")
@@ -56,18 +56,41 @@ def test_a_figure_for_another_page_is_all_in_one_and_says_what_it_shows(ran):
     assert b"<svg" in base64.b64decode(data)
 
 
-def test_relative_perplexities_stand_over_their_models(ran):
+def test_changes_from_wanda_stand_beside_their_models_the_smallest_first(ran):
     printed = tables.perplexity.printed(3, ["magnitude", "wanda", "stade"], list(PATTERNS))
-    figure = plots.tables.relative_perplexity(ran, printed, PATTERNS)
+    figure = plots.tables.beside_wanda(ran, printed, PATTERNS)
     ours, theirs = figure.axes[:2], figure.axes[2:]
     assert [axes.get_title() for axes in ours] == [
         "50 %, computed here", "2:4, computed here",
     ]  # fmt: skip
-    assert ticks(ours[0].get_xticklabels()) == ["one", "two"]
-    assert ticks(theirs[0].get_xticklabels()) == list(printed["model"].unique())
-    (magnitude, *_) = ours[0].containers
-    assert magnitude.get_label() == "Magnitude"
-    assert magnitude.lines[0].get_ydata().tolist() == [pytest.approx(2.0)] * 2
+    assert ticks(ours[0].get_yticklabels()) == ["one", "two"]
+    shown = ticks(theirs[0].get_yticklabels())
+    assert sorted(shown) == sorted(printed["model"].unique())
+    assert shown[0] == "llama-3.2-1b" and shown[-1] == "llama-2-13b"
+    row = printed.set_index(["model", "method", "pattern"])["perplexity"]
+    at = "llama-3-8b", "0.5"
+    change = 100 * (row[at[0], "stade", at[1]] / row[at[0], "wanda", at[1]] - 1)
+    drawn = {round(y): x for x, y in marks(theirs[0], METHOD_STYLE["stade"][1])}
+    assert drawn[shown.index(at[0])] == pytest.approx(change)
+    assert legend(figure)[0] == "Magnitude" and "Wanda" not in legend(figure)
+
+
+def test_a_change_beyond_the_edge_is_written_there_and_no_axis_is_stretched_by_it(ran):
+    printed = tables.perplexity.printed(3, ["magnitude", "wanda", "stade"], list(PATTERNS))
+    axes = plots.tables.beside_wanda(ran, printed, PATTERNS).axes[2]
+    assert axes.get_xlim()[1] <= plots.tables.EDGE
+    row = printed[printed["pattern"] == "0.5"].set_index(["model", "method"])["perplexity"]
+    change = 100 * (row["llama-7b", "magnitude"] / row["llama-7b", "wanda"] - 1)
+    assert f"{change:+,.0f} %" in [text.get_text() for text in axes.texts]
+
+
+def test_without_wanda_changes_are_from_the_unpruned_model(ran):
+    without = ran[ran["method"] != "wanda"]
+    figure = plots.tables.beside_wanda(without, without, PATTERNS)
+    assert "Dense" in figure.get_supxlabel()
+    (mark, *_) = marks(figure.axes[0], METHOD_STYLE["magnitude"][1])
+    assert mark[0] == plots.tables.EDGE  # it doubles the perplexity, and says so in words
+    assert "+100 %" in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_a_rung_stands_at_its_size_filled_on_its_own_text_and_below_zero_where_better():
@@ -102,12 +125,24 @@ def test_the_opening_figure_has_every_run_comparison_and_grey_where_it_is_better
         ("two", "0.5", "magnitude", 6.0, 5.0, 7.0),
     ]
     columns = ["model", "pattern", "method", "change", "low", "high"]
-    figure = plots.opening.against_wanda(pandas.DataFrame(rows, columns=columns), ["0.5", "2:4"])
+    figure = plots.real.against_wanda(pandas.DataFrame(rows, columns=columns), ["0.5", "2:4"])
     assert legend(figure) == ["one", "two"]
     half, other = figure.axes
     drawn = {(round(x), marker) for marker in "ov" for x, _ in marks(half, marker)}
-    assert drawn == {(2, "o"), (90, "v")}  # magnitude is on its own page
-    assert [round(x) for x, _ in marks(other, "o")] == [-45]
-    assert half.get_xscale() == "symlog" and ticks(half.get_yticklabels())[0] == "STADE"
+    assert drawn == {(2, "o"), (30, "v")}  # magnitude is on its own page
+    assert [text.get_text() for text in half.texts] == ["+90 %"]
+    assert [round(x) for x, _ in marks(other, "o")] == [-30]
+    assert [text.get_text() for text in other.texts] == ["−45 %"]
+    assert ticks(half.get_yticklabels())[0] == "STADE"
     (grey,) = half.patches
     assert grey.get_xy()[0] == half.get_xlim()[0] and grey.get_x() + grey.get_width() == 0
+
+
+def test_the_figure_of_real_models_says_so_where_none_was_run():
+    columns = ["model", "pattern", "method", "change", "low", "high"]
+    figure = plots.real.against_wanda(
+        pandas.DataFrame(columns=columns), ["0.5"], ["wanda", "stade"]
+    )
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["not run yet"]
+    assert ticks(axes.get_yticklabels()) == ["STADE"]

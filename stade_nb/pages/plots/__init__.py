@@ -3,7 +3,7 @@
 from stade_nb.pages.plots import (
     audit,
     layers,
-    opening,
+    real,
     sets,
     studies,
     tables,
@@ -16,7 +16,7 @@ from stade_nb.style import use_style
 __all__ = [
     "audit",
     "layers",
-    "opening",
+    "real",
     "sets",
     "studies",
     "tables",

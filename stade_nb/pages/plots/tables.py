@@ -4,17 +4,23 @@ import base64
 import html
 import io
 import itertools
+import math
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
-from matplotlib.ticker import LogFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from stade_nb import style
 from stade_nb.claims import paper
 from stade_nb.style import INK, ORANGE
+
+
+RIVAL = "wanda"
 
 
 def inline(figure: Figure, alt: str) -> HTML:
@@ -27,82 +33,137 @@ def inline(figure: Figure, alt: str) -> HTML:
     )
 
 
-def relative_perplexity(
+def beside_wanda(
     ours: pandas.DataFrame, printed: pandas.DataFrame, patterns: dict[str, str]
 ) -> Figure:
-    """Perplexity over that of the unpruned model: our models above, the paper's below.
+    """Change of perplexity from Wanda: our models above, the paper's below, each by size.
 
     ours, printed: columns model, method, pattern, relative; a row for each calibration seed.
-    patterns: pattern -> heading.
+    Where Wanda was not asked for, the change is from the unpruned model. patterns: pattern ->
+    heading, a column of panels for each.
     """
-    figure, grid = style.axes(6.4, rows=2, columns=len(patterns), sharey="row", squeeze=False)
-    looks = style.methods(m for m in ours["method"] if m != paper.DENSE)
-    for panels, frame, whose in zip(
-        grid, (ours, printed), ("computed here", "printed in the paper, v1"), strict=True
-    ):
-        models = list(dict.fromkeys(frame["model"]))
+    rival = RIVAL if RIVAL in set(ours["method"]) else paper.DENSE
+    looks = style.methods(m for m in ours["method"] if m not in (paper.DENSE, rival))
+    blocks = {"computed here": ours, "printed in the paper": printed}
+    models = {whose: paper.by_size(frame["model"].unique()) for whose, frame in blocks.items()}
+    heights = [max(len(names), 1) + 1 for names in models.values()]
+    columns = max(len(looks), 1) if len(looks) < 5 else 3  # more do not fit side by side
+    line = max(0.32, 0.09 * len(looks))
+    height = 1 + 0.2 * math.ceil(len(looks) / columns) + line * sum(heights)
+    figure, grid = style.axes(
+        height, rows=2, columns=len(patterns), sharey="row", sharex=True, squeeze=False,
+        height_ratios=heights,
+    )  # fmt: skip
+    for panels, (whose, frame) in zip(grid, blocks.items(), strict=True):
+        changes = _from(frame, rival)
         for axes, (pattern, heading) in zip(panels, patterns.items(), strict=True):
-            rows = frame[frame["pattern"] == pattern]
-            _scatter(axes, rows, models, looks)
+            rows = changes[changes["pattern"] == pattern]
+            _scatter(axes, rows, models[whose], looks)
             if rows.empty:
                 axes.text(0.5, 0.5, "not in the paper", transform=axes.transAxes, ha="center")
+            axes.axvline(0, color=INK, linewidth=1)
             axes.set_title(f"{heading}, {whose}", fontsize=9)
-        panels[0].set_ylabel("perplexity / dense")
-    columns = len(looks) if len(looks) < 5 else 3  # more do not fit side by side
+        names = models[whose]
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].set_ylim(len(names) - 0.4, -0.6)
+    changes_on(grid.flat)
+    figure.supxlabel(f"change of perplexity from {paper.title(rival)}, % (grey: better)", size=10)
     explained = grid[0, 0].get_legend_handles_labels()
     figure.legend(*explained, loc="outside upper center", ncols=columns)
     return figure
 
 
+def _from(frame: pandas.DataFrame, rival: str) -> pandas.DataFrame:
+    """`frame` with the column change: in percent, from the mean of `rival` over its seeds."""
+    if rival == paper.DENSE:
+        return frame.assign(change=100 * (frame["relative"] - 1))
+    by = ["model", "pattern"]
+    base = frame[frame["method"] == rival].groupby(by)["relative"].mean().rename("base")
+    joined = frame.join(base, on=by)
+    return joined.assign(change=100 * (joined["relative"] / joined["base"] - 1))
+
+
 def _scatter(
     axes: Axes, rows: pandas.DataFrame, models: list[str], looks: dict[str, style.Look]
 ) -> None:
-    """Relative perplexity for each model, one marker for each method, side by side.
+    """The changes of each model, one mark for each method, one below the other.
 
     Where there are several seeds, their mean and standard deviation.
     """
     for number, (method, (colour, marker)) in enumerate(looks.items()):
-        shift = 0.5 * ((number + 0.5) / len(looks) - 0.5)
-        found = rows[rows["method"] == method].groupby("model")["relative"].agg(["mean", "std"])
-        found = found.reindex([model for model in models if model in found.index])
+        shift = 0.6 * ((number + 0.5) / len(looks) - 0.5)
+        seeds = rows[rows["method"] == method].groupby("model")["change"]
+        mean, std = seeds.mean(), seeds.std().fillna(0)
+        found = pandas.DataFrame({"change": mean, "low": mean - std, "high": mean + std})
         at = [models.index(model) + shift for model in found.index]
-        axes.errorbar(
-            at, found["mean"], found["std"].fillna(0), fmt=marker, color=colour, capsize=2,
-            label=paper.title(method),
+        look = {"color": colour, "marker": marker, "label": paper.title(method)}
+        mark_changes(axes, found, at, markersize=5, **look)
+
+
+EDGE = 30.0  # percent; a change beyond it stands at the edge of its panel, with its number
+
+
+def mark_changes(axes: Axes, changes: pandas.DataFrame, heights: Sequence[float], **look) -> None:
+    """Changes in percent with their intervals, one at each height; those beyond `EDGE` in words.
+
+    changes: columns change, low, high. look: colour, marker and the legend's label.
+    """
+    inside = (changes["change"].abs() <= EDGE).to_numpy()
+    ends = changes[["low", "high"]].clip(-EDGE, EDGE)
+    span = ends.sub(changes["change"], axis=0).abs().T.to_numpy()
+    places = changes["change"].clip(-EDGE, EDGE)
+    axes.errorbar(
+        places, heights, xerr=span * inside, linestyle="none", zorder=3, **look,
+        clip_on=not len(places),  # a mark at the edge is whole; no mark has no extent to lay out
+    )  # fmt: skip
+    for value, height in zip(changes["change"][~inside], np.array(heights)[~inside], strict=True):
+        side = math.copysign(1, value)
+        axes.annotate(
+            f"{value:+,.0f} %".replace("-", "−"), (side * EDGE, height), (-7 * side, 0),
+            textcoords="offset points", ha="right" if side > 0 else "left", va="center",
+            fontsize=8, color=look["color"],
         )  # fmt: skip
-    axes.axhline(1, color=INK, linewidth=1, linestyle=":")
-    axes.set(yscale="log", xticks=range(len(models)), xlim=(-0.6, len(models) - 0.4))
-    axes.set_xticklabels(models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.2, 0.5)))
+
+
+def changes_on(panels: Iterable[Axes]) -> None:
+    """Make the common horizontal axis one of changes in percent, grey where they are better."""
+    panels = list(panels)
+    low, high = panels[0].get_xlim()
+    low, high = max(min(low, -1), -EDGE), min(max(high, 1), EDGE)
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+g}".replace("-", "−") if x else "0")
+        axes.axvspan(low, 0, color=INK, alpha=0.06, linewidth=0)
+        axes.set_xlim(low, high)
 
 
 def accuracies(ran: pandas.DataFrame, guess: float, patterns: dict[str, str]) -> Figure:
-    """Mean accuracies with 95 % intervals, one panel for each pattern, models side by side.
+    """Mean accuracies with 95 % intervals, one panel for each pattern, models by size.
 
     ran: columns model, method, pattern, accuracy, error. guess: what guessing gets. patterns:
     pattern -> heading.
     """
-    figure, panels = style.axes(3.6, columns=len(patterns), sharey=True, squeeze=False)
-    models = list(dict.fromkeys(ran["model"]))
-    ways = {paper.DENSE: (INK, "_")}
+    models = paper.by_size(ran["model"].unique())
+    ways = {paper.DENSE: (INK, "D")}
     ways |= style.methods(m for m in ran["method"] if m != paper.DENSE)
+    height = 1.1 + 0.2 * math.ceil(len(ways) / 5) + max(0.42, 0.1 * len(ways)) * len(models)
+    figure, panels = style.axes(
+        height, columns=len(patterns), sharey=True, sharex=True, squeeze=False
+    )
     for axes, (pattern, heading) in zip(panels[0], patterns.items(), strict=True):
         for place, (way, (colour, marker)) in enumerate(ways.items()):
             rows = ran[(ran["method"] == way) & ran["pattern"].isin([pattern, paper.DENSE])]
             rows = rows.groupby("model", sort=False)[["accuracy", "error"]].mean()
-            x = [models.index(m) + 0.16 * (place - (len(ways) - 1) / 2) for m in rows.index]
+            y = [models.index(m) + 0.16 * (place - (len(ways) - 1) / 2) for m in rows.index]
             axes.errorbar(
-                x, 100 * rows["accuracy"], 196 * rows["error"], fmt=marker, color=colour,
-                elinewidth=1.2, markersize=6, label=paper.title(way),
+                100 * rows["accuracy"], y, xerr=196 * rows["error"], fmt=marker, color=colour,
+                elinewidth=1.2, markersize=5, label=paper.title(way),
             )  # fmt: skip
-        axes.axhline(100 * guess, color=INK, linestyle=":", linewidth=1, label="guessing")
-        axes.set_xticks(
-            range(len(models)), models, rotation=40, ha="right", rotation_mode="anchor", fontsize=8
-        )
-        axes.set(title=heading, xlim=(-0.6, len(models) - 0.4))
-        axes.grid(axis="x", visible=False)
-    panels[0][0].set_ylabel("mean accuracy, %")
+        axes.axvline(100 * guess, color=INK, linestyle=":", linewidth=1, label="guessing")
+        axes.set(title=heading, ylim=(len(models) - 0.4, -0.6))
+        axes.grid(axis="y", visible=False)
+    panels[0][0].set_yticks(range(len(models)), models)
+    figure.supxlabel("mean accuracy, %", size=10)
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return figure
 

@@ -87,6 +87,19 @@ def test_what_was_run_has_its_change_from_wanda_and_what_was_not_says_so(there):
     assert len(missing) == 1 and "--methods wanda,stade --patterns 2:4 " in missing[0]
 
 
+def test_the_figure_compares_what_the_table_does_and_nothing_where_nothing_was_run(there):
+    there(
+        record(),
+        record(method="stade", level=2.9, losses=[2.89, 2.9, 2.91]),
+        record(method="std", level=2.8),
+        record(method="stade", pattern="2:4", level=2.9),
+    )
+    (row,) = real.against(["stade"], ["0.5", "2:4"]).itertuples()
+    assert (row.method, row.pattern, f"{row.change:+.1%}") == ("stade", "0.5", "-9.5%")
+    there()
+    assert real.against(["stade"], ["0.5"]).empty
+
+
 def test_only_seeds_that_both_methods_have_are_compared(there):
     there(
         *(record(seed=seed, level=3.0 + seed) for seed in range(3)),
@@ -124,6 +137,20 @@ def test_single_layer_types_have_a_page_of_their_own(there):
     assert list(table.index) == ["Wanda", "STD†"]
     assert list(table["50 %"]) == ["not run", "20.09"] and list(table["90 %"]) == ["20.09"] * 2
     assert "Computed earlier" in shown.data and "mlp.down_proj" in shown.data
+
+
+def test_layer_types_are_compared_on_the_models_that_both_metrics_pruned(there):
+    layer, other = {"layers": ["mlp.down_proj"]}, {"layers": ["self_attn.q_proj"]}
+    small = [record(method="dense", level=2.0), record(**layer), record(method="std", **layer)]
+    small += [record(**other), record(method="std", **other)]
+    there(*small, record(LARGE, method="dense"), record(LARGE, **layer))
+    ran = tables.layers.of_real_models()
+    assert set(ran["model"]) == {SMALL}
+    assert set(ran["layer"]) == {"dense", "mlp.down_proj", "self_attn.q_proj"}
+    assert set(ran["metric"]) == {"dense", "wanda", "std"}
+    assert set(tables.layers.of_real_models(tables.layers.mlp_types)["layer"]) == {
+        "dense", "mlp.down_proj",
+    }  # fmt: skip
 
 
 def test_answers_stand_with_the_number_of_their_questions(there):

@@ -28,7 +28,7 @@ def heat_map(rows: pandas.DataFrame) -> Figure:
     """
     models, sparsities = list(rows["model"].unique()), sorted(rows["sparsity"].unique())
     heights = [rows[rows["model"] == model]["layer"].nunique() for model in models]
-    tall = 0.9 + 0.29 * sum(heights) + 0.55 * len(models)
+    tall = 1.1 + 0.29 * sum(heights) + 0.55 * len(models)
     figure, panels = style.axes(tall, len(models), height_ratios=heights, squeeze=False)
     panels = panels[:, 0]
     norm = TwoSlopeNorm(0, -LIMIT, LIMIT)
@@ -52,8 +52,9 @@ def heat_map(rows: pandas.DataFrame) -> Figure:
         axes.set_title(model, fontsize=10)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=list(panels), shrink=0.6, aspect=30, extend="both")
-    bar.set_label("100 · log(STD / Wanda):  S, orange: STD lower;  W, violet: Wanda lower")
+    figure.colorbar(image, ax=list(panels), shrink=0.6, aspect=30, extend="both")
+    said = "100 · log(STD / Wanda).  S, orange: STD is lower.  W, violet: Wanda is lower."
+    figure.supxlabel(said, fontsize=10)
     return figure
 
 
@@ -142,7 +143,7 @@ def ratios(rows: pandas.DataFrame) -> Figure:
             lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"
         )
         axes.set_xticks(range(10, 100, 20))
-    figure.supylabel("100 · log(STD / Wanda), below 0 STD is better", fontsize=10)
+    figure.supylabel("100 · log(STD / Wanda)", fontsize=10)
     return figure
 
 

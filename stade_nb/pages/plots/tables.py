@@ -19,7 +19,6 @@ from stade_nb import style
 from stade_nb.claims import paper
 from stade_nb.style import INK, ORANGE
 
-
 RIVAL = "wanda"
 
 

@@ -11,7 +11,7 @@ from stade_nb.errors import unknown
 from stade_nb.models import architectures, loading
 from stade_nb.numerics.methods import METHODS as KNOWN
 from stade_nb.pages.notebooks import LayerTypes
-from stade_nb.pages.tables import perplexity
+from stade_nb.pages.tables import earlier, perplexity
 
 
 def types_of(name: str) -> list[str]:
@@ -65,6 +65,18 @@ def columns(ran: pandas.DataFrame) -> pandas.DataFrame:
 
 # As Table 2 calls them.
 NAMES = {"wanda": "Wanda", "std": "STD"}
+
+
+def of_real_models(types: Callable[[str], list[str]] = types_of) -> pandas.DataFrame:
+    """What `run` returns, from the records of those real models that both metrics pruned."""
+    ran = columns(earlier.frame(earlier.real(), by_layer=True))
+    wanted = [
+        row.metric == paper.DENSE or (row.metric in METRICS and row.layer in types(row.model))
+        for row in ran.itertuples()
+    ]
+    metrics = ran[wanted].groupby("model")["metric"].nunique()
+    both = metrics[metrics > len(METRICS)].index  # the dense one counts as well
+    return ran[wanted][ran[wanted]["model"].isin(both)]
 
 
 def heading(frame: pandas.DataFrame, model: str) -> str:

@@ -38,11 +38,7 @@ def table(
     and below it what computes it. All comparisons of the block share the 95 %.
     """
     names = earlier.real() if names is None else names
-    wanted = pandas.DataFrame({"method": []})
-    if any(earlier.has(name) for name in names):
-        ran = earlier.frame(names, scope=scope)
-        asked = ran["method"].isin([paper.DENSE, earlier.RIVAL, *methods])
-        wanted = ran[asked & ran["pattern"].isin([paper.DENSE, *patterns])]
+    wanted = _wanted(methods, patterns, scope, names)
     if not set(wanted["method"]) - {paper.DENSE}:
         return nothing(_command(methods, patterns, (names or ["smollm2-135m"])[0]))
     judged = earlier.against(wanted).set_index(["model", "pattern", "method"])
@@ -64,6 +60,23 @@ def table(
         for name in dict.fromkeys(n for n, _, _ in missing)
     ]
     return block(wanted, [html.table(pandas.DataFrame(rows), caption=ALL)], lines)
+
+
+def against(
+    methods: Sequence[str], patterns: Sequence[str], scope: str = "layer"
+) -> pandas.DataFrame:
+    """The comparisons with Wanda that `table` shows, as `earlier.against` has them."""
+    return earlier.against(_wanted(methods, patterns, scope, earlier.real()))
+
+
+def _wanted(
+    methods: Sequence[str], patterns: Sequence[str], scope: str, names: list[str]
+) -> pandas.DataFrame:
+    if not any(earlier.has(name) for name in names):
+        return pandas.DataFrame(columns=["model", "pattern", "method", "seed", "losses"])
+    ran = earlier.frame(names, scope=scope)
+    asked = ran["method"].isin([paper.DENSE, earlier.RIVAL, *methods])
+    return ran[asked & ran["pattern"].isin([paper.DENSE, *patterns])]
 
 
 def _asked(methods: Iterable[str], patterns: Iterable[str]) -> list[tuple[str, str]]:

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pandas
 import pytest
 import torch
+from figures import marks, ticks
 from tiny_models import build
 
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, shapes
+from stade_nb.pages import plots
 from stade_nb.pages.tables import speed
 
 P = SimpleNamespace(
@@ -76,3 +78,17 @@ def test_the_whole_model_is_computed_in_the_fastest_format_of_its_pattern(small)
     unknown = SimpleNamespace(**vars(P) | {"whole_patterns": ["0.8"]})
     with pytest.raises(StadeError, match=r"unknown pattern of whole_patterns '0\.8'"):
         speed.whole(unknown, found)
+
+
+def test_the_figure_has_every_format_at_its_ratio_and_grey_where_it_is_faster():
+    columns = ["way", "pattern", "tokens", "lowest", "median", "highest"]
+    rows = [("CSR", "0.9", 1, 0.5, 0.8, 1.1), ("CSR", "2:4", 64, 0.6, 0.7, 0.8)]
+    here = pandas.DataFrame(rows, columns=columns)
+    there = pandas.DataFrame([("semi-structured", "2:4", 64, 0.1, 0.14, 0.2)], columns=columns)
+    figure = plots.speed.against_dense({"here": here, "there": there})
+    one, many = figure.axes
+    assert ticks(one.get_yticklabels()) == ["90 %, CSR", "2:4, CSR", "2:4, semi-structured"]
+    assert marks(one, "o")[0].tolist() == [0.8, 0]
+    assert marks(many, "v")[0].tolist() == [0.14, -2]
+    (grey,) = one.patches
+    assert grey.get_x() == 1 and one.get_xscale() == "log"

@@ -1,0 +1,96 @@
+"""What becomes of channels with extreme activations? The rule, fixed before the numbers it judges.
+
+That Wanda works is often put down to a few channels whose activations are far larger than the
+others'. Wanda's metric spares the weights that read them, because the norm of the channel is in the
+score. The standard deviation leaves the channel's mean out: a channel that is large because its
+mean is, and not because it varies, is spared by Wanda and not by STD.
+
+- A channel of a layer's input is outlying where its root mean square is more than `TIMES` the
+  median over the layer's channels that are not always zero.
+- Of the weights that read outlying channels each method keeps a share; of all weights it keeps what
+  the pattern says. A layer without an outlying channel is not counted.
+- In a layer, STD spares outlying channels "as Wanda does" where the shares that the two keep differ
+  by at most `ALIKE`: supported. Where STD keeps less than that the layer contradicts it, where it
+  keeps more it is open. A layer's method has no noise of its own: the count has no interval.
+- What makes a channel outlying: of its mean square the part that is the square of its mean.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pandas
+from torch import Tensor, nn
+
+from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_nb.engine import pruning
+from stade_nb.engine.cell import Cell
+from stade_nb.models import architectures, token_ids
+from stade_nb.numerics.metrics import Needs
+from stade_nb.numerics.moments import Moments
+
+STUDY = "outlier channels"
+TIMES, ALIKE = 5.0, 0.05
+METHODS = ("magnitude", "wanda", "std")
+
+
+def outlying(moments: Moments) -> Tensor:
+    """(in,): whether a channel's root mean square is more than `TIMES` the layer's median."""
+    size = moments.second_moment.sqrt()
+    return size > TIMES * size[size > 0].median() if size.any() else size > 0
+
+
+def by_layer(
+    model: nn.Module, ids: Tensor, cells: Sequence[Cell], batch_size: int = 8
+) -> Iterator[dict]:
+    """A row for each layer of the dense model: its outlying channels, and what `cells` keep there.
+
+    ids: (windows, tokens). Columns block, layer_type, channels, outlying (how many), energy (their
+    part of the inputs' mean square), by_mean (of that, the part of the squared means) and kept, for
+    each cell the share of the weights reading these channels that it keeps (None without any).
+    StadeError where windows or cells do not fit the model.
+    """
+    token_ids.check_windows(model, ids)
+    for cell in cells:
+        pruning.check(model, ids, cell)
+    names = architectures.block_names(model)
+    with architectures.evaluating(model):
+        batches, arguments = pruning.enter_all(model, ids, batch_size)
+        for index, (name, block) in enumerate(zip(names, architectures.blocks(model), strict=True)):
+            types = architectures.chosen_in(block, "all")
+            with pruning.gathering(block, types, name, Needs.MOMENTS) as moments:
+                batches = [
+                    architectures.run_block(block, hidden, arguments[hidden.shape][index])
+                    for hidden in batches
+                ]
+            kept = {kind: [] for kind in types}
+            for cell in cells:
+                for _, full, result in pruning.block_results(block, name, moments, cell):
+                    kind = full.removeprefix(f"{name}.")
+                    there = result.pruned[:, outlying(moments[architectures.input_of(kind)])]
+                    kept[kind].append(1 - float(there.double().mean()) if there.numel() else None)
+            for kind in types:
+                yield {"block": index, "layer_type": kind, "kept": kept[kind]} | _described(
+                    moments[architectures.input_of(kind)]
+                )
+
+
+def _described(moments: Moments) -> dict:
+    large, square = outlying(moments), moments.second_moment
+    energy = square[large].sum()
+    return {
+        "channels": len(large),
+        "outlying": int(large.sum()),
+        "energy": float(energy / square.sum()),
+        "by_mean": float(moments.mean[large].square().sum() / energy) if large.any() else None,
+    }
+
+
+def verdicts(rows: pandas.DataFrame) -> pandas.Series:
+    """The word for each layer and pattern by the rule above, "" where no channel is outlying.
+
+    rows: columns wanda and std, the shares that the two keep of the weights of outlying channels.
+    """
+    less = rows["std"] - rows["wanda"]
+    words = pandas.Series(OPEN, index=rows.index)
+    words[less.abs() <= ALIKE] = SUPPORTED
+    words[less < -ALIKE] = CONTRADICTED
+    return words.where(less.notna(), "")

@@ -186,8 +186,10 @@ book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) req
 
 # Pages that show records computed earlier.
 SHOWN := real_models size_ladder figure1_layers table2_layer_types table3_perplexity \
-	table4_zero_shot table5_without_bias table6_weight_update
-$(SHOWN:%=book/notebooks/%.ipynb): $(wildcard data/results/*.json)
+	table4_zero_shot table5_without_bias table6_weight_update mask_or_compensation \
+	calibration_texts layer_losses centred_inputs
+$(SHOWN:%=book/notebooks/%.ipynb): $(wildcard data/results/*.json data/studies/*.json)
+book/notebooks/sparse_speed.ipynb book/notebooks/running_at_scale.ipynb: data/gpu.json
 book/notebooks/real_models.ipynb: | packaged
 
 # Notebooks that share cells: the first one computes them, the later ones find them.

@@ -197,3 +197,15 @@ def test_distclean_removes_no_environment_but_its_own(tmp_path):
     assert kept.returncode == 0 and "conda stays" in kept.stdout
     assert make(*there, "VENV=made").returncode == 0
     assert (tmp_path / "conda" / "bin" / "python").exists() and not (tmp_path / "made").exists()
+
+
+RECORDS = re.compile(
+    r"tables\.(earlier|real|texts|studies|losses|ladder)\b|of_real_models|measured\."
+)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_a_page_that_shows_records_is_run_again_where_they_change(path):
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    shown = re.search(r"^SHOWN := ((?:.*\\\n)*.*)", text, re.M)[1].split()
+    assert (path.stem in shown) == bool(RECORDS.search(path.read_text(encoding="utf-8")))

@@ -18,6 +18,7 @@ mean is, and not because it varies, is spared by Wanda and not by STD.
 from collections.abc import Iterator, Sequence
 
 import pandas
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
@@ -94,3 +95,51 @@ def verdicts(rows: pandas.DataFrame) -> pandas.Series:
     words[less.abs() <= ALIKE] = SUPPORTED
     words[less < -ALIKE] = CONTRADICTED
     return words.where(less.notna(), "")
+
+
+def layers(record: dict, pattern: str) -> pandas.DataFrame:
+    """A row for each layer of a record, with what each of `METHODS` keeps at `pattern`.
+
+    Columns model, block, layer_type, channels, outlying, energy, by_mean, each method's share,
+    change (STD's share less Wanda's) and verdict, by the rule above.
+    """
+    at = {
+        method: record["cells"].index([method, pattern])
+        for method in METHODS
+        if [method, pattern] in record["cells"]
+    }
+    rows = [
+        {name: value for name, value in row.items() if name != "kept"}
+        | {method: row["kept"][place] for method, place in at.items()}
+        for row in record["layers"]
+    ]
+    found = pandas.DataFrame(rows).astype(dict.fromkeys(at, float)).assign(model=record["model"])
+    return found.assign(change=found["std"] - found["wanda"], verdict=verdicts(found))
+
+
+def goes_with_cost(kept: pandas.DataFrame) -> dict[str, float]:
+    """Spearman's correlation over layer types, by model: what STD keeps less, and what it costs.
+
+    kept: as `by_type`, with perplexity, the change that STD's mask alone makes in each layer type.
+    Of the rows that have it; a model with fewer than three is left out. This was looked at after
+    the shares that STD keeps were known, and judges nothing.
+    """
+    known = kept.dropna(subset="perplexity")
+    return {
+        model: float(spearmanr(rows["wanda"] - rows["std"], rows["perplexity"]).statistic)
+        for model, rows in known.groupby("model", sort=False)
+        if len(rows) > 2
+    }
+
+
+def by_type(found: pandas.DataFrame) -> pandas.DataFrame:
+    """The means of `layers` over the blocks that have outlying channels, by model and layer type.
+
+    Columns model, layer_type, blocks (with any), channels, outlying, energy, by_mean, and a share
+    for each of `METHODS`.
+    """
+    means = ["channels", "outlying", "energy", "by_mean", *METHODS]
+    some = found[found["outlying"] > 0].groupby(["model", "layer_type"], sort=False)
+    return some[means].mean().reset_index().merge(
+        some.size().rename("blocks").reset_index(), on=["model", "layer_type"]
+    )  # fmt: skip

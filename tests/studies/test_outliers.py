@@ -71,3 +71,29 @@ def test_std_spares_them_as_wanda_does_or_less_or_more():
         [(0.9, 0.86), (0.9, 0.8), (0.5, 0.9), (None, None)], columns=["wanda", "std"], dtype=float
     )
     assert outliers.verdicts(rows).tolist() == [SUPPORTED, CONTRADICTED, OPEN, ""]
+
+
+def test_a_record_has_a_row_for_each_layer_and_its_means_leave_out_layers_without_any():
+    about = {"channels": 8, "energy": 0.5, "by_mean": 0.25, "layer_type": "mlp.up_proj"}
+    record = {
+        "model": "one",
+        "cells": [["magnitude", "0.5"], ["wanda", "0.5"], ["std", "0.5"], ["wanda", "2:4"]],
+        "layers": [
+            about | {"block": 0, "outlying": 2, "kept": [0.5, 0.9, 0.6, 0.7]},
+            about | {"block": 1, "outlying": 0, "by_mean": None, "kept": [None] * 4},
+            about | {"block": 2, "outlying": 1, "kept": [0.4, 0.8, 0.78, 0.7]},
+        ],
+    }
+    found = outliers.layers(record, "0.5")
+    assert found["verdict"].tolist() == [CONTRADICTED, "", SUPPORTED]
+    assert found["change"][0] == pytest.approx(-0.3)
+    (row,) = outliers.by_type(found).itertuples()
+    assert (row.blocks, row.outlying) == (2, 1.5)
+    assert (row.magnitude, row.wanda) == (pytest.approx(0.45), pytest.approx(0.85))
+
+
+def test_what_is_kept_less_is_ranked_beside_what_it_costs():
+    rows = [("one", 0.9, 0.8, 0.01), ("one", 0.9, 0.6, 0.05), ("one", 0.9, 0.7, 0.02)]
+    rows += [("one", 0.9, 0.1, None), ("two", 0.9, 0.8, 0.01)]
+    kept = pandas.DataFrame(rows, columns=["model", "wanda", "std", "perplexity"])
+    assert outliers.goes_with_cost(kept) == {"one": pytest.approx(1.0)}

@@ -12,8 +12,8 @@ from stade_nb.models.token_ids import window_length
 from stade_nb.models.windows import calibration_windows
 from stade_nb.pages import models
 from stade_nb.pages.notebooks import LayerInputs, LayerLosses
-from stade_nb.pages.tables import earlier, perplexity
-from stade_nb.studies import centred_inputs, layer_inputs, layer_losses, measured
+from stade_nb.pages.tables import earlier, layers, perplexity
+from stade_nb.studies import centred_inputs, layer_inputs, layer_losses, measured, outliers
 from stade_nb.studies import methods as _methods  # noqa: F401, makes the studies' methods known
 
 COMMAND = "python -m workflow.layers"
@@ -111,6 +111,30 @@ def values(names: Sequence[str]) -> pandas.DataFrame:
             first, others = next(kind["values"] for kind in kinds.values() if "values" in kind)
             rows.append((name, block, first, others, first / others))
     return pandas.DataFrame(rows, columns=["model", "block", "first", "others", "ratio"])
+
+
+def outlying(names: Sequence[str], pattern: str) -> pandas.DataFrame:
+    """`outliers.layers` of the models that have a record; no rows where none has."""
+    parts = [pandas.DataFrame(columns=["model", "outlying", "change", "verdict"])]
+    for name in measured.there(outliers.STUDY, names):
+        record = measured.of(outliers.STUDY, name, "python -m workflow.outliers")
+        parts.append(outliers.layers(record, pattern))
+    return pandas.concat([one for one in parts if len(one)] or parts, ignore_index=True)
+
+
+def outlying_by_type(found: pandas.DataFrame, pattern: str) -> pandas.DataFrame:
+    """`outliers.by_type`, and what the mask of STD costs where only that layer type is pruned.
+
+    found: from `outlying`. perplexity: its change from Wanda's mask to STD's, nothing corrected,
+    mean over the calibration seeds; none where it was not run.
+    """
+    by = ["model", "layer_type"]
+    ran = layers.columns(earlier.frame(earlier.real(), by_layer=True))
+    ran = ran[ran["pattern"] == pattern].rename(columns={"layer": "layer_type"})
+    means = ran.groupby([*by, "method"])["perplexity"].mean().unstack()
+    masks = means.reindex(columns=["std_without_correction", "wanda"])
+    change = masks["std_without_correction"] / masks["wanda"] - 1
+    return outliers.by_type(found).join(change.rename("perplexity"), on=by)
 
 
 def choices(inputs: pandas.DataFrame, lost: pandas.DataFrame, pattern: str) -> pandas.DataFrame:

@@ -25,7 +25,7 @@ def against_wanda(
     """
     ways = [method for method in methods if method not in ("wanda", paper.DENSE)]
     figure, panels = style.axes(
-        0.95 + 0.4 * len(ways), columns=len(patterns), sharey=True, sharex=True, squeeze=False
+        0.95 + 0.33 * len(ways), columns=len(patterns), sharey=True, sharex=True, squeeze=False
     )
     rows = judged[judged["method"].isin(ways) & judged["pattern"].isin(patterns)]
     for axes, pattern in zip(panels[0], patterns, strict=True):

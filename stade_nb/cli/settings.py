@@ -7,7 +7,7 @@ from stade_nb.corpus import documents
 from stade_nb.engine.cell import Setting, Windows
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import loading
-from stade_nb.models.token_arrays import is_stored, stored_shape
+from stade_nb.models.token_ids import is_stored, stored_shape
 from stade_nb.numerics.masks import Pattern, parse_pattern
 from stade_nb.numerics.methods import method
 

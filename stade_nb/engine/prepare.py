@@ -16,7 +16,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
 from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading, token_ids, windows
-from stade_nb.models.token_arrays import is_stored
+from stade_nb.models.token_ids import is_stored
 from stade_nb.models.tokenizing import added_bos
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stade_nb.engine import effort, plan, records, unfinished
-from stade_nb.engine.carried import Carried
 from stade_nb.engine.cell import Cell, Setting
 from stade_nb.engine.keeping import Keeping
 from stade_nb.engine.prepare import Prepared, prepare
-from stade_nb.engine.streams import Block, Room
+from stade_nb.engine.streams import Block, Carried, Room
 from stade_nb.engine.traversal import outcome, traverse
 from stade_nb.errors import StadeError
 from stade_nb.files import megabytes
@@ -127,7 +126,7 @@ def compute(
                 *ids,
                 batch_size=setting.batch_size,
                 room=Room(place, on_device),
-                observe=Keeping(
+                watch=Keeping(
                     {cell: files[cell] for cell in first},
                     setting.keep_every,
                     sum(sum(held(prepared, cell)) for cell in first),

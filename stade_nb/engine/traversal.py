@@ -7,11 +7,10 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from stade_nb.engine import pruning
-from stade_nb.engine.carried import Carried, Observe, Results, Watch
+from stade_nb.engine import pruning, streams
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.prepare import measured
-from stade_nb.engine.streams import Block, Enough, Room, Stream, brought_to, surroundings_on
+from stade_nb.engine.streams import Block, Carried, Enough, Results, Room, Stream, Watch
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import check_losses, losses_of
 from stade_nb.models import architectures, token_ids
@@ -29,18 +28,17 @@ def traverse(
     *,
     batch_size: int,
     room: Room,
-    observe: Observe | Watch | None = None,
+    watch: Watch | None = None,
 ) -> list[dict | StadeError]:
     """Section 2's loop for `cells` at once: of each what `prepare.measured` returns, or its error.
 
     The model, wherever it lies, is left as it was; besides what is around its blocks, one block at
     a time is on the device of `room`. Time spent for several cells is counted for the first one.
-    calibration_ids: by seed. observe: called when a cell has left a block, with what it has made of
-    the layers there, or with nothing where it failed; or a `Watch`, which can do more.
+    calibration_ids: by seed. watch: who is told when a cell has left a block, and has arrived.
     """
     stack, names = architectures.blocks(model), architectures.block_names(model)
-    watch = observe if isinstance(observe, Watch) else Watch(observe)
-    with architectures.evaluating(model), surroundings_on(model, room.device):
+    watch = watch or Watch()
+    with architectures.evaluating(model), streams.surroundings_on(model, room.device):
         head = architectures.head(model)
 
         def score(stream: Stream, block: Block, **attention: bool) -> Tensor:
@@ -60,7 +58,7 @@ def traverse(
         for index, name in enumerate(names):
             if all(one.passed > index for one in carried):
                 continue
-            module = brought_to(stack[index], room.device)
+            module = streams.brought_to(stack[index], room.device)
             block = Block(module, name, index, last=index + 1 == len(names))
             shared: dict[Stream, Gathered] = {}
             for one in carried:

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -165,21 +166,14 @@ def gathering(
         for layer_type, layer in layers.items()
     }
 
-    def watcher(layer_type: str):
-        def update(_, args):
-            with named(f"{name}.{layer_type}"):
-                statistics[layer_type].update(args[0])
+    def update(layer_type: str, _: nn.Module, args: tuple[Tensor]) -> None:
+        with named(f"{name}.{layer_type}"):
+            statistics[layer_type].update(args[0])
 
-        return update
-
-    hooks = [
-        layer.register_forward_pre_hook(watcher(layer_type)) for layer_type, layer in layers.items()
-    ]
-    try:
+    with ExitStack() as hooks:
+        for layer_type, layer in layers.items():
+            hooks.enter_context(layer.register_forward_pre_hook(partial(update, layer_type)))
         yield statistics
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def block_results(

@@ -19,6 +19,7 @@ from stade_nb.engine.cell import Cell
 from stade_nb.engine.report import Report
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
+from stade_nb.models.architectures import Enough
 from stade_nb.numerics.methods import LayerResult
 
 Results = dict[nn.Linear, LayerResult]
@@ -62,10 +63,6 @@ class Block:
     name: str
     index: int
     last: bool
-
-
-class Enough(Exception):
-    """Raised by a hook when nothing that comes later in the block is of interest."""
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 from stade_nb.engine import pruning, streams
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.prepare import measured
-from stade_nb.engine.streams import Block, Carried, Enough, Results, Room, Stream, Watch
+from stade_nb.engine.streams import Block, Carried, Results, Room, Stream, Watch
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import check_losses, losses_of
 from stade_nb.models import architectures, token_ids
+from stade_nb.models.architectures import Enough
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -217,31 +219,19 @@ def statistics(
             for needs, types in wanted.items()
         }
         inputs = {layer_type for moments in found.values() for layer_type in moments}
-        hooks.enter_context(_ending_after(block.module, inputs))
-        stream.show(block, room, keep)
-    return found
+        seen: set[str] = set()
 
-
-@contextmanager
-def _ending_after(block: nn.Module, types: set[str]) -> Iterator[None]:
-    """`Enough` is raised as soon as the layers of all `types` have got their inputs."""
-    seen: set[str] = set()
-
-    def watcher(layer_type: str):
-        def watch(*_) -> None:
+        def watch(layer_type: str, *_) -> None:
             seen.add(layer_type)
-            if seen == types:
+            if seen == inputs:
                 seen.clear()
                 raise Enough
 
-        return watch
-
-    hooks = [block.get_submodule(each).register_forward_pre_hook(watcher(each)) for each in types]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+        for each in inputs:
+            layer = block.module.get_submodule(each)
+            hooks.enter_context(layer.register_forward_pre_hook(partial(watch, each)))
+        stream.show(block, room, keep)
+    return found
 
 
 def pruned(one: Carried, block: Block, known: dict[str, Moments]) -> Results:

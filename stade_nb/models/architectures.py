@@ -1,7 +1,8 @@
 """Where a model keeps its blocks and linear layers, and which of their inputs count as centred."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -196,8 +197,8 @@ def head(model: nn.Module) -> Callable[[Tensor], Tensor]:
     return logits
 
 
-class _Stop(Exception):
-    """Raised inside a forward pass when everything has been recorded."""
+class Enough(Exception):
+    """Raised by a hook when nothing that comes later in the forward pass is of interest."""
 
 
 def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
@@ -213,36 +214,23 @@ def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
     hidden: list[Tensor] = []
     arguments: dict[str, dict] = {}
 
-    def recorder(kind: str):
-        def record(_, args, kwargs):
-            if not hidden:
-                hidden.append(args[0])
-            arguments[kind] = dict(kwargs)
-            if len(arguments) == len(set(kinds)):
-                raise _Stop
+    def record(kind: str, entering: Tensor, /, *_, **kwargs) -> Tensor:
+        if not hidden:
+            hidden.append(entering)
+        arguments[kind] = kwargs
+        if len(arguments) == len(set(kinds)):
+            raise Enough
+        return entering
 
-        return record
-
-    hooks = [
-        block.register_forward_pre_hook(recorder(kind), with_kwargs=True)
-        for block, kind in zip(stack, kinds, strict=True)
-    ]
     try:
-        for block in stack:
-            block.forward = _unchanged
-        decoder(model)(input_ids=ids.to(model.device), use_cache=False)
-    except _Stop:
-        pass
+        for block, kind in zip(stack, kinds, strict=True):
+            block.forward = partial(record, kind)
+        with suppress(Enough):
+            decoder(model)(input_ids=ids.to(model.device), use_cache=False)
     finally:
-        for hook in hooks:
-            hook.remove()
         for block in stack:
             del block.forward
     return hidden[0], [arguments[kind] for kind in kinds]
-
-
-def _unchanged(hidden: Tensor, *_, **__) -> Tensor:
-    return hidden
 
 
 def run_block(block: nn.Module, hidden: Tensor, arguments: dict) -> Tensor:

@@ -50,9 +50,7 @@ def test_a_cell_is_kept_when_the_interval_has_passed(tmp_path, clock, monkeypatc
 
     keeper = watch(tmp_path, every, 10**15, step)
     monkeypatch.setattr(keeping, "has_room", lambda folder, needed: True)
-    traverse(
-        build("llama"), [DENSE], {}, windows(4), batch_size=8, room=Room("cpu"), watch=keeper
-    )
+    traverse(build("llama"), [DENSE], {}, windows(4), batch_size=8, room=Room("cpu"), watch=keeper)
     assert kept == times
 
 

@@ -18,7 +18,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation import diagnosis
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
 from stade_nb.files import write_at_once
-from stade_nb.models import gguf_export, loading, saving
+from stade_nb.models import gguf_export, saving
 from stade_nb.numerics.methods import Method, method
 
 REPORT = "pruning.json"
@@ -76,7 +76,7 @@ def prune(options: SimpleNamespace) -> None:
         **reports.columns(),
     }
     if saved:
-        loading.save(model, prepared.tokenizer, folders[saved])
+        saving.save(model, prepared.tokenizer, folders[saved])
         _keep(result, path)
     print(report.text(report.table(reports, options.each_layer)))
     if saved:

@@ -20,19 +20,7 @@ from stade_nb.models.checkpoint import (
     reading,
 )
 from stade_nb.models.packaged import folder_of, packaged_models
-from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
-
-__all__ = [
-    "architecture",
-    "can_store_biases",
-    "check_device",
-    "check_dtype",
-    "embedded_models",
-    "fingerprint",
-    "load",
-    "locate",
-    "save",
-]
+from stade_nb.models.saving import BIAS_SWITCHES, quiet
 
 EMBEDDED = paths.DATA / "models"
 # Entries of a configuration that change no logits, or (biases, dtype) only what the weights show.

@@ -36,11 +36,6 @@ def biases_that_can_be_stored(model: nn.Module) -> set[str]:
     return {layer_type for layer_type, layer in layers.items() if layer.bias is not None}
 
 
-def can_store_biases(model: nn.Module, layers: str | list[str] | tuple[str, ...] = "all") -> bool:
-    """Whether `save` can keep a corrected bias on every layer of `layers`, "all" or layer types."""
-    return set(architectures.chosen_types(model, layers)) <= biases_that_can_be_stored(model)
-
-
 def check_biases(
     model: nn.Module, method: str | Method, layers: str | list[str] | tuple[str, ...] = "all"
 ) -> None:
@@ -62,7 +57,7 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     neighbours have one too: theirs are written as zeros. The model itself is left as it is.
     Whole or not at all: the files are written into a folder of their own in there, and moved when
     all of them are whole. StadeError where the architecture has no way to announce a bias, ask
-    `can_store_biases` first; where the folder cannot be written, has no room, as `try_room` has it,
+    `check_biases` first; where the folder cannot be written, has no room, as `try_room` has it,
     or the disk fills up on the way: nothing half is left then.
 
     >>> from stade_nb.models.loading import load

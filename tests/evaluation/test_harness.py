@@ -17,7 +17,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
 from stade_nb.evaluation.tasks import DEFINITIONS, OFFICIAL
-from stade_nb.models import loading
+from stade_nb.models import loading, saving
 from stade_nb.models.tokenizers import Missing
 from stade_nb.models.windows import calibration_windows
 
@@ -116,7 +116,7 @@ def test_reload_keeps_the_accuracies_of_corrected_biases(tasks, loaded, tmp_path
     assert any(layer.bias is not None for layer, _, _ in pruning.snapshot(model))
     pruned = harness.evaluate(model, tokenizer, tasks)
     assert numbers(pruned) != numbers(dense)
-    loading.save(model, tokenizer, tmp_path / "saved")
+    saving.save(model, tokenizer, tmp_path / "saved")
     again = loading.load(str(tmp_path / "saved"))
     assert numbers(harness.evaluate(*again, tasks)) == numbers(pruned)
 

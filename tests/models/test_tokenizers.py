@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer
 
 from stade_nb.errors import StadeError
-from stade_nb.models import loading
+from stade_nb.models import loading, saving
 from stade_nb.models.tokenizers import Missing
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 
@@ -32,7 +32,7 @@ def test_a_folder_without_tokenizer_files_is_a_model_for_token_ids(folder, workp
         evaluation_windows(array, expected, None, 16)
     )
     assert loading.fingerprint(model) == loading.fingerprint(whole)
-    loading.save(model, tokenizer, tmp_path / "saved")
+    saving.save(model, tokenizer, tmp_path / "saved")
     assert not list((tmp_path / "saved").glob("*token*"))
     assert isinstance(loading.load(str(tmp_path / "saved"))[1], Missing)
 

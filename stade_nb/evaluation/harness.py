@@ -19,8 +19,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation.kept_answers import KeptAnswers
 from stade_nb.evaluation.tasks import Questions, load, quiet
 from stade_nb.models import architectures
-from stade_nb.models.checkpoint import reading
-from stade_nb.models.tokenizers import Missing
+from stade_nb.models.checkpoint import Missing, reading
 
 HARNESS = f"lm-eval {version('lm-eval')}"
 # Tokens at once on a CPU: enough to keep it busy, little enough to pad only questions of one size.

@@ -18,7 +18,7 @@ from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
 from stade_nb.evaluation.tasks import DEFINITIONS, OFFICIAL
 from stade_nb.models import loading, saving
-from stade_nb.models.tokenizers import Missing
+from stade_nb.models.checkpoint import Missing
 from stade_nb.models.windows import calibration_windows
 
 MODEL = loading.embedded_models()[0]

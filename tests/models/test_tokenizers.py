@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from stade_nb.errors import StadeError
 from stade_nb.models import loading, saving
-from stade_nb.models.tokenizers import Missing
+from stade_nb.models.checkpoint import Missing
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 
 

@@ -66,11 +66,7 @@ class KeptBlocks(_Kept):
 
     def __init__(self, folder: Path, model: nn.Module, ids: Tensor | None, every: float) -> None:
         hidden = 0 if ids is None else ids.numel() * model.config.hidden_size
-        weights = sum(
-            layer.weight.numel()
-            for block in architectures.blocks(model)
-            for layer in architectures.linear_layers(block).values()
-        )
+        weights = sum(layer.weight.numel() for _, _, layer in architectures.named_layers(model))
         super().__init__(folder, every, (hidden + weights) * model.dtype.itemsize)
         self.model, self.written = model, 0
 

@@ -54,7 +54,7 @@ class Prepared:
 
     def try_places(self, results_dir: str | Path, missing: Iterable[dict]) -> None:
         """As `records.try_places`, for cells of this model on these windows."""
-        layers = sum(map(len, map(architectures.linear_layers, architectures.blocks(self.model))))
+        layers = len(list(architectures.named_layers(self.model)))
         windows = 0 if self.evaluation_ids is None else len(self.evaluation_ids)
         records.try_places(results_dir, missing, windows, layers)
 

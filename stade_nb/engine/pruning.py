@@ -239,14 +239,9 @@ def report_of(layer: nn.Linear, result: LayerResult) -> LayerReport:
 
 def snapshot(model: nn.Module) -> Snapshot:
     """The weights and biases that pruning may change."""
-    layers = [
-        layer
-        for block in architectures.blocks(model)
-        for layer in architectures.linear_layers(block).values()
-    ]
     return [
         (layer, layer.weight.clone(), None if layer.bias is None else layer.bias.clone())
-        for layer in layers
+        for _, _, layer in architectures.named_layers(model)
     ]
 
 

@@ -47,11 +47,7 @@ def sparsity(reports: Iterable[LayerReport], count_biases: bool = False) -> floa
 
 def zeros_in(model: nn.Module) -> dict[str, int]:
     """The "zeros" of a model as it is, and the "size", of the layers that could be pruned."""
-    weights = [
-        layer.weight
-        for block in architectures.blocks(model)
-        for layer in architectures.linear_layers(block).values()
-    ]
+    weights = [layer.weight for _, _, layer in architectures.named_layers(model)]
     return {
         "zeros": sum(int((weight == 0).sum()) for weight in weights),
         "size": sum(weight.numel() for weight in weights),

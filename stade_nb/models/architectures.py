@@ -117,6 +117,13 @@ def block_names(model: nn.Module) -> list[str]:
     return [f"{prefix}.{index}" for index in range(len(stack))]
 
 
+def named_layers(model: nn.Module) -> Iterator[tuple[str, str, nn.Linear]]:
+    """Each linear layer of the blocks, in module order: its full name, its type, itself."""
+    for name, block in zip(block_names(model), blocks(model), strict=True):
+        for layer_type, layer in linear_layers(block).items():
+            yield f"{name}.{layer_type}", layer_type, layer
+
+
 def chosen_types(model: nn.Module, layers: str | Sequence[str]) -> list[str]:
     """Table 2's choice of layers: "all", one layer type or several, in module order.
 

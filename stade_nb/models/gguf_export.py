@@ -71,12 +71,8 @@ def check_method(
 
 def biased(model: nn.Module) -> set[str]:
     """The layer types that have a bias in any block."""
-    return {
-        layer_type
-        for block in architectures.blocks(model)
-        for layer_type, layer in architectures.linear_layers(block).items()
-        if layer.bias is not None
-    }
+    layers = architectures.named_layers(model)
+    return {layer_type for _, layer_type, layer in layers if layer.bias is not None}
 
 
 def write(model: nn.Module, tokenizer: object, file: str | Path, refuse: bool = True) -> Path:

@@ -130,13 +130,12 @@ def _move(half: Path) -> None:
 def _unannounced(model: nn.Module) -> set[str]:
     """Layer types with a bias that the present configuration would drop on a reload."""
     with torch.device("meta"):
-        plain = architectures.blocks(type(model)(copy.deepcopy(model.config)))
-    missing = set()
-    for block, reference in zip(architectures.blocks(model), plain, strict=True):
-        expected = architectures.linear_layers(reference)
-        for layer_type, layer in architectures.linear_layers(block).items():
-            if layer.bias is not None and expected[layer_type].bias is None:
-                missing.add(layer_type)
+        plain = type(model)(copy.deepcopy(model.config))
+    missing = {
+        layer_type
+        for full, layer_type, layer in architectures.named_layers(model)
+        if layer.bias is not None and plain.get_submodule(full).bias is None
+    }
     _check_storable(model, missing)
     return missing
 

@@ -204,16 +204,21 @@ def generator_of(seed: int, layer: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-@torch.no_grad()
 def replace(layer: nn.Linear, result: LayerResult) -> LayerReport:
     """Put a pruned weight, and bias where there is one, into `layer`."""
     report = report_of(layer, result)
-    layer.weight.copy_(result.weight)
-    if result.bias is not None and layer.bias is None:
-        layer.bias = nn.Parameter(result.bias, requires_grad=layer.weight.requires_grad)
-    elif result.bias is not None:
-        layer.bias.copy_(result.bias)
+    put(layer, result.weight, result.bias)
     return report
+
+
+@torch.no_grad()
+def put(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> None:
+    """Copy a weight, (out, in), and a bias, (out,), where there is one, into `layer`."""
+    layer.weight.copy_(weight)
+    if bias is not None and layer.bias is None:
+        layer.bias = nn.Parameter(bias.to(layer.weight), layer.weight.requires_grad)
+    elif bias is not None:
+        layer.bias.copy_(bias)
 
 
 @contextmanager

@@ -155,7 +155,6 @@ def evaluate(
     model: nn.Module,
     tokenizer: object,
     tasks: Sequence[Questions],
-    batch_size: int | str = "auto",
     progress: bool = False,
     folder: Path | None = None,
 ) -> dict[str, dict]:
@@ -163,19 +162,11 @@ def evaluate(
 
     folder: of this model's answers alone, where they are kept, so that a killed run goes on.
     """
-    harness = Harness(model, tokenizer, batch_size)
-    bar = tqdm(tasks, desc="zero-shot", disable=not progress)
-    return {
-        questions.name: harness.evaluate(questions, progress, kept(folder, questions))
-        for questions in bar
-    }
-
-
-def kept(folder: Path | None, questions: Questions) -> KeptAnswers | None:
-    """The answers to a task that are kept in a model's folder; None without one."""
-    if folder is None:
-        return None
-    return KeptAnswers(folder / f"answers-{questions.digest[:16]}.jsonl")
+    harness, found = Harness(model, tokenizer), {}
+    for questions in tqdm(tasks, desc="zero-shot", disable=not progress):
+        keep = folder and KeptAnswers(folder / f"answers-{questions.digest[:16]}.jsonl")
+        found[questions.name] = harness.evaluate(questions, progress, keep)
+    return found
 
 
 def zero_shot(

@@ -123,7 +123,8 @@ def test_reload_keeps_the_accuracies_of_corrected_biases(tasks, loaded, tmp_path
 
 def test_batch_size_changes_nothing(tasks, loaded):
     auto = harness.evaluate(*loaded, tasks)
-    one = harness.evaluate(*loaded, tasks, batch_size=1)
+    asking = harness.Harness(*loaded, batch_size=1)
+    one = {questions.name: asking.evaluate(questions) for questions in tasks}
     assert numbers(auto) == numbers(one)
     assert {result["batch_size"] for result in one.values()} == {1}
     assert min(result["batch_size"] for result in auto.values()) > 8

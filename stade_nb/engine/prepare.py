@@ -134,7 +134,7 @@ def key_fields(
     cell that reads no data has no calibration, one that draws nothing at random has seed 0, and
     naming all layer types is "all": tables share what is the same.
     """
-    types = architectures.chosen_types(model, cell.layers)
+    types = architectures.chosen_in(architectures.blocks(model)[0], cell.layers)
     ids = calibration_ids[cell.seed] if cell.needs_calibration else None
     return constants | {
         "numerics": records.NUMERICS_VERSION,

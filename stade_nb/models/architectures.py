@@ -124,16 +124,11 @@ def named_layers(model: nn.Module) -> Iterator[tuple[str, str, nn.Linear]]:
             yield f"{name}.{layer_type}", layer_type, layer
 
 
-def chosen_types(model: nn.Module, layers: str | Sequence[str]) -> list[str]:
-    """Table 2's choice of layers: "all", one layer type or several, in module order.
+def chosen_in(block: nn.Module, layers: str | Sequence[str]) -> list[str]:
+    """Table 2's choice of a block's layers: "all", one layer type or several, in module order.
 
     A layer type may go by its last part, "q_proj". StadeError for an unknown one, or none at all.
     """
-    return chosen_in(blocks(model)[0], layers)
-
-
-def chosen_in(block: nn.Module, layers: str | Sequence[str]) -> list[str]:
-    """As `chosen_types`, of a block of the model, with its StadeError."""
     known = list(linear_layers(block))
     wanted = [layers] if isinstance(layers, str) else list(layers)
     if wanted == ["all"]:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import architectures, gguf_tokenizer
+from stade_nb.models import architectures, gguf_tokenizer, saving
 from stade_nb.models.architectures import GATED
 from stade_nb.models.gguf_file import check_reader
-from stade_nb.numerics.methods import Method, method
+from stade_nb.numerics.methods import Method
 
 # Architectures of GGUF by `model_type`. OPT has none, and what was tried of Gemma 3 did not come
 # back the same from llama.cpp, so that Gemma is not written.
@@ -61,12 +61,7 @@ def check_method(
 ) -> None:
     """StadeError where the model, pruned by the method, could not be written: before the work."""
     check(model, tokenizer)
-    added = {
-        layer_type
-        for layer_type in architectures.chosen_types(model, layers)
-        if method(chosen).treatment(architectures.is_centred(layer_type)).corrects
-    }
-    check_biases(model, added | biased(model))
+    check_biases(model, saving.corrected(model, chosen, layers) | biased(model))
 
 
 def biased(model: nn.Module) -> set[str]:

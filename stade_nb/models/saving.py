@@ -40,14 +40,21 @@ def check_biases(
     model: nn.Module, method: str | Method, layers: str | list[str] | tuple[str, ...] = "all"
 ) -> None:
     """StadeError where `save` could not keep the biases that pruning `layers` by `method` adds."""
-    chosen, first = methods.method(method), architectures.blocks(model)[0]
-    added = {
+    first = architectures.blocks(model)[0]
+    added = corrected(model, method, layers)
+    _check_storable(model, {each for each in added if first.get_submodule(each).bias is None})
+
+
+def corrected(
+    model: nn.Module, method: str | Method, layers: str | list[str] | tuple[str, ...]
+) -> set[str]:
+    """The layer types among `layers` whose bias `method` corrects (Eq. 7)."""
+    chosen = methods.method(method)
+    return {
         layer_type
-        for layer_type in architectures.chosen_types(model, layers)
+        for layer_type in architectures.chosen_in(architectures.blocks(model)[0], layers)
         if chosen.treatment(architectures.is_centred(layer_type)).corrects
-        and first.get_submodule(layer_type).bias is None
     }
-    _check_storable(model, added)
 
 
 def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:

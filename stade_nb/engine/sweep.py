@@ -31,7 +31,7 @@ def sweep(
     the same, but faster, as `prune_model` and `perplexity` give for each cell.
 
     The model lies in host memory and only one of its blocks on the device, so it may be larger
-    than that. Cells travel in groups (see `plan.groups`); a cell's record is written when it has
+    than that. Cells travel in groups (see `plan.group`); a cell's record is written when it has
     arrived. Of those on their way what they need to go on is kept at least every
     `setting.keep_every` seconds (see `keeping`), so that a run that is interrupted loses no more.
 
@@ -103,7 +103,7 @@ def compute(
 
         while units:
             seconds = {unit[0]: slower * left[unit[0]] for unit in units}
-            planned = plan.groups(model, units, *ids, in_all, seconds, setting.keep_every)[0]
+            planned = plan.group(model, units, *ids, in_all, seconds, setting.keep_every)
             units = units[len(planned) :]
             # Another process may have finished some of them meanwhile.
             group = [rest for unit in planned if (rest := without_record(unit, keys, results_dir))]

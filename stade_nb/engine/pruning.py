@@ -93,12 +93,11 @@ def check(model: nn.Module, calibration_ids: Tensor | None, cell: Cell) -> None:
     """StadeError where `prune_model` could not do what `cell` asks of it."""
     if cell.method.equal_parameters:
         masks.check_extra(cell.pattern)
-    for name, block in zip(
-        architectures.block_names(model), architectures.blocks(model), strict=True
-    ):
-        for layer_type in cell.types_in(block):
-            with named(f"{name}.{layer_type}"):
-                masks.check_groups(block.get_submodule(layer_type).in_features, cell.pattern)
+    chosen = cell.types_in(architectures.blocks(model)[0])
+    for full, layer_type, layer in architectures.named_layers(model):
+        if layer_type in chosen:
+            with named(full):
+                masks.check_groups(layer.in_features, cell.pattern)
     if cell.needs_calibration:
         if calibration_ids is None:
             raise StadeError(

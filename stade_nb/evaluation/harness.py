@@ -56,7 +56,6 @@ class Harness:
         self.lm._max_length = self.positions = self.lm.max_length
         # Every cell of a table asks the same questions.
         self.lm.tok_encode = functools.cache(self.lm.tok_encode)
-        self._lengths: dict[str, list[int]] = {}
 
     @property
     def bos(self) -> str | None:
@@ -64,14 +63,6 @@ class Harness:
         plain = self.lm.tok_encode("a", add_special_tokens=False)
         first = self.lm.tok_encode("a")[0]
         return None if first == plain[0] else self.lm.tok_decode([first], skip_special_tokens=False)
-
-    def lengths(self, questions: Questions) -> list[int]:
-        """Tokens of each request, question and choice together."""
-        if questions.digest not in self._lengths:
-            texts = ["".join(instance.args) for instance in questions.task.instances]
-            with quiet():
-                self._lengths[questions.digest] = [len(self.lm.tok_encode(t)) for t in texts]
-        return self._lengths[questions.digest]
 
     def evaluate(
         self, questions: Questions, progress: bool = False, keep: KeptAnswers | None = None
@@ -88,7 +79,10 @@ class Harness:
             return self._evaluate(questions, progress, keep)
 
     def _evaluate(self, questions: Questions, progress: bool, keep: KeptAnswers | None) -> dict:
-        start, lengths = time.perf_counter(), self.lengths(questions)
+        start, requests = time.perf_counter(), questions.task.instances
+        with quiet():
+            # Tokens of each request, question and choice together.
+            lengths = [len(self.lm.tok_encode("".join(one.args))) for one in requests]
         if self.batch_size == "auto" and self.lm.device.type != "cuda":
             longest = min(max(lengths), self.positions)
             self.lm.batch_size_per_gpu = max(1, min(MOST_AT_ONCE, CPU_TOKENS // longest))

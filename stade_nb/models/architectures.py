@@ -180,7 +180,7 @@ def attention(block: nn.Module) -> nn.Module:
 
 def leaves_attention(types: list[str]) -> bool:
     """Whether none of the layer types belongs to `attention`."""
-    return not any(layer_type.startswith(f"{_ATTENTION}.") for layer_type in types)
+    return all(map(is_mlp, types))
 
 
 def head(model: nn.Module) -> Callable[[Tensor], Tensor]:

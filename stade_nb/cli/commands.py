@@ -209,20 +209,15 @@ def _say_of_texts(facts: dict) -> None:
 
 def _check_used(options: SimpleNamespace) -> None:
     """StadeError for an option that would have no effect without another one."""
-    asked = {
-        "--eval-zero-shot": (
-            options.eval_zero_shot,
-            {"--tasks": options.tasks, "--tasks-dir": options.tasks_dir, "--limit": options.limit},
-        ),
-        "--evaluation": (options.evaluation, {"--evaluation-windows": options.evaluation_windows}),
-    }
-    if "prune_method" not in vars(options):  # what is evaluated has a default
-        del asked["--evaluation"]
-    for needed, (given, others) in asked.items():
-        for name, value in others.items():
-            if value is not None and not given:
-                said = ",".join(value) if isinstance(value, list) else value
-                raise StadeError(f"{name} {said} without {needed}: add {needed}, or leave it out")
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(options).items()}
+    needs = dict.fromkeys(("--tasks", "--tasks-dir", "--limit"), "--eval-zero-shot")
+    if "--prune-method" in given:  # elsewhere what is evaluated has a default
+        needs["--evaluation-windows"] = "--evaluation"
+    for name, needed in needs.items():
+        value = given[name]
+        if value is not None and not given[needed]:
+            said = ",".join(value) if isinstance(value, list) else value
+            raise StadeError(f"{name} {said} without {needed}: add {needed}, or leave it out")
 
 
 def _windows(ids: Tensor, source: str) -> str:

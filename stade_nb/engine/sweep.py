@@ -115,8 +115,11 @@ def compute(
 
             def arrive(one: Carried, first: dict[Cell, list[Cell]] = first) -> None:
                 if one.error is None:
-                    unit = first[one.cell]
-                    write(unit, prepared.facts | outcome(one), keys, results_dir)
+                    unit, result = first[one.cell], prepared.facts | outcome(one)
+                    for cell in without_record(unit, keys, results_dir):
+                        records.write(results_dir, keys[cell], result)
+                        # The time of cells with one result is counted once.
+                        result = result | {"seconds": dict.fromkeys(result["seconds"], 0.0)}
                     unfinished.clear(results_dir, [keys[cell] for cell in unit], ())
 
             start = time.perf_counter()
@@ -154,11 +157,3 @@ def without_record(
 ) -> list[Cell]:
     """Those of the cells that have no record."""
     return [cell for cell in cells if records.read(results_dir, keys[cell]) is None]
-
-
-def write(unit: list[Cell], result: dict, keys: dict[Cell, dict], results_dir: str | Path) -> None:
-    """The records of cells with one result, whose time is counted once."""
-    for cell in unit:
-        if without_record([cell], keys, results_dir):
-            records.write(results_dir, keys[cell], result)
-            result = result | {"seconds": dict.fromkeys(result["seconds"], 0.0)}

@@ -251,9 +251,7 @@ def _answered(prepared: Prepared, asked: list, progress: bool, folder: Path) -> 
     """Accuracies of the model: their mean, and by task. folder: where answers are kept."""
     from stade_nb.evaluation import harness
 
-    found = harness.evaluate(
-        prepared.model, prepared.tokenizer, asked, progress=progress, folder=folder
-    )
+    found = harness.evaluate(prepared.model, prepared.tokenizer, asked, progress, folder)
     mean, error = harness.mean(found.values())
     about = {"mean": mean, "standard_error": error, "harness": harness.HARNESS}
     by_task = {one.name: {"questions": one.digest} | found[one.name] for one in asked}

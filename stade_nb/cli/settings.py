@@ -140,7 +140,7 @@ def questions(options: SimpleNamespace, tokenizer: object) -> list:
     return tasks.load(options.tasks or list(tasks.OFFICIAL), options.tasks_dir, options.limit)
 
 
-def empty_folder(name: str, ours: bool = False) -> Path:
+def empty_folder(name: str, ours: bool) -> Path:
     """The folder `name`, made where it is not there; StadeError where something is in it.
 
     ours: what is in it a run of the same command has left, and may be replaced.
@@ -156,7 +156,7 @@ def empty_folder(name: str, ours: bool = False) -> Path:
     return try_folder(folder)
 
 
-def new_gguf(name: str | None, ours: bool = False) -> Path | None:
+def new_gguf(name: str | None, ours: bool) -> Path | None:
     """The file of --save-gguf, if there is to be one; StadeError where it cannot be made."""
     if name is None:
         return None

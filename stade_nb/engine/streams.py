@@ -110,7 +110,7 @@ class Stream:
             done.append(then(hidden))
         return done
 
-    def show(self, block: Block, room: Room, keep: bool = False) -> None:
+    def show(self, block: Block, room: Room, keep: bool) -> None:
         """Run `block` for the sake of its hooks, which end the pass of a batch by `Enough`.
 
         keep: as in `outputs`, what of its attention has been computed by then.

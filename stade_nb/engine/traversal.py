@@ -205,7 +205,7 @@ def statistics(
     stream: Stream,
     wanted: dict[Needs, list[str]],
     room: Room,
-    keep: bool = False,
+    keep: bool,
 ) -> dict[Needs, dict[str, Moments]]:
     """Section 2, step 2: `pruning.gathering` for several needs in one pass of `stream`.
 

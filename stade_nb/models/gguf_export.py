@@ -125,11 +125,9 @@ def tensors(model: nn.Module) -> Iterator[tuple[str, tuple]]:
     types = biased(model)
     if types and ARCHITECTURES[config.model_type] == "llama":
         types = GATED  # a configuration of transformers announces all of them, or none
-    for layer_type in types:
-        for index, block in enumerate(architectures.blocks(model)):
-            weight = block.get_submodule(layer_type).weight
-            bias = f"{architectures.block_names(model)[index]}.{layer_type}.bias"
-            state.setdefault(bias, weight.new_zeros(len(weight)))
+    for full, layer_type, layer in architectures.named_layers(model):
+        if layer_type in types:
+            state.setdefault(f"{full}.bias", layer.weight.new_zeros(len(layer.weight)))
     for name, tensor in state.items():
         if tied and name == "lm_head.weight":
             continue

@@ -70,16 +70,11 @@ WIDTH = 7.4  # inches, the width of a page's text
 def use_style() -> None:
     """Set the look of every figure of a notebook; called once, at its head."""
     set_matplotlib_formats("svg", metadata={"Date": None})
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     matplotlib.rcParams.update(
         {
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
-            "text.color": INK,
-            "axes.edgecolor": INK,
-            "axes.labelcolor": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
+            **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+            **dict.fromkeys(inked, INK),
             "font.size": 10,
             "axes.spines.top": False,
             "axes.spines.right": False,

@@ -14,7 +14,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from stade_nb.claims import paper
-from stade_nb.models import loading
+from stade_nb.models import loading, saving
 from stade_nb.numerics.moments import Moments
 from workflow import ROOT
 
@@ -71,7 +71,7 @@ def workplace(tmp_path_factory) -> Path:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(WordLevel(words, unk_token="w0"))
     )
-    loading.save(build("llama"), tokenizer, folder / "model")
+    saving.save(build("llama"), tokenizer, folder / "model")
     np.save(folder / "calibration.npy", windows(6, seed=1).numpy())
     np.save(folder / "evaluation.npy", windows(9, seed=2).numpy())
     (folder / "text.txt").write_text("\n\n".join("w1 w2 w3" for _ in range(40)))

@@ -27,7 +27,7 @@ from stade_nb.claims.verdicts import Count, Verdict
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.engine.sweep import sweep
-from stade_nb.models import architectures, loading
+from stade_nb.models import architectures, saving
 from stade_nb.numerics.methods import METHODS
 from stade_nb.numerics.metrics import METRICS
 from stade_nb.pages import notebooks, parameters, plots, tables
@@ -68,7 +68,7 @@ def folder(tmp_path):
 
     def save(model):
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
-        loading.save(model, tokenizer, tmp_path / "model")
+        saving.save(model, tokenizer, tmp_path / "model")
         return tmp_path
 
     return save

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pandas
 from torch import Tensor
 
-from stade_nb.cli import answers, places, settings
+from stade_nb.cli import settings
 from stade_nb.cli.going_on import GoingOn
 from stade_nb.engine import pruning, report
 from stade_nb.engine.cell import DENSE, Cell, cells
@@ -18,7 +18,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation import diagnosis
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
 from stade_nb.files import write_at_once
-from stade_nb.models import gguf_export, loading, saving
+from stade_nb.models import gguf_export, saving
 from stade_nb.numerics.methods import Method, method
 
 REPORT = "pruning.json"
@@ -42,12 +42,12 @@ def prune(options: SimpleNamespace) -> None:
     if saved:
         saving.check_biases(model, cell.method, cell.layers)
     going = GoingOn(prepared, options, "prune")
-    if gguf := places.new_gguf(options.save_gguf, going.there):
+    if gguf := settings.new_gguf(options.save_gguf, going.there):
         gguf_export.check_method(model, prepared.tokenizer, cell.method, cell.layers)
-    questions = answers.questions(options, prepared.tokenizer)
+    questions = settings.questions(options, prepared.tokenizer)
     pruning.check(model, ids, cell)
     folders = {
-        name: places.empty_folder(name, going.there)
+        name: settings.empty_folder(name, going.there)
         for name in dict.fromkeys((saved, kept))
         if name
     }
@@ -76,7 +76,7 @@ def prune(options: SimpleNamespace) -> None:
         **reports.columns(),
     }
     if saved:
-        loading.save(model, prepared.tokenizer, folders[saved])
+        saving.save(model, prepared.tokenizer, folders[saved])
         _keep(result, path)
     print(report.text(report.table(reports, options.each_layer)))
     if saved:
@@ -88,11 +88,11 @@ def prune(options: SimpleNamespace) -> None:
 
 def evaluate(options: SimpleNamespace) -> None:
     """Measure the perplexity of a model, and the accuracy of its answers."""
-    path = places.out_file(options)
+    path = settings.out_file(options)
     _check_used(options)
     setting = settings.setting_of(options, None, settings.evaluation_of(options))
     prepared = prepare(options.model, [DENSE], setting)
-    questions = answers.questions(options, prepared.tokenizer)
+    questions = settings.questions(options, prepared.tokenizer)
     _say_what_is_unusual(prepared)
     going = GoingOn(prepared, options, "evaluate")
     going.say()
@@ -102,7 +102,7 @@ def evaluate(options: SimpleNamespace) -> None:
 def sweep(options: SimpleNamespace) -> None:
     """Measure every method with every pattern, layer and seed; finished cells are not redone."""
     asked = cells(options.methods, options.patterns, options.layers, options.seeds, options.scope)
-    path = places.out_file(options, len(asked))
+    path = settings.out_file(options, len(asked))
     setting = settings.setting_of(
         options,
         settings.calibration_of(options),
@@ -114,9 +114,7 @@ def sweep(options: SimpleNamespace) -> None:
     )
     results = engine_sweep(options.model, asked, setting, progress=not options.quiet)
     _keep(results, path)
-    for use in ("calibration_corpus", "evaluation_corpus"):
-        _say_difference(results[0].get(use, {}))
-    _say_bos(results[0])
+    _say_of_texts(results[0])
     print(report.text(cell_table(results)))
 
 
@@ -185,10 +183,8 @@ def _about(prepared: Prepared, calibration_ids: Tensor | None = None) -> dict:
 
 
 def _say_what_is_unusual(prepared: Prepared) -> None:
-    """An embedded text that is not the recorded one, and the zeros that a model came with."""
-    for use in ("calibration_corpus", "evaluation_corpus"):
-        _say_difference(prepared.facts.get(use, {}))
-    _say_bos(prepared.facts)
+    """What there is to say of the texts, and the zeros that a model came with."""
+    _say_of_texts(prepared.facts)
     loaded = prepared.facts["loaded"]
     if loaded["zeros"]:
         print(
@@ -197,14 +193,11 @@ def _say_what_is_unusual(prepared: Prepared) -> None:
         )
 
 
-def _say_difference(corpus: dict) -> None:
-    """Of an embedded text that is not the recorded one."""
-    if "difference" in corpus:
-        print(corpus["difference"])
-
-
-def _say_bos(facts: dict) -> None:
-    """A hint where the tokenizer has a BOS for each text, and many windows share one."""
+def _say_of_texts(facts: dict) -> None:
+    """That an embedded text is not the recorded one, and that many windows share a BOS."""
+    for use in ("calibration_corpus", "evaluation_corpus"):
+        if "difference" in facts.get(use, {}):
+            print(facts[use]["difference"])
     corpus = facts.get("evaluation_corpus", {})
     if corpus.get("bos") == "text" and corpus["windows"] != 1:
         print(
@@ -216,20 +209,15 @@ def _say_bos(facts: dict) -> None:
 
 def _check_used(options: SimpleNamespace) -> None:
     """StadeError for an option that would have no effect without another one."""
-    asked = {
-        "--eval-zero-shot": (
-            options.eval_zero_shot,
-            {"--tasks": options.tasks, "--tasks-dir": options.tasks_dir, "--limit": options.limit},
-        ),
-        "--evaluation": (options.evaluation, {"--evaluation-windows": options.evaluation_windows}),
-    }
-    if "prune_method" not in vars(options):  # what is evaluated has a default
-        del asked["--evaluation"]
-    for needed, (given, others) in asked.items():
-        for name, value in others.items():
-            if value is not None and not given:
-                said = ",".join(value) if isinstance(value, list) else value
-                raise StadeError(f"{name} {said} without {needed}: add {needed}, or leave it out")
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(options).items()}
+    needs = dict.fromkeys(("--tasks", "--tasks-dir", "--limit"), "--eval-zero-shot")
+    if "--prune-method" in given:  # elsewhere what is evaluated has a default
+        needs["--evaluation-windows"] = "--evaluation"
+    for name, needed in needs.items():
+        value = given[name]
+        if value is not None and not given[needed]:
+            said = ",".join(value) if isinstance(value, list) else value
+            raise StadeError(f"{name} {said} without {needed}: add {needed}, or leave it out")
 
 
 def _windows(ids: Tensor, source: str) -> str:
@@ -253,7 +241,32 @@ def _measure(
         windows = _windows(ids, result["evaluation_corpus"]["source"])
         print(f"perplexity: {result['perplexity']:.4f} on {windows}")
     if questions:
-        found = answers.answered(prepared, questions, progress, going.folder)
+        found = _answered(prepared, questions, progress, going.folder)
         _keep(result | {"zero_shot": found}, path)
-        answers.say(found)
+        _say_answers(found)
     going.done()
+
+
+def _answered(prepared: Prepared, asked: list, progress: bool, folder: Path) -> dict:
+    """Accuracies of the model: their mean, and by task. folder: where answers are kept."""
+    from stade_nb.evaluation import harness
+
+    found = harness.evaluate(prepared.model, prepared.tokenizer, asked, progress, folder)
+    mean, error = harness.mean(found.values())
+    about = {"mean": mean, "standard_error": error, "harness": harness.HARNESS}
+    by_task = {one.name: {"questions": one.digest} | found[one.name] for one in asked}
+    return about | {"tasks": by_task}
+
+
+def _say_answers(found: dict) -> None:
+    """Print what `_answered` returns."""
+    width = max(map(len, [*found["tasks"], "mean"]))
+    for name, result in found["tasks"].items():
+        points, spread = 100 * result["accuracy"], 100 * result["standard_error"]
+        count, chance = result["count"], 100 * result["guessing"]
+        print(
+            f"{name:{width}}  {points:5.2f} ± {spread:.2f} % of {count:,} questions "
+            f"(guessing: {chance:.2f} %)"
+        )
+    mean, error = 100 * found["mean"], 100 * found["standard_error"]
+    print(f"{'mean':{width}}  {mean:5.2f} ± {error:.2f} %, {found['harness']}")

@@ -1,4 +1,7 @@
-"""What the options ask for: the device, the pattern, the texts; together, the engine's setting."""
+"""What the options ask for: pattern, texts, tasks, places, and together the engine's setting.
+
+Where commands write is tried before the work begins.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,12 +9,14 @@ from types import SimpleNamespace
 from stade_nb.corpus import documents
 from stade_nb.engine.cell import Setting, Windows
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import loading
-from stade_nb.models.token_arrays import is_stored, stored_shape
+from stade_nb.files import try_file, try_folder
+from stade_nb.models import loading, saving
+from stade_nb.models.token_ids import is_stored, stored_shape
 from stade_nb.numerics.masks import Pattern, parse_pattern
 from stade_nb.numerics.methods import method
 
 CALIBRATION_WINDOWS = 128
+SIZE_OF_CELL = 1 << 17  # bytes in a file of results, about, of a large model
 
 
 def device_of(options: SimpleNamespace) -> str:
@@ -115,3 +120,65 @@ def setting_of(
         cache_dir=options.cache_dir,
         **limits,
     )
+
+
+def questions(options: SimpleNamespace, tokenizer: object) -> list:
+    """The zero-shot tasks that the options ask for, loaded; none where they are not wanted.
+
+    StadeError where lm-eval is missing, and for a tokenizer that cannot begin a question.
+    """
+    if not options.eval_zero_shot:
+        return []
+    try:
+        from stade_nb.evaluation import harness, tasks  # lm-eval is an extra of the package
+    except ModuleNotFoundError as error:
+        raise StadeError(
+            f"--eval_zero_shot needs {error.name}, which is not installed: pip install "
+            "'.[zero-shot]' in the project's folder installs it"
+        ) from error
+    harness.check_tokenizer(tokenizer)
+    return tasks.load(options.tasks or list(tasks.OFFICIAL), options.tasks_dir, options.limit)
+
+
+def empty_folder(name: str, ours: bool) -> Path:
+    """The folder `name`, made where it is not there; StadeError where something is in it.
+
+    ours: what is in it a run of the same command has left, and may be replaced.
+    """
+    folder = Path(name)
+    if folder.exists() and not folder.is_dir():
+        raise StadeError(f"{name!r} is a file: expected a new or an empty folder")
+    if folder.is_dir() and not ours and any(one.name != saving.HALF for one in folder.iterdir()):
+        raise StadeError(
+            f"folder {name!r} is not empty: expected a new or an empty one, so that nothing is "
+            "overwritten"
+        )
+    return try_folder(folder)
+
+
+def new_gguf(name: str | None, ours: bool) -> Path | None:
+    """The file of --save-gguf, if there is to be one; StadeError where it cannot be made."""
+    if name is None:
+        return None
+    path = Path(name)
+    there = path.exists() and not ours
+    if path.suffix != ".gguf" or there or not path.absolute().parent.is_dir():
+        raise StadeError(f"--save-gguf {name!r}: expected a new .gguf file in a folder that exists")
+    return try_file(path)
+
+
+def out_file(options: SimpleNamespace, cells: int = 1) -> Path | None:
+    """The file of --out, if there is to be one; StadeError where it cannot be written.
+
+    cells: how many are to be written.
+    """
+    if options.out is None:
+        return None
+    path = Path(options.out)
+    results = getattr(options, "results_dir", None)
+    if results is not None and path.resolve() == Path(results).resolve():
+        raise StadeError(f"--out {options.out!r} is the --results-dir: expected a file")
+    try:
+        return try_file(path, cells * SIZE_OF_CELL, "the file of --out")
+    except StadeError as error:
+        raise StadeError(f"--out {error}") from error

@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 
 from stade_nb.engine import unfinished
-from stade_nb.engine.carried import Carried, Results, Watch
 from stade_nb.engine.cell import Cell
-from stade_nb.engine.streams import Block
+from stade_nb.engine.streams import Block, Carried, Results, Watch
 from stade_nb.errors import StadeError
 from stade_nb.files import megabytes
 
@@ -61,7 +60,7 @@ class Pace:
 
 
 class Keeping(Watch):
-    """Of a group of cells: `arrive` is called with each that has arrived, the others are kept.
+    """Of a group of cells: `arrived` is called with each that has arrived, the others are kept.
 
     paths: where, see `unfinished.path_of`. every: seconds of computing that a kill may cost, but
     for those of one cell in one block. needed: bytes of all files together. step: called with a
@@ -73,11 +72,11 @@ class Keeping(Watch):
         paths: dict[Cell, Path],
         every: float,
         needed: int,
-        arrive: Callable[[Carried], None],
+        arrived: Callable[[Carried], None],
         step: Callable[[Cell, Block], None],
     ) -> None:
         self.paths, self.pace = paths, Pace(every, needed)
-        self.arrive, self.step = arrive, step
+        self.arrived, self.step = arrived, step
         self.under_way: dict[Cell, Carried] = {}
         self.possible: bool | None = None
 
@@ -94,10 +93,6 @@ class Keeping(Watch):
             self.under_way[one.cell] = one
         if self.pace.step():
             self.keep()
-
-    def arrived(self, one: Carried) -> None:
-        """See `Watch.arrived`."""
-        self.arrive(one)
 
     def keep(self) -> None:
         """Keep all cells that have left a block since the last time."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from stade_nb import paths
 from stade_nb.engine import unfinished
 from stade_nb.engine.keeping import Pace, has_room
+from stade_nb.engine.pruning import put
 from stade_nb.engine.report import LayerReport, Report
 from stade_nb.errors import StadeError
 from stade_nb.files import digest
@@ -66,11 +67,7 @@ class KeptBlocks(_Kept):
 
     def __init__(self, folder: Path, model: nn.Module, ids: Tensor | None, every: float) -> None:
         hidden = 0 if ids is None else ids.numel() * model.config.hidden_size
-        weights = sum(
-            layer.weight.numel()
-            for block in architectures.blocks(model)
-            for layer in architectures.linear_layers(block).values()
-        )
+        weights = sum(layer.weight.numel() for _, _, layer in architectures.named_layers(model))
         super().__init__(folder, every, (hidden + weights) * model.dtype.itemsize)
         self.model, self.written = model, 0
 
@@ -96,8 +93,10 @@ class KeptBlocks(_Kept):
             return nothing
         report = Report()
         for index, (about, tensors) in enumerate(blocks):
-            self._put(index, about, tensors)
-            report |= {name: LayerReport(*numbers) for name, numbers in about.items()}
+            layers = self._layers(index)
+            for name, numbers in about.items():
+                put(layers[name], tensors[f"{name}.weight"], tensors.get(f"{name}.bias"))
+                report[name] = LayerReport(*numbers)
         self.written = state["passed"]
         return self.written, report, [batch.to(self.model.device) for batch in batches.values()]
 
@@ -132,18 +131,6 @@ class KeptBlocks(_Kept):
             if layer.bias is not None:
                 tensors[f"{name}.bias"] = layer.bias
         return about, tensors
-
-    @torch.no_grad()
-    def _put(self, index: int, about: dict, tensors: dict[str, Tensor]) -> None:
-        for name, layer in self._layers(index).items():
-            if name not in about:
-                continue
-            layer.weight.copy_(tensors[f"{name}.weight"])
-            bias = tensors.get(f"{name}.bias")
-            if bias is not None and layer.bias is None:
-                layer.bias = nn.Parameter(bias.to(layer.weight), layer.weight.requires_grad)
-            elif bias is not None:
-                layer.bias.copy_(bias)
 
 
 class KeptLosses(_Kept):

@@ -29,16 +29,16 @@ def units(model: nn.Module, cells: Sequence[Cell]) -> list[list[Cell]]:
     return sorted(found.values(), key=lambda unit: unit[0].needs_calibration and unit[0].seed)
 
 
-def groups(
+def group(
     model: nn.Module,
-    planned: Sequence[list[Cell]],
+    planned: list[list[Cell]],
     calibration_ids: dict[int, Tensor],
     evaluation_ids: Tensor,
     memory: float,
-    seconds: Mapping[Cell, float] | None = None,
-    most: float = math.inf,
-) -> list[list[list[Cell]]]:
-    """`units` in groups whose hidden states take at most `memory` bytes; one unit always goes.
+    seconds: Mapping[Cell, float],
+    most: float,
+) -> list[list[Cell]]:
+    """The first of `units` whose hidden states take at most `memory` bytes; one always goes.
 
     seconds: that the first cell of each unit takes; together they are at most `most`.
     Until all cells have left the first block, what they share is held beside what they have made:
@@ -47,20 +47,17 @@ def groups(
     block, evaluation = architectures.blocks(model)[0], hidden_bytes(model, evaluation_ids)
     calibration = {seed: hidden_bytes(model, ids) for seed, ids in calibration_ids.items()}
     leaving = {unit[0]: architectures.leaves_attention(unit[0].types_in(block)) for unit in planned}
-    parts: list[list[list[Cell]]] = []
-    for unit in planned:
-        together = [*parts[-1], unit] if parts else [unit]
+    for count in range(1, 1 + min(len(planned), LARGEST_GROUP)):
+        together = planned[:count]
         seeds = [one[0].seed for one in together if one[0].needs_calibration]
         size = evaluation * (1 + len(together))
         size += sum(calibration[seed] for seed in [*seeds, *set(seeds)])
         if any(leaving[one[0]] for one in together):
             size += evaluation + sum(calibration[seed] for seed in set(seeds))
-        takes = 0.0 if seconds is None else sum(seconds[one[0]] for one in together)
-        if parts and size <= memory and takes <= most and len(together) <= LARGEST_GROUP:
-            parts[-1] = together
-        else:
-            parts.append([unit])
-    return parts
+        takes = sum(seconds[one[0]] for one in together)
+        if count > 1 and (size > memory or takes > most):
+            return planned[: count - 1]
+    return together
 
 
 def hidden_bytes(model: nn.Module, ids: Tensor) -> int:

@@ -16,7 +16,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity_of
 from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading, token_ids, windows
-from stade_nb.models.token_arrays import is_stored
+from stade_nb.models.token_ids import is_stored
 from stade_nb.models.tokenizing import added_bos
 
 
@@ -54,7 +54,7 @@ class Prepared:
 
     def try_places(self, results_dir: str | Path, missing: Iterable[dict]) -> None:
         """As `records.try_places`, for cells of this model on these windows."""
-        layers = sum(map(len, map(architectures.linear_layers, architectures.blocks(self.model))))
+        layers = len(list(architectures.named_layers(self.model)))
         windows = 0 if self.evaluation_ids is None else len(self.evaluation_ids)
         records.try_places(results_dir, missing, windows, layers)
 
@@ -134,7 +134,7 @@ def key_fields(
     cell that reads no data has no calibration, one that draws nothing at random has seed 0, and
     naming all layer types is "all": tables share what is the same.
     """
-    types = architectures.chosen_types(model, cell.layers)
+    types = architectures.chosen_in(architectures.blocks(model)[0], cell.layers)
     ids = calibration_ids[cell.seed] if cell.needs_calibration else None
     return constants | {
         "numerics": records.NUMERICS_VERSION,

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -92,12 +93,11 @@ def check(model: nn.Module, calibration_ids: Tensor | None, cell: Cell) -> None:
     """StadeError where `prune_model` could not do what `cell` asks of it."""
     if cell.method.equal_parameters:
         masks.check_extra(cell.pattern)
-    for name, block in zip(
-        architectures.block_names(model), architectures.blocks(model), strict=True
-    ):
-        for layer_type in cell.types_in(block):
-            with named(f"{name}.{layer_type}"):
-                masks.check_groups(block.get_submodule(layer_type).in_features, cell.pattern)
+    chosen = cell.types_in(architectures.blocks(model)[0])
+    for full, layer_type, layer in architectures.named_layers(model):
+        if layer_type in chosen:
+            with named(full):
+                masks.check_groups(layer.in_features, cell.pattern)
     if cell.needs_calibration:
         if calibration_ids is None:
             raise StadeError(
@@ -165,21 +165,14 @@ def gathering(
         for layer_type, layer in layers.items()
     }
 
-    def watcher(layer_type: str):
-        def update(_, args):
-            with named(f"{name}.{layer_type}"):
-                statistics[layer_type].update(args[0])
+    def update(layer_type: str, _: nn.Module, args: tuple[Tensor]) -> None:
+        with named(f"{name}.{layer_type}"):
+            statistics[layer_type].update(args[0])
 
-        return update
-
-    hooks = [
-        layer.register_forward_pre_hook(watcher(layer_type)) for layer_type, layer in layers.items()
-    ]
-    try:
+    with ExitStack() as hooks:
+        for layer_type, layer in layers.items():
+            hooks.enter_context(layer.register_forward_pre_hook(partial(update, layer_type)))
         yield statistics
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def block_results(
@@ -210,16 +203,21 @@ def generator_of(seed: int, layer: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-@torch.no_grad()
 def replace(layer: nn.Linear, result: LayerResult) -> LayerReport:
     """Put a pruned weight, and bias where there is one, into `layer`."""
     report = report_of(layer, result)
-    layer.weight.copy_(result.weight)
-    if result.bias is not None and layer.bias is None:
-        layer.bias = nn.Parameter(result.bias, requires_grad=layer.weight.requires_grad)
-    elif result.bias is not None:
-        layer.bias.copy_(result.bias)
+    put(layer, result.weight, result.bias)
     return report
+
+
+@torch.no_grad()
+def put(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> None:
+    """Copy a weight, (out, in), and a bias, (out,), where there is one, into `layer`."""
+    layer.weight.copy_(weight)
+    if bias is not None and layer.bias is None:
+        layer.bias = nn.Parameter(bias.to(layer.weight), layer.weight.requires_grad)
+    elif bias is not None:
+        layer.bias.copy_(bias)
 
 
 @contextmanager
@@ -245,14 +243,9 @@ def report_of(layer: nn.Linear, result: LayerResult) -> LayerReport:
 
 def snapshot(model: nn.Module) -> Snapshot:
     """The weights and biases that pruning may change."""
-    layers = [
-        layer
-        for block in architectures.blocks(model)
-        for layer in architectures.linear_layers(block).values()
-    ]
     return [
         (layer, layer.weight.clone(), None if layer.bias is None else layer.bias.clone())
-        for layer in layers
+        for _, _, layer in architectures.named_layers(model)
     ]
 
 

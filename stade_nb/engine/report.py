@@ -47,11 +47,7 @@ def sparsity(reports: Iterable[LayerReport], count_biases: bool = False) -> floa
 
 def zeros_in(model: nn.Module) -> dict[str, int]:
     """The "zeros" of a model as it is, and the "size", of the layers that could be pruned."""
-    weights = [
-        layer.weight
-        for block in architectures.blocks(model)
-        for layer in architectures.linear_layers(block).values()
-    ]
+    weights = [layer.weight for _, _, layer in architectures.named_layers(model)]
     return {
         "zeros": sum(int((weight == 0).sum()) for weight in weights),
         "size": sum(weight.numel() for weight in weights),
@@ -93,18 +89,10 @@ def table(reports: dict[str, LayerReport], each_layer: bool = False) -> pandas.D
 
 def text(frame: pandas.DataFrame) -> str:
     """A table for the terminal: numbers with commas, shares in percent."""
-    shown = frame.copy()
-    for column in frame:
-        if frame[column].dtype.kind == "i":
-            shown[column] = frame[column].map("{:,}".format)
-        elif frame[column].dtype.kind == "f":
-            shown[column] = frame[column].map("{:.3%}".format)
-    lines = [list(map(str, row)) for row in [shown.columns, *shown.itertuples(index=False)]]
-    widths = [max(len(row[place]) for row in lines) for place in range(len(shown.columns))]
-    return "\n".join(
-        "  ".join(
-            word.rjust(width) if place else word.ljust(width)
-            for place, (word, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in lines
-    )
+    columns = []
+    for place, name in enumerate(frame):
+        form = {"i": "{:,}", "f": "{:.3%}"}.get(frame[name].dtype.kind, "{}")
+        words = [str(name), *map(form.format, frame[name])]
+        width = max(map(len, words))
+        columns.append([word.rjust(width) if place else word.ljust(width) for word in words])
+    return "\n".join(map("  ".join, zip(*columns, strict=True)))

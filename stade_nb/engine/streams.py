@@ -1,4 +1,9 @@
-"""Blocks, and hidden states between them: on the device while there is room, else on the host."""
+"""Cells on their way through a model: its blocks, hidden states between them, and who watches.
+
+Hidden states are on the device while there is room, else on the host.
+"""
+
+from __future__ import annotations
 
 import copy
 import math
@@ -10,7 +15,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from stade_nb.engine.cell import Cell
+from stade_nb.engine.report import Report
+from stade_nb.errors import StadeError
 from stade_nb.models import architectures
+from stade_nb.models.architectures import Enough
+from stade_nb.numerics.methods import LayerResult
+
+Results = dict[nn.Linear, LayerResult]
 
 
 class Room:
@@ -53,10 +65,6 @@ class Block:
     last: bool
 
 
-class Enough(Exception):
-    """Raised by a hook when nothing that comes later in the block is of interest."""
-
-
 @dataclass(eq=False)
 class Stream:
     """Windows on their way through the model: hidden states in batches, before the same block.
@@ -71,7 +79,7 @@ class Stream:
     users: int = 1
     attention: dict[int, Tensor] = field(default_factory=dict)
 
-    def after(self, block: Block, room: Room, **attention: bool) -> "Stream":
+    def after(self, block: Block, room: Room, **attention: bool) -> Stream:
         """The same windows after `block`; attention: see `outputs`."""
         return Stream(self.outputs(block, room, room.keep, **attention), self.arguments)
 
@@ -102,7 +110,7 @@ class Stream:
             done.append(then(hidden))
         return done
 
-    def show(self, block: Block, room: Room, keep: bool = False) -> None:
+    def show(self, block: Block, room: Room, keep: bool) -> None:
         """Run `block` for the sake of its hooks, which end the pass of a batch by `Enough`.
 
         keep: as in `outputs`, what of its attention has been computed by then.
@@ -138,6 +146,47 @@ class Stream:
             yield
         finally:
             del module.forward
+
+
+@dataclass
+class Carried:
+    """A cell on its way: what enters its next block, and what is known of it so far.
+
+    types: of the layers to prune. calibration: None where nothing is gathered, or no more.
+    passed: how many blocks it has left.
+    """
+
+    cell: Cell
+    types: list[str]
+    calibration: Stream | None
+    evaluation: Stream | None
+    losses: Tensor | None = None
+    report: Report = field(default_factory=Report)
+    seconds: dict[str, float] = field(default_factory=lambda: {"prune": 0.0, "evaluate": 0.0})
+    error: StadeError | None = None
+    passed: int = 0
+
+    @property
+    def leaves_attention(self) -> bool:
+        """Whether the blocks' attention stays unpruned."""
+        return architectures.leaves_attention(self.types)
+
+
+class Watch:
+    """Who is told what cells make of each block; this one does nothing.
+
+    Others may say that a cell has been on its way before, keep what it needs to go on, and take
+    what has arrived.
+    """
+
+    def begun(self, cell: Cell) -> dict | None:
+        """What `unfinished.write` has kept of a cell that goes on, None for one that begins."""
+
+    def left(self, one: Carried, block: Block, results: Results) -> None:
+        """A cell has left a block; results: what it has made of the layers there, if anything."""
+
+    def arrived(self, one: Carried) -> None:
+        """A cell has left the last block, or failed."""
 
 
 @contextmanager

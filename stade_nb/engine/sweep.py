@@ -8,11 +8,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stade_nb.engine import effort, plan, records, unfinished
-from stade_nb.engine.carried import Carried
 from stade_nb.engine.cell import Cell, Setting
 from stade_nb.engine.keeping import Keeping
 from stade_nb.engine.prepare import Prepared, prepare
-from stade_nb.engine.streams import Block, Room
+from stade_nb.engine.streams import Block, Carried, Room
 from stade_nb.engine.traversal import outcome, traverse
 from stade_nb.errors import StadeError
 from stade_nb.files import megabytes
@@ -32,7 +31,7 @@ def sweep(
     the same, but faster, as `prune_model` and `perplexity` give for each cell.
 
     The model lies in host memory and only one of its blocks on the device, so it may be larger
-    than that. Cells travel in groups (see `plan.groups`); a cell's record is written when it has
+    than that. Cells travel in groups (see `plan.group`); a cell's record is written when it has
     arrived. Of those on their way what they need to go on is kept at least every
     `setting.keep_every` seconds (see `keeping`), so that a run that is interrupted loses no more.
 
@@ -104,7 +103,7 @@ def compute(
 
         while units:
             seconds = {unit[0]: slower * left[unit[0]] for unit in units}
-            planned = plan.groups(model, units, *ids, in_all, seconds, setting.keep_every)[0]
+            planned = plan.group(model, units, *ids, in_all, seconds, setting.keep_every)
             units = units[len(planned) :]
             # Another process may have finished some of them meanwhile.
             group = [rest for unit in planned if (rest := without_record(unit, keys, results_dir))]
@@ -116,8 +115,11 @@ def compute(
 
             def arrive(one: Carried, first: dict[Cell, list[Cell]] = first) -> None:
                 if one.error is None:
-                    unit = first[one.cell]
-                    write(unit, prepared.facts | outcome(one), keys, results_dir)
+                    unit, result = first[one.cell], prepared.facts | outcome(one)
+                    for cell in without_record(unit, keys, results_dir):
+                        records.write(results_dir, keys[cell], result)
+                        # The time of cells with one result is counted once.
+                        result = result | {"seconds": dict.fromkeys(result["seconds"], 0.0)}
                     unfinished.clear(results_dir, [keys[cell] for cell in unit], ())
 
             start = time.perf_counter()
@@ -127,7 +129,7 @@ def compute(
                 *ids,
                 batch_size=setting.batch_size,
                 room=Room(place, on_device),
-                observe=Keeping(
+                watch=Keeping(
                     {cell: files[cell] for cell in first},
                     setting.keep_every,
                     sum(sum(held(prepared, cell)) for cell in first),
@@ -155,11 +157,3 @@ def without_record(
 ) -> list[Cell]:
     """Those of the cells that have no record."""
     return [cell for cell in cells if records.read(results_dir, keys[cell]) is None]
-
-
-def write(unit: list[Cell], result: dict, keys: dict[Cell, dict], results_dir: str | Path) -> None:
-    """The records of cells with one result, whose time is counted once."""
-    for cell in unit:
-        if without_record([cell], keys, results_dir):
-            records.write(results_dir, keys[cell], result)
-            result = result | {"seconds": dict.fromkeys(result["seconds"], 0.0)}

@@ -3,18 +3,19 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from stade_nb.engine import pruning
-from stade_nb.engine.carried import Carried, Observe, Results, Watch
+from stade_nb.engine import pruning, streams
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.prepare import measured
-from stade_nb.engine.streams import Block, Enough, Room, Stream, brought_to, surroundings_on
+from stade_nb.engine.streams import Block, Carried, Results, Room, Stream, Watch
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import check_losses, losses_of
 from stade_nb.models import architectures, token_ids
+from stade_nb.models.architectures import Enough
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -29,18 +30,17 @@ def traverse(
     *,
     batch_size: int,
     room: Room,
-    observe: Observe | Watch | None = None,
+    watch: Watch | None = None,
 ) -> list[dict | StadeError]:
     """Section 2's loop for `cells` at once: of each what `prepare.measured` returns, or its error.
 
     The model, wherever it lies, is left as it was; besides what is around its blocks, one block at
     a time is on the device of `room`. Time spent for several cells is counted for the first one.
-    calibration_ids: by seed. observe: called when a cell has left a block, with what it has made of
-    the layers there, or with nothing where it failed; or a `Watch`, which can do more.
+    calibration_ids: by seed. watch: who is told when a cell has left a block, and has arrived.
     """
     stack, names = architectures.blocks(model), architectures.block_names(model)
-    watch = observe if isinstance(observe, Watch) else Watch(observe)
-    with architectures.evaluating(model), surroundings_on(model, room.device):
+    watch = watch or Watch()
+    with architectures.evaluating(model), streams.surroundings_on(model, room.device):
         head = architectures.head(model)
 
         def score(stream: Stream, block: Block, **attention: bool) -> Tensor:
@@ -60,7 +60,7 @@ def traverse(
         for index, name in enumerate(names):
             if all(one.passed > index for one in carried):
                 continue
-            module = brought_to(stack[index], room.device)
+            module = streams.brought_to(stack[index], room.device)
             block = Block(module, name, index, last=index + 1 == len(names))
             shared: dict[Stream, Gathered] = {}
             for one in carried:
@@ -205,7 +205,7 @@ def statistics(
     stream: Stream,
     wanted: dict[Needs, list[str]],
     room: Room,
-    keep: bool = False,
+    keep: bool,
 ) -> dict[Needs, dict[str, Moments]]:
     """Section 2, step 2: `pruning.gathering` for several needs in one pass of `stream`.
 
@@ -219,31 +219,19 @@ def statistics(
             for needs, types in wanted.items()
         }
         inputs = {layer_type for moments in found.values() for layer_type in moments}
-        hooks.enter_context(_ending_after(block.module, inputs))
-        stream.show(block, room, keep)
-    return found
+        seen: set[str] = set()
 
-
-@contextmanager
-def _ending_after(block: nn.Module, types: set[str]) -> Iterator[None]:
-    """`Enough` is raised as soon as the layers of all `types` have got their inputs."""
-    seen: set[str] = set()
-
-    def watcher(layer_type: str):
-        def watch(*_) -> None:
+        def watch(layer_type: str, *_) -> None:
             seen.add(layer_type)
-            if seen == types:
+            if seen == inputs:
                 seen.clear()
                 raise Enough
 
-        return watch
-
-    hooks = [block.get_submodule(each).register_forward_pre_hook(watcher(each)) for each in types]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+        for each in inputs:
+            layer = block.module.get_submodule(each)
+            hooks.enter_context(layer.register_forward_pre_hook(partial(watch, each)))
+        stream.show(block, room, keep)
+    return found
 
 
 def pruned(one: Carried, block: Block, known: dict[str, Moments]) -> Results:

@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stade_nb import paths
-from stade_nb.engine.carried import Carried
 from stade_nb.engine.report import LayerReport, Report
+from stade_nb.engine.streams import Carried
 from stade_nb.errors import StadeError
 from stade_nb.files import digest, remove_leftovers, try_folder, write_at_once
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from itertools import product
 
 from tqdm import tqdm
 
@@ -44,29 +45,21 @@ def run(
     def fields(cell: Cell, biases: str, task: Questions | None) -> dict:
         return key_fields(prepared.keys[cell], biases, harness, task)
 
+    def without_record(cell: Cell) -> list[tuple[str, Questions | None]]:
+        asked_for = product((b for b in (KEPT, DROPPED) if (cell, b) in cells), items)
+        return [one for one in asked_for if records.read(results_dir, fields(cell, *one)) is None]
+
     items = [None, *tasks]
-    prepared.try_places(
-        results_dir,
-        [
-            key
-            for cell, biases in cells
-            for task in items
-            if records.read(results_dir, key := fields(cell, biases, task)) is None
-        ],
-    )
+    keys = [fields(cell, *one) for cell in asked for one in without_record(cell)]
+    prepared.try_places(results_dir, keys)
     dense = snapshot(loaded)
     # Eq. 9 is Wanda's criterion: methods may leave the same model, which need not answer twice.
     answered: dict[tuple[str, str], dict] = {}
     with tqdm(total=len(cells) * len(items), desc=model, disable=not progress) as bar:
         for cell in asked:
-            variants = [b for b in (KEPT, DROPPED) if (cell, b) in cells]
-            missing = [
-                (biases, task)
-                for biases in variants
-                for task in items
-                if records.read(results_dir, fields(cell, biases, task)) is None
-            ]
-            bar.update(len(variants) * len(items) - len(missing))
+            missing = without_record(cell)
+            variants = sum((cell, biases) in cells for biases in (KEPT, DROPPED))
+            bar.update(variants * len(items) - len(missing))
             start, report = time.perf_counter(), Report()
             halves = kept.folder_of(prepared.keys[cell] | {"run": "zero-shot"}, setting.batch_size)
             if missing:

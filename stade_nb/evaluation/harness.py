@@ -19,8 +19,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation.kept_answers import KeptAnswers
 from stade_nb.evaluation.tasks import Questions, load, quiet
 from stade_nb.models import architectures
-from stade_nb.models.checkpoint import reading
-from stade_nb.models.tokenizers import Missing
+from stade_nb.models.checkpoint import Missing, reading
 
 HARNESS = f"lm-eval {version('lm-eval')}"
 # Tokens at once on a CPU: enough to keep it busy, little enough to pad only questions of one size.
@@ -57,7 +56,6 @@ class Harness:
         self.lm._max_length = self.positions = self.lm.max_length
         # Every cell of a table asks the same questions.
         self.lm.tok_encode = functools.cache(self.lm.tok_encode)
-        self._lengths: dict[str, list[int]] = {}
 
     @property
     def bos(self) -> str | None:
@@ -65,14 +63,6 @@ class Harness:
         plain = self.lm.tok_encode("a", add_special_tokens=False)
         first = self.lm.tok_encode("a")[0]
         return None if first == plain[0] else self.lm.tok_decode([first], skip_special_tokens=False)
-
-    def lengths(self, questions: Questions) -> list[int]:
-        """Tokens of each request, question and choice together."""
-        if questions.digest not in self._lengths:
-            texts = ["".join(instance.args) for instance in questions.task.instances]
-            with quiet():
-                self._lengths[questions.digest] = [len(self.lm.tok_encode(t)) for t in texts]
-        return self._lengths[questions.digest]
 
     def evaluate(
         self, questions: Questions, progress: bool = False, keep: KeptAnswers | None = None
@@ -89,7 +79,10 @@ class Harness:
             return self._evaluate(questions, progress, keep)
 
     def _evaluate(self, questions: Questions, progress: bool, keep: KeptAnswers | None) -> dict:
-        start, lengths = time.perf_counter(), self.lengths(questions)
+        start, requests = time.perf_counter(), questions.task.instances
+        with quiet():
+            # Tokens of each request, question and choice together.
+            lengths = [len(self.lm.tok_encode("".join(one.args))) for one in requests]
         if self.batch_size == "auto" and self.lm.device.type != "cuda":
             longest = min(max(lengths), self.positions)
             self.lm.batch_size_per_gpu = max(1, min(MOST_AT_ONCE, CPU_TOKENS // longest))
@@ -156,7 +149,6 @@ def evaluate(
     model: nn.Module,
     tokenizer: object,
     tasks: Sequence[Questions],
-    batch_size: int | str = "auto",
     progress: bool = False,
     folder: Path | None = None,
 ) -> dict[str, dict]:
@@ -164,19 +156,11 @@ def evaluate(
 
     folder: of this model's answers alone, where they are kept, so that a killed run goes on.
     """
-    harness = Harness(model, tokenizer, batch_size)
-    bar = tqdm(tasks, desc="zero-shot", disable=not progress)
-    return {
-        questions.name: harness.evaluate(questions, progress, kept(folder, questions))
-        for questions in bar
-    }
-
-
-def kept(folder: Path | None, questions: Questions) -> KeptAnswers | None:
-    """The answers to a task that are kept in a model's folder; None without one."""
-    if folder is None:
-        return None
-    return KeptAnswers(folder / f"answers-{questions.digest[:16]}.jsonl")
+    harness, found = Harness(model, tokenizer), {}
+    for questions in tqdm(tasks, desc="zero-shot", disable=not progress):
+        keep = folder and KeptAnswers(folder / f"answers-{questions.digest[:16]}.jsonl")
+        found[questions.name] = harness.evaluate(questions, progress, keep)
+    return found
 
 
 def zero_shot(

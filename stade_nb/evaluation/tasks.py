@@ -4,13 +4,12 @@ An official task keeps its prompt and its metric, which are lm-eval's files; onl
 questions come from may change, from the hub to a local folder.
 """
 
-import contextlib
 import functools
 import hashlib
 import io
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +18,11 @@ import lm_eval
 from lm_eval import utils as lm_eval_utils
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
-from transformers.utils import logging as transformers_logging
 
 from stade_nb import files, paths
 from stade_nb.corpus import questions
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import hub_access
+from stade_nb.models import hub_access, saving
 from stade_nb.models.checkpoint import reason
 
 DEFINITIONS = Path(lm_eval.__file__).parent / "tasks"
@@ -187,17 +185,15 @@ def quiet() -> Iterator[None]:
     """
     logger, environment = logging.getLogger("lm_eval"), lm_eval_utils.env
     level, shown = logger.level, not datasets.are_progress_bars_disabled()
-    original, verbosity = environment.from_string, transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
+    original = environment.from_string
     logger.setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     environment.from_string = functools.cache(original)
     nowhere = io.StringIO()
     try:
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        with saving.quiet(bars=True), redirect_stdout(nowhere), redirect_stderr(nowhere):
             yield
     finally:
-        transformers_logging.set_verbosity(verbosity)
         logger.setLevel(level)
         environment.from_string = original
         if shown:

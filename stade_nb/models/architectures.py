@@ -1,7 +1,8 @@
 """Where a model keeps its blocks and linear layers, and which of their inputs count as centred."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -116,16 +117,18 @@ def block_names(model: nn.Module) -> list[str]:
     return [f"{prefix}.{index}" for index in range(len(stack))]
 
 
-def chosen_types(model: nn.Module, layers: str | Sequence[str]) -> list[str]:
-    """Table 2's choice of layers: "all", one layer type or several, in module order.
-
-    A layer type may go by its last part, "q_proj". StadeError for an unknown one, or none at all.
-    """
-    return chosen_in(blocks(model)[0], layers)
+def named_layers(model: nn.Module) -> Iterator[tuple[str, str, nn.Linear]]:
+    """Each linear layer of the blocks, in module order: its full name, its type, itself."""
+    for name, block in zip(block_names(model), blocks(model), strict=True):
+        for layer_type, layer in linear_layers(block).items():
+            yield f"{name}.{layer_type}", layer_type, layer
 
 
 def chosen_in(block: nn.Module, layers: str | Sequence[str]) -> list[str]:
-    """As `chosen_types`, of a block of the model, with its StadeError."""
+    """Table 2's choice of a block's layers: "all", one layer type or several, in module order.
+
+    A layer type may go by its last part, "q_proj". StadeError for an unknown one, or none at all.
+    """
     known = list(linear_layers(block))
     wanted = [layers] if isinstance(layers, str) else list(layers)
     if wanted == ["all"]:
@@ -177,7 +180,7 @@ def attention(block: nn.Module) -> nn.Module:
 
 def leaves_attention(types: list[str]) -> bool:
     """Whether none of the layer types belongs to `attention`."""
-    return not any(layer_type.startswith(f"{_ATTENTION}.") for layer_type in types)
+    return all(map(is_mlp, types))
 
 
 def head(model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -196,8 +199,8 @@ def head(model: nn.Module) -> Callable[[Tensor], Tensor]:
     return logits
 
 
-class _Stop(Exception):
-    """Raised inside a forward pass when everything has been recorded."""
+class Enough(Exception):
+    """Raised by a hook when nothing that comes later in the forward pass is of interest."""
 
 
 def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
@@ -213,36 +216,23 @@ def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
     hidden: list[Tensor] = []
     arguments: dict[str, dict] = {}
 
-    def recorder(kind: str):
-        def record(_, args, kwargs):
-            if not hidden:
-                hidden.append(args[0])
-            arguments[kind] = dict(kwargs)
-            if len(arguments) == len(set(kinds)):
-                raise _Stop
+    def record(kind: str, entering: Tensor, /, *_, **kwargs) -> Tensor:
+        if not hidden:
+            hidden.append(entering)
+        arguments[kind] = kwargs
+        if len(arguments) == len(set(kinds)):
+            raise Enough
+        return entering
 
-        return record
-
-    hooks = [
-        block.register_forward_pre_hook(recorder(kind), with_kwargs=True)
-        for block, kind in zip(stack, kinds, strict=True)
-    ]
     try:
-        for block in stack:
-            block.forward = _unchanged
-        decoder(model)(input_ids=ids.to(model.device), use_cache=False)
-    except _Stop:
-        pass
+        for block, kind in zip(stack, kinds, strict=True):
+            block.forward = partial(record, kind)
+        with suppress(Enough):
+            decoder(model)(input_ids=ids.to(model.device), use_cache=False)
     finally:
-        for hook in hooks:
-            hook.remove()
         for block in stack:
             del block.forward
     return hidden[0], [arguments[kind] for kind in kinds]
-
-
-def _unchanged(hidden: Tensor, *_, **__) -> Tensor:
-    return hidden
 
 
 def run_block(block: nn.Module, hidden: Tensor, arguments: dict) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a model's files must be: plain and whole weights, each with its place; errors in one line.
+"""What a model's files must be: plain and whole weights, each with its place; and its tokenizer.
 
 transformers logs what it leaves out of a checkpoint and goes on; here that is an error, because the
 numbers would be those of another model.
@@ -7,8 +7,11 @@ numbers would be those of another model.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+from transformers import AutoTokenizer
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from stade_nb.errors import StadeError
@@ -25,6 +28,12 @@ HARMLESS = re.compile(
 QUOTED, FEW_WORDS = 300, 4
 # The classes that a model would need to be run as its author's own code has it.
 OWN_CODE = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
+# Of every tokenizer's files one has such a name.
+_TOKENIZER_FILES = ("*token*", "vocab*", "merges*", "spiece*", "*.model", "*.tiktoken")
+_WITHOUT_ONE = (
+    "token ids in a .npy array need none; for texts and questions, copy the tokenizer's files of "
+    "the model that it was made from into its folder"
+)
 
 
 @contextmanager
@@ -154,3 +163,52 @@ def check_complete(name: str, report: dict) -> None:
 
 def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
+
+
+class Missing:
+    """In a tokenizer's place: whoever asks it for tokens gets a StadeError that says why.
+
+    Saved beside a model it leaves nothing. It has no special tokens.
+    """
+
+    bos_token_id = eos_token_id = None
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def __call__(self, *_, **__) -> None:
+        raise StadeError(self.why)
+
+    def __len__(self) -> int:
+        """It has no entries."""
+        return 0
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """A model without a tokenizer is saved without one."""
+
+
+def tokenizer_of(name: str, where: str, options: dict, needed: bool) -> object:
+    """The tokenizer at `where`, a folder or a hub id; `Missing` where there are no files of one.
+
+    options: of `from_pretrained`. needed: False leaves out one that transformers cannot read, too,
+    such as one that is no tokenizer.json and takes a package that is not installed. What it raises
+    is left to the caller, see `reading`.
+    """
+    folder = Path(where)
+    if folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
+        return Missing(f"model {name!r} has no tokenizer files: {_WITHOUT_ONE}")
+    try:
+        settings = get_tokenizer_config(where, cache_dir=options["cache_dir"])
+        check_own_code(name, settings, ("AutoTokenizer",), "tokenizer_config.json")
+        found = AutoTokenizer.from_pretrained(where, **options)
+        found("a", verbose=False)  # what its settings break shows only when it reads something
+    except Exception as error:
+        # A folder whose tokenizer.json is damaged is damaged, whatever is asked of it.
+        if needed or (folder / "tokenizer.json").is_file():
+            raise
+        why = reason(error)
+        return Missing(f"the tokenizer of model {name!r} cannot be read ({why}): {_WITHOUT_ONE}")
+    # Without files that it knows transformers makes one up, which finds no tokens in any text.
+    if not set(found.get_vocab()) - set(found.all_special_tokens):
+        return Missing(f"the tokenizer of model {name!r} has no tokens: {_WITHOUT_ONE}")
+    return found

@@ -28,12 +28,9 @@ def log_probabilities(model: nn.Module, ids: Tensor) -> Tensor:
 def without(model: nn.Module, dense: nn.Module) -> nn.Module:
     """A copy of the pruned model without the biases that the `dense` one does not have."""
     bare = copy.deepcopy(model)
-    pairs = zip(architectures.blocks(bare), architectures.blocks(dense), strict=True)
-    for block, reference in pairs:
-        had = architectures.linear_layers(reference)
-        for name, layer in architectures.linear_layers(block).items():
-            if had[name].bias is None:
-                layer.bias = None
+    for full, _, layer in architectures.named_layers(bare):
+        if dense.get_submodule(full).bias is None:
+            layer.bias = None
     return bare
 
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import architectures, gguf_tokenizer
+from stade_nb.models import architectures, gguf_tokenizer, saving
 from stade_nb.models.architectures import GATED
 from stade_nb.models.gguf_file import check_reader
-from stade_nb.numerics.methods import Method, method
+from stade_nb.numerics.methods import Method
 
 # Architectures of GGUF by `model_type`. OPT has none, and what was tried of Gemma 3 did not come
 # back the same from llama.cpp, so that Gemma is not written.
@@ -61,22 +61,13 @@ def check_method(
 ) -> None:
     """StadeError where the model, pruned by the method, could not be written: before the work."""
     check(model, tokenizer)
-    added = {
-        layer_type
-        for layer_type in architectures.chosen_types(model, layers)
-        if method(chosen).treatment(architectures.is_centred(layer_type)).corrects
-    }
-    check_biases(model, added | biased(model))
+    check_biases(model, saving.corrected(model, chosen, layers) | biased(model))
 
 
 def biased(model: nn.Module) -> set[str]:
     """The layer types that have a bias in any block."""
-    return {
-        layer_type
-        for block in architectures.blocks(model)
-        for layer_type, layer in architectures.linear_layers(block).items()
-        if layer.bias is not None
-    }
+    layers = architectures.named_layers(model)
+    return {layer_type for _, layer_type, layer in layers if layer.bias is not None}
 
 
 def write(model: nn.Module, tokenizer: object, file: str | Path, refuse: bool = True) -> Path:
@@ -134,11 +125,9 @@ def tensors(model: nn.Module) -> Iterator[tuple[str, tuple]]:
     types = biased(model)
     if types and ARCHITECTURES[config.model_type] == "llama":
         types = GATED  # a configuration of transformers announces all of them, or none
-    for layer_type in types:
-        for index, block in enumerate(architectures.blocks(model)):
-            weight = block.get_submodule(layer_type).weight
-            bias = f"{architectures.block_names(model)[index]}.{layer_type}.bias"
-            state.setdefault(bias, weight.new_zeros(len(weight)))
+    for full, layer_type, layer in architectures.named_layers(model):
+        if layer_type in types:
+            state.setdefault(f"{full}.bias", layer.weight.new_zeros(len(layer.weight)))
     for name, tensor in state.items():
         if tied and name == "lm_head.weight":
             continue

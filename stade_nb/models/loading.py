@@ -11,28 +11,17 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import architectures, gguf_file, hub_access, tokenizers
+from stade_nb.models import architectures, gguf_file, hub_access
 from stade_nb.models.checkpoint import (
     adapter_beside,
     check_complete,
     check_own_code,
     check_plain,
     reading,
+    tokenizer_of,
 )
 from stade_nb.models.packaged import folder_of, packaged_models
-from stade_nb.models.saving import BIAS_SWITCHES, can_store_biases, quiet, save
-
-__all__ = [
-    "architecture",
-    "can_store_biases",
-    "check_device",
-    "check_dtype",
-    "embedded_models",
-    "fingerprint",
-    "load",
-    "locate",
-    "save",
-]
+from stade_nb.models.saving import BIAS_SWITCHES, quiet
 
 EMBEDDED = paths.DATA / "models"
 # Entries of a configuration that change no logits, or (biases, dtype) only what the weights show.
@@ -214,7 +203,7 @@ def load(
 
     name: an embedded or a packaged model, a local folder, a GGUF file or a hub id. needs_tokenizer:
     whether one that cannot be read is an error now, or only when it is used, see
-    `tokenizers.Missing`; a model that comes without any is one to be used on token ids.
+    `checkpoint.Missing`; a model that comes without any is one to be used on token ids.
     StadeError where nothing of that name exists, the hub cannot be reached, the device or dtype is
     not available, or the architecture is not supported.
 
@@ -232,7 +221,7 @@ def load(
     ):
         config = _config(name, where, cache_dir)
         check_plain(name, where, config, cache_dir)
-        tokenizer = tokenizers.read(name, where, options, needs_tokenizer)
+        tokenizer = tokenizer_of(name, where, options, needs_tokenizer)
         # Sizes that differ are reported by name only where they are not an error of its own.
         model, report = AutoModelForCausalLM.from_pretrained(
             where, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options

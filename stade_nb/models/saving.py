@@ -36,23 +36,25 @@ def biases_that_can_be_stored(model: nn.Module) -> set[str]:
     return {layer_type for layer_type, layer in layers.items() if layer.bias is not None}
 
 
-def can_store_biases(model: nn.Module, layers: str | list[str] | tuple[str, ...] = "all") -> bool:
-    """Whether `save` can keep a corrected bias on every layer of `layers`, "all" or layer types."""
-    return set(architectures.chosen_types(model, layers)) <= biases_that_can_be_stored(model)
-
-
 def check_biases(
     model: nn.Module, method: str | Method, layers: str | list[str] | tuple[str, ...] = "all"
 ) -> None:
     """StadeError where `save` could not keep the biases that pruning `layers` by `method` adds."""
-    chosen, first = methods.method(method), architectures.blocks(model)[0]
-    added = {
+    first = architectures.blocks(model)[0]
+    added = corrected(model, method, layers)
+    _check_storable(model, {each for each in added if first.get_submodule(each).bias is None})
+
+
+def corrected(
+    model: nn.Module, method: str | Method, layers: str | list[str] | tuple[str, ...]
+) -> set[str]:
+    """The layer types among `layers` whose bias `method` corrects (Eq. 7)."""
+    chosen = methods.method(method)
+    return {
         layer_type
-        for layer_type in architectures.chosen_types(model, layers)
+        for layer_type in architectures.chosen_in(architectures.blocks(model)[0], layers)
         if chosen.treatment(architectures.is_centred(layer_type)).corrects
-        and first.get_submodule(layer_type).bias is None
     }
-    _check_storable(model, added)
 
 
 def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
@@ -62,7 +64,7 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     neighbours have one too: theirs are written as zeros. The model itself is left as it is.
     Whole or not at all: the files are written into a folder of their own in there, and moved when
     all of them are whole. StadeError where the architecture has no way to announce a bias, ask
-    `can_store_biases` first; where the folder cannot be written, has no room, as `try_room` has it,
+    `check_biases` first; where the folder cannot be written, has no room, as `try_room` has it,
     or the disk fills up on the way: nothing half is left then.
 
     >>> from stade_nb.models.loading import load
@@ -135,13 +137,12 @@ def _move(half: Path) -> None:
 def _unannounced(model: nn.Module) -> set[str]:
     """Layer types with a bias that the present configuration would drop on a reload."""
     with torch.device("meta"):
-        plain = architectures.blocks(type(model)(copy.deepcopy(model.config)))
-    missing = set()
-    for block, reference in zip(architectures.blocks(model), plain, strict=True):
-        expected = architectures.linear_layers(reference)
-        for layer_type, layer in architectures.linear_layers(block).items():
-            if layer.bias is not None and expected[layer_type].bias is None:
-                missing.add(layer_type)
+        plain = type(model)(copy.deepcopy(model.config))
+    missing = {
+        layer_type
+        for full, layer_type, layer in architectures.named_layers(model)
+        if layer.bias is not None and plain.get_submodule(full).bias is None
+    }
     _check_storable(model, missing)
     return missing
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stade_nb.errors import StadeError, shortened
 from stade_nb.models.texts import documents_of, text_of
-from stade_nb.models.token_arrays import is_stored, stored
+from stade_nb.models.token_ids import is_stored, stored
 from stade_nb.models.tokenizing import bos_of, check_bos, first_tokens, tokenize
 
 # Of all windows together: 8 GB of token ids. The paper's have 262,144, WikiText-2's test 350,000.

@@ -274,7 +274,7 @@ def test_a_method_that_reads_no_data_needs_no_calibration(capsys, workplace, tmp
 
 def test_a_model_without_a_place_for_biases(capsys, prune, workplace, tmp_path):
     _, tokenizer = loading.load(str(workplace / "model"))
-    loading.save(build("mistral"), tokenizer, tmp_path / "mistral")
+    saving.save(build("mistral"), tokenizer, tmp_path / "mistral")
     words = [*prune, "--sparsity_ratio", "0.5", "--model", str(tmp_path / "mistral")]
     said = refused(capsys, *words, "--save", tmp_path / "new")
     assert "MistralForCausalLM has no way to store the corrected biases of mlp.down_proj" in said
@@ -569,7 +569,7 @@ def test_empty_values_in_python_are_errors_too(tmp_path, monkeypatch):
         lambda: Windows("", 2),
         lambda: Setting(few, few, ""),
         lambda: Setting(few, few, None, cache_dir=""),
-        lambda: loading.save(model, tokenizer, ""),
+        lambda: saving.save(model, tokenizer, ""),
         lambda: loading.load(""),
     ):
         with pytest.raises(StadeError, match="'': expected"):
@@ -580,7 +580,7 @@ def test_empty_values_in_python_are_errors_too(tmp_path, monkeypatch):
 def test_a_model_with_zeros_says_how_many_it_was_loaded_with(capsys, workplace, tmp_path):
     model, tokenizer = loading.load(str(workplace / "model"))
     prune_model(model, None, "magnitude", "0.25")
-    loading.save(model, tokenizer, tmp_path / "zeros")
+    saving.save(model, tokenizer, tmp_path / "zeros")
     text = ["--evaluation", str(workplace / "evaluation.npy"), "--device", "cpu", "--quiet"]
     asked = ["--model", str(tmp_path / "zeros"), *text]
     weights = [

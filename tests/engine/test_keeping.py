@@ -50,9 +50,7 @@ def test_a_cell_is_kept_when_the_interval_has_passed(tmp_path, clock, monkeypatc
 
     keeper = watch(tmp_path, every, 10**15, step)
     monkeypatch.setattr(keeping, "has_room", lambda folder, needed: True)
-    traverse(
-        build("llama"), [DENSE], {}, windows(4), batch_size=8, room=Room("cpu"), observe=keeper
-    )
+    traverse(build("llama"), [DENSE], {}, windows(4), batch_size=8, room=Room("cpu"), watch=keeper)
     assert kept == times
 
 
@@ -64,6 +62,6 @@ def test_a_disk_that_fills_up_ends_the_keeping_and_not_the_run(tmp_path, monkeyp
     keeper = watch(tmp_path, 1e-9)
     with pytest.warns(UserWarning, match="is not kept: No space left") as said:
         (found,) = traverse(
-            build("llama"), [DENSE], {}, windows(4), batch_size=8, room=Room("cpu"), observe=keeper
+            build("llama"), [DENSE], {}, windows(4), batch_size=8, room=Room("cpu"), watch=keeper
         )
     assert len(said) == 1 and found["perplexity"] > 1

@@ -25,7 +25,7 @@ def masks_of(model, layers="all"):
         for name, block in zip(
             architectures.block_names(model), architectures.blocks(model), strict=True
         )
-        for layer_type in architectures.chosen_types(model, layers)
+        for layer_type in architectures.chosen_in(block, layers)
     }
 
 

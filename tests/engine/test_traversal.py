@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, OPTConfig
 from stade_nb.engine import plan
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
-from stade_nb.engine.streams import Room, brought_to
+from stade_nb.engine.streams import Room, Watch, brought_to
 from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import window_losses
@@ -59,11 +59,12 @@ def check_equal(model, cells, calibration_ids, evaluation_ids, batch_size=2, roo
     """Traverse once, and compare every weight, bias, report and loss with the plain path's."""
     made = {}
 
-    def noted(cell, block, results):
-        for layer_type, layer in architectures.linear_layers(block.module).items():
-            if layer in results:
-                result = results[layer]
-                made[cell, f"{block.name}.{layer_type}"] = result.weight, result.bias
+    class Noting(Watch):
+        def left(self, one, block, results):
+            for layer_type, layer in architectures.linear_layers(block.module).items():
+                if layer in results:
+                    result = results[layer]
+                    made[one.cell, f"{block.name}.{layer_type}"] = result.weight, result.bias
 
     before = loading.fingerprint(model)
     found = traverse(
@@ -73,7 +74,7 @@ def check_equal(model, cells, calibration_ids, evaluation_ids, batch_size=2, roo
         evaluation_ids,
         batch_size=batch_size,
         room=room or Room("cpu"),
-        observe=noted,
+        watch=Noting(),
     )
     assert loading.fingerprint(model) == before
     assert not any(part._forward_pre_hooks for part in model.modules())
@@ -353,7 +354,12 @@ def test_groups():
     planned = plan.units(model, cells)
 
     def sizes(planned, memory):
-        return [len(each) for each in plan.groups(model, planned, ids, evaluation, memory)]
+        found, seconds = [], {unit[0]: 1.0 for unit in planned}
+        while planned:
+            first = plan.group(model, planned, ids, evaluation, memory, seconds, math.inf)
+            planned = planned[len(first) :]
+            found.append(len(first))
+        return found
 
     assert sizes(planned, math.inf) == [8]
     assert sizes(planned, 0) == [1] * 8

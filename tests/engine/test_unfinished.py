@@ -10,10 +10,9 @@ from recorded import run
 from tiny_models import CONFIGS, build, windows
 
 from stade_nb.engine import keeping, records, sweep, unfinished
-from stade_nb.engine.carried import Carried, Watch
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.report import LayerReport, Report
-from stade_nb.engine.streams import Room, Stream
+from stade_nb.engine.streams import Carried, Room, Stream, Watch
 from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 
@@ -57,7 +56,7 @@ def test_a_run_killed_again_and_again_comes_to_bitwise_the_same(tmp_path, name):
     cells = [*CELLS[:2], Cell("sparsegpt", "2:4", last, 1)]
 
     def way(watch):
-        return traverse(model, cells, *IDS, batch_size=2, room=Room("cpu"), observe=watch)
+        return traverse(model, cells, *IDS, batch_size=2, room=Room("cpu"), watch=watch)
 
     expected, kills = way(None), 0
     for after in (1, 2, 3):  # of nine steps: a block of a cell each
@@ -86,7 +85,7 @@ def test_a_cell_that_goes_on_computes_only_what_is_left(tmp_path):
                 *IDS,
                 batch_size=2,
                 room=Room("cpu"),
-                observe=Counting(tmp_path, after),
+                watch=Counting(tmp_path, after),
             )
         except Killed:
             seen.append("killed")
@@ -181,10 +180,10 @@ def test_a_fifo_in_place_of_a_file_does_not_hang(tmp_path):
 def test_what_other_windows_have_left_does_not_fit_and_the_cell_begins(tmp_path):
     model = build("llama")
     with pytest.raises(Killed):
-        traverse(model, CELLS[:1], *IDS, batch_size=2, room=Room("cpu"), observe=Kept(tmp_path, 2))
+        traverse(model, CELLS[:1], *IDS, batch_size=2, room=Room("cpu"), watch=Kept(tmp_path, 2))
     other = {}, windows(9, seed=5)
     options = {"batch_size": 2, "room": Room("cpu")}
-    (found,) = traverse(model, CELLS[:1], *other, **options, observe=Kept(tmp_path, 99))
+    (found,) = traverse(model, CELLS[:1], *other, **options, watch=Kept(tmp_path, 99))
     (expected,) = traverse(model, CELLS[:1], *other, **options)
     assert found["losses"] == expected["losses"]
 

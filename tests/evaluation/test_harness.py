@@ -17,8 +17,8 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
 from stade_nb.evaluation.tasks import DEFINITIONS, OFFICIAL
-from stade_nb.models import loading
-from stade_nb.models.tokenizers import Missing
+from stade_nb.models import loading, saving
+from stade_nb.models.checkpoint import Missing
 from stade_nb.models.windows import calibration_windows
 
 MODEL = loading.embedded_models()[0]
@@ -116,14 +116,15 @@ def test_reload_keeps_the_accuracies_of_corrected_biases(tasks, loaded, tmp_path
     assert any(layer.bias is not None for layer, _, _ in pruning.snapshot(model))
     pruned = harness.evaluate(model, tokenizer, tasks)
     assert numbers(pruned) != numbers(dense)
-    loading.save(model, tokenizer, tmp_path / "saved")
+    saving.save(model, tokenizer, tmp_path / "saved")
     again = loading.load(str(tmp_path / "saved"))
     assert numbers(harness.evaluate(*again, tasks)) == numbers(pruned)
 
 
 def test_batch_size_changes_nothing(tasks, loaded):
     auto = harness.evaluate(*loaded, tasks)
-    one = harness.evaluate(*loaded, tasks, batch_size=1)
+    asking = harness.Harness(*loaded, batch_size=1)
+    one = {questions.name: asking.evaluate(questions) for questions in tasks}
     assert numbers(auto) == numbers(one)
     assert {result["batch_size"] for result in one.values()} == {1}
     assert min(result["batch_size"] for result in auto.values()) > 8

@@ -70,12 +70,12 @@ def test_centred():
         architectures.is_centred("down_proj")
 
 
-def test_chosen_types():
-    model = build("llama")
-    chosen = architectures.chosen_types
+def test_chosen_in():
+    model, opt = (architectures.blocks(build(name))[0] for name in ("llama", "opt"))
+    chosen = architectures.chosen_in
     assert chosen(model, "all") == GATED_TYPES
     assert chosen(model, "mlp.up_proj") == chosen(model, "up_proj") == ["mlp.up_proj"]
-    assert chosen(build("opt"), ["fc2", "out_proj"]) == ["self_attn.out_proj", "fc2"]
+    assert chosen(opt, ["fc2", "out_proj"]) == ["self_attn.out_proj", "fc2"]
     assert chosen(model, ["mlp.up_proj", "self_attn.q_proj"]) == ["self_attn.q_proj", "mlp.up_proj"]
     with pytest.raises(StadeError, match=r"unknown layer type 'attn.q_proj': did you mean 'self_"):
         chosen(model, "attn.q_proj")

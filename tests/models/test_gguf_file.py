@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from stade_nb import paths
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, gguf_file, loading
+from stade_nb.models import architectures, gguf_file, loading, saving
 
 TEXT = "Return the number of rows, or None.\n\n  If x is given, it's the 25th."
 
@@ -76,7 +76,7 @@ def test_a_pruned_one_is_saved_as_an_ordinary_folder_with_its_biases(quantised, 
     ids = torch.randint(0, model.config.vocab_size, (4, 32), generator=torch.manual_seed(0))
     dense = logits(model, ids)
     prune_model(model, ids, method, "2:4")
-    loading.save(model, tokenizer, tmp_path / "pruned")
+    saving.save(model, tokenizer, tmp_path / "pruned")
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "pruned").eval()
     assert again.model.layers[0].mlp.down_proj.bias.abs().sum() > 0
     assert logits(again, ids).equal(logits(model, ids))

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from stade_nb.engine.pruning import prune_model
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.files import digest_of_ids
-from stade_nb.models import loading
+from stade_nb.models import loading, saving
 from workflow import ROOT
 
 MODEL = "someone/tiny-llama"
@@ -50,7 +50,7 @@ def texts():
 def hub(tmp_path_factory, tokenizer, texts):
     """Repositories laid out as the hub's, the files that nobody should ask for among them."""
     root, (documents, lines) = tmp_path_factory.mktemp("hub"), texts
-    loading.save(build("llama"), tokenizer, root / "models" / MODEL)
+    saving.save(build("llama"), tokenizer, root / "models" / MODEL)
     for part, chosen in (("00000", documents), ("00001", ["w1 w1"])):
         for name in ("en", "en.noblocklist"):
             path = root / C4 / name / f"c4-train.{part}-of-01024.json.gz"

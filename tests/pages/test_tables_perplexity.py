@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from stade_nb.claims import paper
 from stade_nb.engine.cell import DENSE, Cell
-from stade_nb.models import loading
+from stade_nb.models import saving
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.pages import html, models, tables
 
@@ -78,7 +78,7 @@ def test_run_gives_a_row_for_each_seed_and_says_what_the_model_is(workplace, tmp
     words.pre_tokenizer = Whitespace()
     for name, folder in (("llama", "model"), ("opt", "opt-125m")):
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
-        loading.save(build(name), tokenizer, tmp_path / folder)
+        saving.save(build(name), tokenizer, tmp_path / folder)
     text = "\n\n".join(" ".join(f"w{i * j % 64}" for j in range(1, 21)) for i in range(1, 12))
     (tmp_path / "text.txt").write_text(text)
     p = SimpleNamespace(

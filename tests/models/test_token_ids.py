@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stade_nb.errors import StadeError
-from stade_nb.models.token_arrays import is_stored, stored, stored_shape
+from stade_nb.models.token_ids import is_stored, stored, stored_shape
 
 
 def huge(path):

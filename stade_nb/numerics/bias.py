@@ -37,8 +37,7 @@ def corrected(bias: Tensor | None, weight: Tensor, pruned: Tensor, mean: Tensor)
     added = correction(weight, pruned, mean)
     if bias is not None and not (bias.shape == added.shape and bias.is_floating_point()):
         raise StadeError(
-            f"bias {tuple(bias.shape)} of {bias.dtype}: expected {tuple(added.shape)} of a float "
-            "dtype"
+            f"bias {tuple(bias.shape)} of {bias.dtype}: expected {tuple(added.shape)} of floats"
         )
     return added.to(weight.dtype) if bias is None else (bias + added).to(bias.dtype)
 

@@ -16,10 +16,8 @@ from torch import Tensor
 from stade_nb.errors import StadeError, unknown
 
 SCOPES = ("row", "layer")
-# Up to this many competitors, counting pairwise wins is faster than finding a threshold.
-PAIRWISE = 16
-# Characters of a pattern; a float has at most 24.
-LONGEST = 40
+PAIRWISE = 16  # competitors up to which counting pairwise wins is faster than a threshold
+LONGEST = 40  # characters of a pattern; a float has at most 24
 
 
 @dataclass(frozen=True)
@@ -182,10 +180,9 @@ def _lowest_threshold(score: Tensor, count: int) -> Tensor:
     pruned = score <= last
     # Rows with more such entries than may go: of the equal ones, the first columns fill the room.
     tied = (pruned.count_nonzero(dim=1) > count).nonzero()[:, 0]
-    if tied.numel():
-        below, equal = score[tied] < last[tied], score[tied] == last[tied]
-        room = count - below.sum(dim=1, keepdim=True)
-        pruned[tied] = below | (equal & (equal.cumsum(dim=1) <= room))
+    below, equal = score[tied] < last[tied], score[tied] == last[tied]
+    room = count - below.sum(dim=1, keepdim=True)
+    pruned[tied] = below | (equal & (equal.cumsum(dim=1) <= room))
     return pruned
 
 

@@ -97,30 +97,19 @@ _ROWS = (
     _everywhere("std", "STD metric", "std", corrects=True),
     Method("stade", "STADE", _WANDA, Treatment(METRICS["std"], corrects=True)),
     Method("stade_without_bias", "STADE (w/o bias)", _WANDA, Treatment(METRICS["without_bias"])),
-    Method(
-        "stade_without_bias_as_printed",
-        "STADE (w/o bias), Eq. 12 to the letter",
-        _WANDA,
-        Treatment(METRICS["without_bias_as_printed"]),
-    ),
+    Method("stade_without_bias_as_printed", "STADE (w/o bias), Eq. 12 to the letter", _WANDA,
+           Treatment(METRICS["without_bias_as_printed"])),
     _everywhere("std_without_bias", "STD (w/o bias) metric", "without_bias"),
     _everywhere("sparsegpt", "SparseGPT", "sparsegpt", updates_weights=True),
     _everywhere("sparsegpt_without_update", "SparseGPT (w/o update)", "sparsegpt"),
     _everywhere("wanda_with_bias", "Wanda + bias correction", "wanda", corrects=True),
     _everywhere("std_without_correction", "STD without correction", "std"),
-)
+)  # fmt: skip
 METHODS = {row.name: row for row in _ROWS}
 # Sec. 3.4's promise, for every method that may add biases.
-METHODS |= {
-    f"{row.name}_equal_parameters": replace(
-        row,
-        name=f"{row.name}_equal_parameters",
-        title=f"{row.title}, equal parameters",
-        equal_parameters=True,
-    )
-    for row in _ROWS
-    if row.corrects
-}
+for _row in filter(lambda row: row.corrects, _ROWS):
+    _name, _title = f"{_row.name}_equal_parameters", f"{_row.title}, equal parameters"
+    METHODS[_name] = replace(_row, name=_name, title=_title, equal_parameters=True)
 
 # Methods beyond the paper, known by name and in none of its tables: `stade_nb.studies` adds some.
 BEYOND: dict[str, Method] = {}

@@ -50,8 +50,7 @@ def magnitude(weight: Tensor) -> Tensor:
 
 def random(weight: Tensor, generator: torch.Generator) -> Tensor:
     """No equation: uniform numbers from `generator`, whatever device it lives on."""
-    draws = torch.rand(weight.shape, generator=generator, device=generator.device)
-    return draws.to(weight.device)
+    return torch.rand(weight.shape, generator=generator, device=generator.device).to(weight.device)
 
 
 def wanda(weight: Tensor, norm: Tensor) -> Tensor:
@@ -100,40 +99,16 @@ class Metric:
 _ALL = (
     Metric("magnitude", r"|W_{i,j}|", "Table 1", Needs.NOTHING, lambda w, x, g: magnitude(w)),
     Metric("random", r"\mathcal{U}(0, 1)", "", Needs.NOTHING, lambda w, x, g: random(w, g)),
-    Metric(
-        "wanda",
-        r"\|X_{:,j}\|_2\,|W_{i,j}|",
-        "Eq. 10",
-        Needs.MOMENTS,
-        lambda w, x, g: wanda(w, x.norm),
-    ),
-    Metric(
-        "std",
-        r"\|X_{:,j}-\mu_j\|_2\,|W_{i,j}|",
-        "Eq. 11",
-        Needs.MOMENTS,
-        lambda w, x, g: std(w, x.variance),
-    ),
-    Metric(
-        "without_bias",
-        r"(\sigma_j^2+\mu_j^2)\,W_{i,j}^2",
-        "Eq. 9",
-        Needs.MOMENTS,
-        lambda w, x, g: without_bias(w, x.mean, x.variance),
-    ),
-    Metric(
-        "without_bias_as_printed",
-        r"(\|X_{:,j}-\mu_j\|_2^2+\mu_j^2)\,W_{i,j}^2",
-        "Eq. 12",
-        Needs.MOMENTS,
-        lambda w, x, g: without_bias_as_printed(w, x.mean, x.variance, x.count),
-    ),
-    Metric(
-        "sparsegpt",
-        r"W_{i,j}^2/C_{j,j}^2,\quad C^\top C=(\tfrac{2}{N}X^\top X+\lambda\mathbf{1})^{-1}",
-        "Table 1",
-        Needs.GRAM,
-        None,
-    ),
-)
+    Metric("wanda", r"\|X_{:,j}\|_2\,|W_{i,j}|", "Eq. 10", Needs.MOMENTS,
+           lambda w, x, g: wanda(w, x.norm)),
+    Metric("std", r"\|X_{:,j}-\mu_j\|_2\,|W_{i,j}|", "Eq. 11", Needs.MOMENTS,
+           lambda w, x, g: std(w, x.variance)),
+    Metric("without_bias", r"(\sigma_j^2+\mu_j^2)\,W_{i,j}^2", "Eq. 9", Needs.MOMENTS,
+           lambda w, x, g: without_bias(w, x.mean, x.variance)),
+    Metric("without_bias_as_printed", r"(\|X_{:,j}-\mu_j\|_2^2+\mu_j^2)\,W_{i,j}^2", "Eq. 12",
+           Needs.MOMENTS, lambda w, x, g: without_bias_as_printed(w, x.mean, x.variance, x.count)),
+    Metric("sparsegpt",
+           r"W_{i,j}^2/C_{j,j}^2,\quad C^\top C=(\tfrac{2}{N}X^\top X+\lambda\mathbf{1})^{-1}",
+           "Table 1", Needs.GRAM, None),
+)  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}

@@ -40,10 +40,9 @@ class Moments:
     ) -> Moments:
         """Statistics of no tokens at all; `gram` also gathers the (in, in) cross products."""
 
-        def empty(*shape: int) -> Tensor:
-            return torch.zeros(shape, dtype=torch.float64, device=device)
-
-        return cls(0, empty(features), empty(features), empty(features, features) if gram else None)
+        kind = {"dtype": torch.float64, "device": device}
+        cross = torch.zeros(features, features, **kind) if gram else None
+        return cls(0, torch.zeros(features, **kind), torch.zeros(features, **kind), cross)
 
     @classmethod
     def of(cls, x: Tensor, gram: bool = False) -> Moments:
@@ -72,8 +71,7 @@ class Moments:
         numbers = CHUNK if cached else LARGE_CHUNK
         tokens = x.detach().reshape(x.shape[:-1].numel(), features)
         for rows in tokens.split(max(1, numbers // max(1, features))):
-            own = rows.to(torch.float64, copy=True)
-            batch.merge(_of_rows(own, gram=self.cross is not None))
+            batch.merge(_of_rows(rows.to(torch.float64, copy=True), self.cross is not None))
         bad = ~torch.isfinite(batch.mean + batch.m2)
         if bad.any():
             raise StadeError(

@@ -44,8 +44,7 @@ def inverse_factor(hessian: Tensor, damping: float = 0.01) -> tuple[Tensor, Tens
     if not (lower.diagonal().square() > least).all():
         raise StadeError(
             f"the Hessian of {len(dead)} input features is not positive definite at damping "
-            f"{damping}: calibrate with more tokens (at least one per feature) or use a larger "
-            "damping"
+            f"{damping}: calibrate with more tokens (at least one per feature) or damp it more"
         )
     identity = torch.eye(len(dead), dtype=torch.float64, device=matrix.device)
     return torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1), dead
@@ -103,14 +102,13 @@ def _prune_block(
     """Choose a block's mask and update its weights in place; also the errors, (out, block)."""
     scale = factor.diagonal()
     errors = torch.zeros_like(weight)
-    if pattern.m is None:
-        mask = _up_to_threshold(metrics.sparsegpt(weight, scale), pattern.sparsity)
-    else:
-        mask = masks.n_of_m(metrics.sparsegpt(weight, scale), pattern)
+    score = metrics.sparsegpt(weight, scale)
+    share = pattern.m is None
+    mask = _up_to_threshold(score, pattern.sparsity) if share else masks.n_of_m(score, pattern)
     if not update:
         return mask, errors
     for j in range(weight.shape[1]):
-        if pattern.m is not None and j % pattern.m == 0:
+        if not share and j % pattern.m == 0:
             group = slice(j, j + pattern.m)
             score = metrics.sparsegpt(weight[:, group], scale[group])
             mask[:, group] = masks.n_of_m(score, pattern)

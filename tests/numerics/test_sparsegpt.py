@@ -187,7 +187,7 @@ def test_too_little_calibration():
     hessian = sparsegpt.hessian(Moments.of(x, gram=True))
     message = (
         "the Hessian of 12 input features is not positive definite at damping 0: "
-        r"calibrate with more tokens \(at least one per feature\) or use a larger damping"
+        r"calibrate with more tokens \(at least one per feature\) or damp it more"
     )
     with pytest.raises(StadeError, match=message):
         sparsegpt.inverse_factor(hessian, damping=0)

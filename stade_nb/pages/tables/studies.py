@@ -25,7 +25,7 @@ RIDGE = 1e-6
 STRONG = ("0.5", "2:4", "4:8", "0.7")
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
 NEWER = [
-    *("ria", "ria_with_bias", "symwanda", "nowag"),
+    *("ria", "ria_with_bias", "symwanda", "nowag", "dsnot"),
     *("sparsegpt", "sparsegpt_without_update", "rose", "greedy", "greedy_with_bias"),
 ]
 SWAPPED = ["dsnot", "dsnot_with_bias"]

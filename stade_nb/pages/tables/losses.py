@@ -17,6 +17,7 @@ from stade_nb.studies import centred_inputs, layer_inputs, layer_losses, measure
 from stade_nb.studies import methods as _methods  # noqa: F401, makes the studies' methods known
 
 COMMAND = "python -m workflow.layers"
+COMMANDS = {layer_inputs.STUDY: COMMAND, outliers.STUDY: "python -m workflow.outliers"}
 
 
 def run(p: LayerLosses) -> tuple[pandas.DataFrame, pandas.DataFrame]:
@@ -117,7 +118,7 @@ def outlying(names: Sequence[str], pattern: str) -> pandas.DataFrame:
     """`outliers.layers` of the models that have a record; no rows where none has."""
     parts = [pandas.DataFrame(columns=["model", "outlying", "change", "verdict"])]
     for name in measured.there(outliers.STUDY, names):
-        record = measured.of(outliers.STUDY, name, "python -m workflow.outliers")
+        record = measured.of(outliers.STUDY, name, COMMANDS[outliers.STUDY])
         parts.append(outliers.layers(record, pattern))
     return pandas.concat([one for one in parts if len(one)] or parts, ignore_index=True)
 
@@ -158,14 +159,14 @@ def _each(of, inputs: pandas.DataFrame, lost: pandas.DataFrame, pattern: str) ->
     return pandas.concat(parts, ignore_index=True)
 
 
-def earlier_said(names: Sequence[str]) -> str:
-    """With what the records of layers were measured, in one line a model."""
-    lines = []
+def earlier_said(names: Sequence[str], study: str = layer_inputs.STUDY) -> str:
+    """With what the records of a study were measured, in one line a model."""
+    lines, command = [], COMMANDS[study]
     for name in names:
-        if name not in measured.there(layer_inputs.STUDY, names):
-            lines.append(f"{name}: no record yet; {COMMAND} --model {name} measures it")
+        if name not in measured.there(study, names):
+            lines.append(f"{name}: no record yet; {command} --model {name} measures it")
             continue
-        record = measured.of(layer_inputs.STUDY, name, COMMAND)
+        record = measured.of(study, name, command)
         text, made = record["text"], record["computed"]
         lines.append(
             f"{name}: {text['windows']} × {text['length']} tokens of {text['source']}, "

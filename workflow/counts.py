@@ -34,7 +34,7 @@ LATER = {
     ),
     "records computed elsewhere": (
         "engine/shipped.py", "pages/tables/earlier.py", "pages/tables/real.py",
-        "pages/tables/ladder.py", "pages/tables/gpu.py",
+        "pages/tables/ladder.py", "pages/tables/gpu.py", "pages/plots/real.py",
     ),
     "runs that go on after a kill": (
         "engine/unfinished.py", "engine/keeping.py", "engine/kept.py", "engine/effort.py",
@@ -42,7 +42,10 @@ LATER = {
     ),
     "speed and scale": (
         "engine/speed.py", "engine/arithmetic.py", "models/shapes.py", "pages/tables/speed.py",
-        "pages/tables/scale.py",
+        "pages/tables/scale.py", "pages/plots/speed.py",
+    ),
+    "what a checkpoint or token ids have wrong": (
+        "models/checkpoint.py", "models/token_ids.py",
     ),
     "one pruned model on many texts": (
         "engine/texts.py", "pages/tables/texts.py", "pages/plots/texts.py",

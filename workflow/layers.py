@@ -14,7 +14,6 @@ from tqdm import tqdm
 import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
 from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells
-from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
 from stade_nb.studies import layer_inputs, layer_losses, measured
@@ -45,13 +44,7 @@ def measure(name: str, text: str, windows: tuple[int, int], device: str, folder:
     for one, lost in tqdm(read, total=len(architectures.blocks(model)), desc=name):
         inputs.append(one)
         errors.append(lost)
-    fields = {
-        "study": layer_inputs.STUDY,
-        "numerics": records.NUMERICS_VERSION,
-        "fingerprint": loading.fingerprint(model),
-        "calibration": digest_of_ids(ids),
-        "device": model.device.type,
-    }
+    fields = measured.fields(layer_inputs.STUDY, model, calibration=ids)
     result = {
         "model": name,
         "text": {"source": text, "windows": windows[0], "length": windows[1]},

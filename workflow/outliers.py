@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from stade_nb.engine import records
 from stade_nb.engine.cell import cells
-from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
 from stade_nb.studies import measured, outliers
@@ -34,13 +33,7 @@ def measure(name: str, text: str, windows: tuple[int, int], device: str, folder:
     read = outliers.by_layer(model, ids.to(model.device), chosen)
     blocks = architectures.blocks(model)
     layers = sum(len(architectures.linear_layers(block)) for block in blocks)
-    fields = {
-        "study": outliers.STUDY,
-        "numerics": records.NUMERICS_VERSION,
-        "fingerprint": loading.fingerprint(model),
-        "calibration": digest_of_ids(ids),
-        "device": model.device.type,
-    }
+    fields = measured.fields(outliers.STUDY, model, calibration=ids)
     result = {
         "model": name,
         "text": {"source": text, "windows": windows[0], "length": windows[1]},

@@ -14,7 +14,6 @@ from pathlib import Path
 from stade_nb.engine import pruning, records
 from stade_nb.engine.cell import Cell
 from stade_nb.evaluation.perplexity import window_losses
-from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.studies import measured, owl
@@ -33,14 +32,7 @@ def measure(name: str, texts: tuple[str, str], folder: Path, device: str = "cpu"
     model, tokenizer = loading.load(name, device)
     ids = calibration_windows(texts[0], tokenizer, WINDOWS, LENGTH, 0).to(model.device)
     asked = evaluation_windows(texts[1], tokenizer, EVALUATED, LENGTH).to(model.device)
-    fields = {
-        "study": owl.STUDY,
-        "numerics": records.NUMERICS_VERSION,
-        "fingerprint": loading.fingerprint(model),
-        "calibration": digest_of_ids(ids),
-        "evaluation": digest_of_ids(asked),
-        "device": model.device.type,
-    }
+    fields = measured.fields(owl.STUDY, model, calibration=ids, evaluation=asked)
     known = records.read(folder, fields) or {}
     share = known.get("outliers") or owl.shares(model, ids, progress=True)
     result = {

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import torch
 import transformers
+from torch import Tensor, nn
 
 from stade_nb import paths
 from stade_nb.engine import records
 from stade_nb.errors import StadeError
+from stade_nb.files import digest_of_ids
+from stade_nb.models import loading
 
 FOLDER = paths.DATA / "studies"
 
@@ -35,6 +38,17 @@ def there(study: str, models: list[str], folder: Path = FOLDER) -> list[str]:
     found = [records.checked(path) for path in sorted(folder.glob("*.json"))]
     known = {one["result"]["model"] for one in found if one["fields"].get("study") == study}
     return [name for name in models if name in known]
+
+
+def fields(study: str, model: nn.Module, **windows: Tensor) -> dict:
+    """What a record of a study is known by: the model's weights, and the windows by their use."""
+    return {
+        "study": study,
+        "numerics": records.NUMERICS_VERSION,
+        "fingerprint": loading.fingerprint(model),
+        "device": model.device.type,
+        **{use: digest_of_ids(ids) for use, ids in windows.items()},
+    }
 
 
 def made(device: torch.device) -> dict:

@@ -1,0 +1,28 @@
+"""`python -m workflow.outliers`: a record that the page can read, under a key of what made it."""
+
+import json
+
+from stade_nb.pages.tables import losses
+from stade_nb.studies import measured, outliers
+from workflow import outliers as command
+
+SMALL = ["--model", "llama-230k", "--calibration", "embedded", "--windows", "2", "--length", "64"]
+
+
+def test_a_model_is_measured_into_a_record_and_read_back(tmp_path, capsys):
+    assert command.main([*SMALL, "--out", str(tmp_path)]) == 0
+    (path,) = tmp_path.glob("*.json")
+    assert capsys.readouterr().out.strip() == str(path)
+    fields = json.loads(path.read_text(encoding="utf-8"))["fields"]
+    assert fields["study"] == outliers.STUDY and len(fields["calibration"]) == 64
+    record = measured.of(outliers.STUDY, "llama-230k", "", tmp_path)
+    assert record["cells"][0] == ["magnitude", "0.5"] and len(record["layers"]) == 35
+    for pattern in command.PATTERNS:
+        found = outliers.layers(record, pattern)
+        assert len(found) == 35 and set(outliers.METHODS) <= set(found)
+    assert losses.outlying(["llama-230k"], "0.5").empty  # there is none among those shipped
+
+
+def test_a_model_that_is_none_is_one_line(capsys, tmp_path):
+    assert command.main(["--model", "no-such", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -15,7 +15,8 @@ from stade_nb.pages.plots.audit import OUTCOMES
 def test_every_printed_change_of_perplexity_is_drawn_by_its_outcome():
     compared = claims.printed.cells(3, "stade", "wanda")
     figure = plots.audit.printed_differences(compared, "stade", "wanda")
-    models = list(compared["model"].unique())
+    models = claims.paper.by_size(compared["model"].unique())
+    assert models[0] == "llama-3.2-1b" and models[-1] == "llama-2-13b"
     assert ticks(figure.axes[0].get_yticklabels()) == models
     for axes, (_, rows) in zip(figure.axes, compared.groupby("pattern", sort=False), strict=True):
         for outcome, (_, marker) in OUTCOMES.items():
@@ -30,8 +31,8 @@ def test_every_printed_accuracy_is_drawn_in_order():
     axes = plots.audit.accuracy_differences(compared, 0.6).axes[0]
     gaps = sorted(compared["stade"] - compared["wanda"])
     drawn = np.concatenate([marks(axes, marker) for _, marker in OUTCOMES.values()])
-    assert drawn[drawn[:, 0].argsort()][:, 1].tolist() == gaps
-    assert len(axes.get_xticklabels()) == len(compared)
+    assert drawn[drawn[:, 1].argsort()][:, 0].tolist() == gaps
+    assert len(axes.get_yticklabels()) == len(compared)
 
 
 def test_the_grid_of_table_2_has_a_mark_for_each_pair():

@@ -23,14 +23,17 @@ def _marks(axes: Axes, rows: pandas.DataFrame, x: str, y: str, of: str, **look) 
 
 
 def printed_differences(compared: pandas.DataFrame, method: str, other: str) -> Figure:
-    """A table of perplexities: the change from `other` to `method`, by pattern, models in order.
+    """A table of perplexities: the change from `other` to `method`, by pattern, models by size.
 
     compared: from `claims.printed.cells`.
     """
-    patterns, models = (list(dict.fromkeys(compared[name])) for name in ("pattern", "model"))
+    patterns = list(dict.fromkeys(compared["pattern"]))
+    models = paper.by_size(compared["model"].unique())
     change = 100 * (compared[method] / compared[other] - 1)
     rows = compared.assign(at=compared["model"].map(models.index), change=change)
-    figure, panels = style.axes(0.34 * len(models) + 1.2, columns=len(patterns), sharey=True)
+    figure, panels = style.axes(
+        0.34 * len(models) + 1.2, columns=len(patterns), sharey=True, sharex=True
+    )
     for axes, (pattern, own) in zip(panels, rows.groupby("pattern", sort=False), strict=True):
         colours = [OUTCOMES[outcome][0] for outcome in own["outcome"]]
         axes.hlines(own["at"], 0, own["change"], colors=colours)
@@ -51,14 +54,13 @@ def accuracy_differences(compared: pandas.DataFrame, error: float) -> Figure:
     """
     gaps = compared.assign(gap=compared["stade"] - compared["wanda"]).sort_values("gap")
     gaps = gaps.assign(place=range(len(gaps)))
-    figure, axes = style.axes(3.6)
-    axes.axhspan(-error, error, color=INK, alpha=0.1, linewidth=0, label="±1 standard error")
-    _marks(axes, gaps, "place", "gap", "STADE")
+    figure, axes = style.axes(0.19 * len(gaps) + 1.2)
+    axes.axvspan(-error, error, color=INK, alpha=0.1, linewidth=0, label="±1 standard error")
+    _marks(axes, gaps, "gap", "place", "STADE")
     names = [f"{row.model}, {paper.sparsity(row.pattern)}" for row in gaps.itertuples()]
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
-    axes.tick_params(axis="x", labelsize=7)
-    axes.axhline(0, color=INK, linewidth=1)
-    axes.set(ylabel="STADE − Wanda, points")
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set(xlabel="STADE − Wanda, points", ylim=(-0.7, len(gaps) - 0.3))
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 
@@ -205,7 +207,8 @@ def running_variance(table: pandas.DataFrame) -> Figure:
             (SERIES[1], SERIES[2]),
             strict=False,
         ):
-            axes.plot(rows["ratio"], rows["error"], marker=marker, color=colour, label=rule)
+            label = rule if dtype == dtypes[0] else None
+            axes.plot(rows["ratio"], rows["error"], marker=marker, color=colour, label=label)
             gone = rows[rows["not_finite"] == 1]
             axes.plot(gone["ratio"], [top] * len(gone), "x", color=colour)
         axes.set(title=dtype, xlabel="mean / std", xscale="log", yscale="log", ylim=(1e-8, 3 * top))

@@ -44,7 +44,7 @@ def rungs(grid: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
             axes.set_title(f"{model}, {heading}", fontsize=9)
             axes.set(xticks=range(len(RUNGS)), xlim=(-0.3, len(RUNGS) - 0.7), yscale="log")
             axes.set_xticklabels(RUNGS)
-            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_major_formatter("{x:,g}")
             axes.yaxis.set_minor_formatter(
                 LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 1))
             )

@@ -4,13 +4,12 @@ import pytest
 
 from stade_nb.errors import StadeError
 from stade_nb.theory import symbolic
-from stade_nb.theory.symbolic_lines import CHAINS
 
 
 def test_every_step_is_confirmed():
     table = symbolic.table()
     assert table["confirmed"].all()
-    assert len(table) == sum(len(chain.lines) - 1 for chain in CHAINS)
+    assert len(table) == sum(len(chain.lines) - 1 for chain in symbolic.CHAINS)
     names = {name.split(",")[0] for name in table["equation"]}
     assert names == {*(f"Eq. {n}" for n in range(3, 10)), "two weights"}
 
@@ -57,7 +56,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("equation", "line", "old", "new", "broken"), CHANGES)
 def test_a_changed_line_breaks_the_steps_beside_it(equation, line, old, new, broken):
-    (chain,) = [c for c in CHAINS if c.equation == equation and old in c.lines[line]]
+    (chain,) = [c for c in symbolic.CHAINS if c.equation == equation and old in c.lines[line]]
     changed = chain.lines[line].replace(old, new, 1)
     assert changed != chain.lines[line]
     lines = (*chain.lines[:line], changed, *chain.lines[line + 1 :])
@@ -66,11 +65,11 @@ def test_a_changed_line_breaks_the_steps_beside_it(equation, line, old, new, bro
 
 
 def test_every_chain_has_a_changed_line():
-    assert {change[0] for change in CHANGES} == {chain.equation for chain in CHAINS}
+    assert {change[0] for change in CHANGES} == {chain.equation for chain in symbolic.CHAINS}
 
 
 def test_what_is_given_is_needed_and_shown():
-    (chain,) = [c for c in CHAINS if c.equation == "Eq. 4"]
+    (chain,) = [c for c in symbolic.CHAINS if c.equation == "Eq. 4"]
     assert not any(step.confirmed for step in symbolic.confirm(chain._replace(given={}))[:1])
     assert r"with } B^{*} = \mu_{j} W_{j} + B\end" in symbolic.table("Eq. 8")["step"][0]
     assert not symbolic.table("Eq. 3")["step"].str.contains("with").any()

@@ -20,6 +20,9 @@ from stade_nb.numerics.masks import parse_pattern
 FOLDER = paths.DATA / "results"
 # Another number of threads, another processor or another build of torch adds in another order.
 TOLERANCE = 0.005
+# Gemma's perplexities part further: the same code and number of threads, on two processors of one
+# kind, gave 389.44 and 381.67 for Wanda at 50 % (-2.0 %). Another metric changes 10 % and more.
+WIDER = {"gemma-3-270m": 0.03}
 EMBEDDED = ("embedded", "embedded")
 # What makes a cell, but for the device that computed it.
 KEYS = (
@@ -174,13 +177,16 @@ def _place(source: str, folder: Path | None) -> str:
 
 
 def check(row: dict, texts: Path | None = None) -> float:
-    """As `again`; StadeError, naming the record, where the two differ by more than `TOLERANCE`."""
-    difference = again(row, texts)
-    if abs(difference) > TOLERANCE:
+    """As `again`; StadeError, naming the record, where the two differ by more than `TOLERANCE`.
+
+    More is allowed to the models in `WIDER`.
+    """
+    difference, allowed = again(row, texts), WIDER.get(row["model"], TOLERANCE)
+    if abs(difference) > allowed:
         raise StadeError(
             f"record {row['record']} ({row['model']}, {cell_of(row)}) is stale: its perplexity "
             f"{row['perplexity']:.4f} differs by {difference:+.2%} from what this code computes, "
-            f"more than {TOLERANCE:.1%}: compute it again, or mend the code"
+            f"more than {allowed:.1%}: compute it again, or mend the code"
         )
     return difference
 

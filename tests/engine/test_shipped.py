@@ -167,3 +167,14 @@ def test_the_commit_draws_what_is_computed_again(folder):
     assert shipped.one("llama-230k", "0", ("a.txt", "b.txt"), folder) is None
     with pytest.raises(StadeError, match="llama-239k"):
         shipped.one("llama-239k", "0", folder=folder)
+
+
+@pytest.mark.parametrize(("model", "allowed"), [("smollm2-135m", 0.005), ("gemma-3-270m", 0.03)])
+def test_a_record_may_differ_by_what_processors_do_and_no_more(model, allowed, monkeypatch):
+    row = {"model": model, "record": "r", "perplexity": 10.0, "method": "wanda", "pattern": "0.5",
+           "layers": "all", "scope": "row", "seed": 0}  # fmt: skip
+    monkeypatch.setattr(shipped, "again", lambda *_: -0.99 * allowed)
+    assert shipped.check(row) == -0.99 * allowed
+    monkeypatch.setattr(shipped, "again", lambda *_: 1.01 * allowed)
+    with pytest.raises(StadeError, match=f"more than {allowed:.1%}"):
+        shipped.check(row)

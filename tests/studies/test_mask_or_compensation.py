@@ -123,5 +123,13 @@ def test_the_prediction_on_dsnot(before, after, word):
     assert row.before == pytest.approx(np.expm1(-before), abs=2e-3)
 
 
+def test_dsnot_is_compared_with_wanda_at_its_own_seeds():
+    ran = with_dsnot(0.05, 0.0)
+    others = ran[ran["method"].isin(["wanda", "wanda_with_bias"])].assign(seed=1)
+    others = others.assign(losses=[[loss - 0.2 for loss in losses] for losses in others["losses"]])
+    (row,) = study.vanishes(pandas.concat([ran, others])).itertuples()
+    assert row.before == pytest.approx(np.expm1(-0.05), abs=2e-3) and row.verdict == "supported"
+
+
 def test_without_dsnot_there_is_no_word():
     assert study.vanishes(frame()).empty and study.against(frame(), [("ria", "wanda")]).empty

@@ -31,6 +31,7 @@ import pandas
 
 from stade_nb.claims import paper, verdicts
 from stade_nb.errors import StadeError
+from stade_nb.numerics.methods import method
 from stade_nb.studies import shares
 from stade_nb.studies.methods import LADDER, RUNGS
 
@@ -180,8 +181,11 @@ COVARIANCES = (("greedy", "wanda"), ("greedy_with_bias", "std"))
 def against(ran: pandas.DataFrame, pairs: Sequence[tuple[str, str]], comparable: bool = False):
     """Methods in pairs, "the first is below the second" (or comparable), by `verdicts.judge`.
 
-    All comparisons share the 95 %. Returns its columns, and below and above, the methods.
+    All comparisons share the 95 %. Of a model and pattern those calibration seeds count that all of
+    these methods have, as far as the seed means anything to them. Returns its columns, and below
+    and above, the methods.
     """
+    ran = _at_common_seeds(ran[ran["method"].isin({name for pair in pairs for name in pair})])
     patterns = tuple(each for each in ran["pattern"].unique() if each != paper.DENSE)
     asked = [paper.Claim("study", *pair, patterns, comparable) for pair in pairs]
     judged = verdicts.judge(ran, asked)
@@ -190,14 +194,21 @@ def against(ran: pandas.DataFrame, pairs: Sequence[tuple[str, str]], comparable:
     return judged.assign(below=below, above=above)
 
 
+def _at_common_seeds(ran: pandas.DataFrame) -> pandas.DataFrame:
+    drawn = ran["method"].map(lambda name: method(name).needs > 0).astype(bool)
+    parts = [ran[~drawn]]
+    for _, rows in ran[drawn].groupby(["model", "pattern"], sort=False):
+        seeds = rows.groupby("method")["seed"].agg(set)
+        parts.append(rows[rows["seed"].isin(set.intersection(*seeds))])
+    return pandas.concat(parts).sort_index(kind="stable")
+
+
 def vanishes(ran: pandas.DataFrame) -> pandas.DataFrame:
     """DSnoT's gain before and after the bias is corrected, and the word on the prediction.
 
-    Columns model, pattern, before, after (changes of perplexity), verdict. Wanda is taken at the
-    calibration seeds that DSnoT was run with.
+    Columns model, pattern, before, after (changes of perplexity), verdict.
     """
     keys = ["model", "pattern"]
-    ran = ran[ran["seed"].isin(ran.loc[ran["method"] == "dsnot", "seed"])]
     before = against(ran, [("dsnot", "wanda")]).set_index(keys)
     corrected = ("dsnot_with_bias", "wanda_with_bias")
     below = against(ran, [corrected]).set_index(keys)

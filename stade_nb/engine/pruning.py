@@ -148,6 +148,27 @@ def at_once(model: nn.Module, ids: Tensor, batch_size: int) -> int:
     return min(batch_size, max(1, CACHED // (widest * ids.shape[1])))
 
 
+def dense_statistics(
+    model: nn.Module, ids: Tensor, needs: Needs, batch_size: int = 8
+) -> Iterator[tuple[str, nn.Module, dict[str, Moments]]]:
+    """Each block of the model as it is: its name, itself, and `gathering`'s moments of its layers.
+
+    ids: (windows, tokens), read once; nothing is pruned. StadeError where the model cannot read
+    them, and as `gathering` has it.
+    """
+    token_ids.check_windows(model, ids)
+    names = architectures.block_names(model)
+    with architectures.evaluating(model):
+        batches, arguments = enter_all(model, ids, batch_size)
+        for index, (name, block) in enumerate(zip(names, architectures.blocks(model), strict=True)):
+            types = architectures.chosen_in(block, "all")
+            with gathering(block, types, name, needs) as statistics:
+                for at, hidden in enumerate(batches):
+                    how = arguments[hidden.shape][index]
+                    batches[at] = architectures.run_block(block, hidden, how)
+            yield name, block, statistics
+
+
 @contextmanager
 def gathering(
     block: nn.Module, types: list[str], name: str, needs: Needs

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from stade_nb import paths
 from stade_nb.engine.cell import Setting, Windows
-from stade_nb.engine.pruning import enter_all, gathering
-from stade_nb.models import architectures, loading, token_ids
+from stade_nb.engine.pruning import dense_statistics
+from stade_nb.models import architectures, loading
 from stade_nb.models.token_ids import window_length
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.numerics.metrics import Needs
@@ -112,20 +112,12 @@ def gather(
     """
     needs = Needs.GRAM if gram else Needs.MOMENTS
     types, found = architectures.layer_types(model), []
-    with architectures.evaluating(model):
-        token_ids.check_windows(model, ids)
-        batches, arguments = enter_all(model, ids, batch_size)
-        for index, block in enumerate(architectures.blocks(model)):
-            with gathering(block, types, f"block {index}", needs) as statistics:
-                for at, hidden in enumerate(batches):
-                    batches[at] = architectures.run_block(
-                        block, hidden, arguments[hidden.shape][index]
-                    )
-            known = {name: _on_cpu(moments) for name, moments in statistics.items()}
-            for layer_type in types:
-                weight = block.get_submodule(layer_type).weight.detach().double().cpu()
-                moments = known[architectures.input_of(layer_type)]
-                found.append(LayerInputs(index, layer_type, weight, moments))
+    for index, (_, block, statistics) in enumerate(dense_statistics(model, ids, needs, batch_size)):
+        known = {name: _on_cpu(moments) for name, moments in statistics.items()}
+        for layer_type in types:
+            weight = block.get_submodule(layer_type).weight.detach().double().cpu()
+            moments = known[architectures.input_of(layer_type)]
+            found.append(LayerInputs(index, layer_type, weight, moments))
     return found
 
 

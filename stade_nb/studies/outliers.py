@@ -24,13 +24,15 @@ from torch import Tensor, nn
 from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
-from stade_nb.models import architectures, token_ids
+from stade_nb.models import architectures
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
 STUDY = "outlier channels"
 TIMES, ALIKE = 5.0, 0.05
 METHODS = ("magnitude", "wanda", "std")
+DESCRIBED = ("channels", "outlying", "energy", "by_mean")
+COLUMNS = ("model", "block", "layer_type", *DESCRIBED, *METHODS, "change", "verdict")
 
 
 def outlying(moments: Moments) -> Tensor:
@@ -49,33 +51,25 @@ def by_layer(
     each cell the share of the weights reading these channels that it keeps (None without any).
     StadeError where windows or cells do not fit the model.
     """
-    token_ids.check_windows(model, ids)
     for cell in cells:
         pruning.check(model, ids, cell)
-    names = architectures.block_names(model)
-    with architectures.evaluating(model):
-        batches, arguments = pruning.enter_all(model, ids, batch_size)
-        for index, (name, block) in enumerate(zip(names, architectures.blocks(model), strict=True)):
-            types = architectures.chosen_in(block, "all")
-            with pruning.gathering(block, types, name, Needs.MOMENTS) as moments:
-                batches = [
-                    architectures.run_block(block, hidden, arguments[hidden.shape][index])
-                    for hidden in batches
-                ]
-            kept = {kind: [] for kind in types}
-            for cell in cells:
-                for _, full, result in pruning.block_results(block, name, moments, cell):
-                    kind = full.removeprefix(f"{name}.")
-                    there = result.pruned[:, outlying(moments[architectures.input_of(kind)])]
-                    kept[kind].append(1 - float(there.double().mean()) if there.numel() else None)
-            for kind in types:
-                yield {"block": index, "layer_type": kind, "kept": kept[kind]} | _described(
-                    moments[architectures.input_of(kind)]
-                )
+    read = pruning.dense_statistics(model, ids, Needs.MOMENTS, batch_size)
+    for index, (name, block, statistics) in enumerate(read):
+        large = {kind: outlying(moments) for kind, moments in statistics.items()}
+        kept = {kind: [] for kind in architectures.chosen_in(block, "all")}
+        for cell in cells:
+            for _, full, result in pruning.block_results(block, name, statistics, cell):
+                kind = full.removeprefix(f"{name}.")
+                there = result.pruned[:, large[architectures.input_of(kind)]]
+                kept[kind].append(1 - float(there.double().mean()) if there.numel() else None)
+        for kind, of_cells in kept.items():
+            source = architectures.input_of(kind)
+            about = {"block": index, "layer_type": kind, "kept": of_cells}
+            yield about | _described(statistics[source], large[source])
 
 
-def _described(moments: Moments) -> dict:
-    large, square = outlying(moments), moments.second_moment
+def _described(moments: Moments, large: Tensor) -> dict:
+    square = moments.second_moment
     energy = square[large].sum()
     return {
         "channels": len(large),
@@ -98,16 +92,12 @@ def verdicts(rows: pandas.DataFrame) -> pandas.Series:
 
 
 def layers(record: dict, pattern: str) -> pandas.DataFrame:
-    """A row for each layer of a record, with what each of `METHODS` keeps at `pattern`.
+    """A row for each layer of a record, with what each of `METHODS` keeps at `pattern`, one of its.
 
     Columns model, block, layer_type, channels, outlying, energy, by_mean, each method's share,
     change (STD's share less Wanda's) and verdict, by the rule above.
     """
-    at = {
-        method: record["cells"].index([method, pattern])
-        for method in METHODS
-        if [method, pattern] in record["cells"]
-    }
+    at = {method: record["cells"].index([method, pattern]) for method in METHODS}
     rows = [
         {name: value for name, value in row.items() if name != "kept"}
         | {method: row["kept"][place] for method, place in at.items()}
@@ -138,8 +128,6 @@ def by_type(found: pandas.DataFrame) -> pandas.DataFrame:
     Columns model, layer_type, blocks (with any), channels, outlying, energy, by_mean, and a share
     for each of `METHODS`.
     """
-    means = ["channels", "outlying", "energy", "by_mean", *METHODS]
+    means = {name: (name, "mean") for name in (*DESCRIBED, *METHODS)}
     some = found[found["outlying"] > 0].groupby(["model", "layer_type"], sort=False)
-    return some[means].mean().reset_index().merge(
-        some.size().rename("blocks").reset_index(), on=["model", "layer_type"]
-    )  # fmt: skip
+    return some.agg(**means, blocks=("block", "size")).reset_index()

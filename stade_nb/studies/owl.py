@@ -66,25 +66,19 @@ def shares(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = 
     ids: calibration windows, (windows, tokens). StadeError where they do not fit the model.
     """
     every: dict[str, list[float]] = {method: [] for method in METHODS}
-    names = architectures.block_names(model)
-    with torch.no_grad(), architectures.evaluating(model):
-        batches, arguments = pruning.enter_all(model, ids, batch_size)
-        for index, name in enumerate(tqdm(names, desc="outliers", disable=not progress)):
-            block = architectures.blocks(model)[index]
-            layers = architectures.linear_layers(block)
-            with pruning.gathering(block, list(layers), name, Needs.MOMENTS) as statistics:
-                for at, hidden in enumerate(batches):
-                    how = arguments[hidden.shape][index]
-                    batches[at] = architectures.run_block(block, hidden, how)
-            for method, of_method in every.items():
-                found = []
-                for kind, layer in layers.items():
-                    centres = method == "std" or (
-                        method == "stade" and not architectures.is_centred(kind)
-                    )
-                    moments = statistics[architectures.input_of(kind)]
-                    found.append(scores(layer.weight, moments, centres))
-                of_method.append(outliers(found))
+    read = pruning.dense_statistics(model, ids, Needs.MOMENTS, batch_size)
+    count = len(architectures.blocks(model))
+    for _, block, statistics in tqdm(read, total=count, desc="outliers", disable=not progress):
+        layers = architectures.linear_layers(block)
+        for method, of_method in every.items():
+            found = []
+            for kind, layer in layers.items():
+                centres = method == "std" or (
+                    method == "stade" and not architectures.is_centred(kind)
+                )
+                moments = statistics[architectures.input_of(kind)]
+                found.append(scores(layer.weight, moments, centres))
+            of_method.append(outliers(found))
     return every
 
 

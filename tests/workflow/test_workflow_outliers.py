@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from stade_nb.claims import verdicts
 from stade_nb.pages.tables import losses
 from stade_nb.studies import measured, outliers
 from workflow import outliers as command
@@ -20,7 +23,17 @@ def test_a_model_is_measured_into_a_record_and_read_back(tmp_path, capsys):
     for pattern in command.PATTERNS:
         found = outliers.layers(record, pattern)
         assert len(found) == 35 and set(outliers.METHODS) <= set(found)
-    assert losses.outlying(["llama-230k"], "0.5").empty  # there is none among those shipped
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"), [(["llama-230k"], "0.5"), ([], "0.5"), (["smollm2-135m"], "0.3")]
+)
+def test_a_page_of_what_was_not_measured_has_no_rows(names, pattern):
+    found = losses.outlying(names, pattern)
+    assert found.empty and list(found) == list(outliers.COLUMNS)
+    kept = losses.outlying_by_type(found, pattern)
+    assert kept.empty and outliers.goes_with_cost(kept) == {}
+    assert not str(verdicts.counted(found, unit="points"))
 
 
 def test_a_model_that_is_none_is_one_line(capsys, tmp_path):

@@ -115,11 +115,12 @@ def values(names: Sequence[str]) -> pandas.DataFrame:
 
 
 def outlying(names: Sequence[str], pattern: str) -> pandas.DataFrame:
-    """`outliers.layers` of the models that have a record; no rows where none has."""
-    parts = [pandas.DataFrame(columns=["model", "outlying", "change", "verdict"])]
+    """`outliers.layers` of the models that have a record at `pattern`; no rows where none has."""
+    parts = [pandas.DataFrame(columns=outliers.COLUMNS)]
     for name in measured.there(outliers.STUDY, names):
         record = measured.of(outliers.STUDY, name, COMMANDS[outliers.STUDY])
-        parts.append(outliers.layers(record, pattern))
+        if any(asked == pattern for _, asked in record["cells"]):
+            parts.append(outliers.layers(record, pattern))
     return pandas.concat([one for one in parts if len(one)] or parts, ignore_index=True)
 
 

@@ -76,7 +76,8 @@ def glue(page: str, values: Mapping[str, object]) -> None:
     """Give `values` to the book's text as "<page>_<name>"; numbers of NumPy as Python's own.
 
     Of a `Verdict` the text gets its word, with the models it holds on where these are small, and
-    its count as "<page>_<name>_count". Where myst_nb is not installed there is no book to give to.
+    its count as "<page>_<name>_count", and without what is left out of it, "<page>_<name>_inside".
+    Where myst_nb is not installed there is no book to give to.
     """
     try:
         from myst_nb import glue as myst_glue
@@ -85,7 +86,9 @@ def glue(page: str, values: Mapping[str, object]) -> None:
 
     for name, value in values.items():
         if isinstance(value, Verdict):
+            inside = value.count._replace(note="")
             myst_glue(f"{page}_{name}_count", str(value.count), display=False)
+            myst_glue(f"{page}_{name}_inside", str(inside), display=False)
             value = value.said
         plain = value.item() if hasattr(value, "item") else value
         myst_glue(f"{page}_{name}", plain, display=False)

@@ -169,12 +169,10 @@ def by_size(models: Iterable[str]) -> list[str]:
     """
 
     def size(model: str) -> float:
-        said = _SIZE.findall(model)
-        return (
-            float(said[-1][0]) * 1000 ** (1 + "kmb".index(said[-1][1].lower()))
-            if said
-            else math.inf
-        )
+        if not (said := _SIZE.findall(model)):
+            return math.inf
+        number, unit = said[-1]
+        return float(number) * {"k": 1e3, "m": 1e6, "b": 1e9}[unit.lower()]
 
     return sorted(models, key=size)
 

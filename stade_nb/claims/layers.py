@@ -1,6 +1,7 @@
 """Table 2: its metrics, the order of its rows, which metric it marks, and what it decides."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
@@ -33,9 +34,10 @@ def printed_rows() -> pandas.DataFrame:
 def compared(
     ran: pandas.DataFrame, only: Callable[[str], bool] = lambda layer: True
 ) -> pandas.DataFrame:
-    """The comparisons of Table 2 on `ran`, from `tables.layers.run`, that share the 95 %.
+    """The comparisons of Table 2 on `ran`, from `tables.layers.run`.
 
-    only: the layer types to take. Returns columns model, layer, sparsity, wanda and std (mean
+    Those of a kind of input share the 95 %, as in the claim about it. only: the layer types to
+    take. Returns columns model, layer, sparsity, wanda and std (mean
     perplexities over the seeds), predicted, outcome (of †, after rounding to two decimals as the
     paper prints), change (of perplexity from the other metric to †, relative), low, high, verdict
     (on "† is lower").
@@ -44,13 +46,15 @@ def compared(
     perplexities = verdicts.by_seed(ran, KEYS, "perplexity")
     cells = dict.fromkeys(tuple(key) for *key, _ in losses)
     pairs = [c for c in cells if all((*c, metric) in losses for metric in METRICS) and only(c[1])]
+    shared = Counter(kind_of(layer) for _, layer, _ in pairs)
     rows = []
     for cell in pairs:
         mean = {metric: fmean(perplexities[*cell, metric].values()) for metric in METRICS}
         marked = predicted(cell[1])
         (other,) = set(METRICS) - {marked}
         gap = round(mean[other], 2) - round(mean[marked], 2)
-        found, _, word = verdicts.compared(losses[*cell, marked], losses[*cell, other], len(pairs))
+        both, family = (losses[*cell, marked], losses[*cell, other]), shared[kind_of(cell[1])]
+        found, _, word = verdicts.compared(*both, family)
         ends = map(math.expm1, found)
         rows.append((*cell, *mean.values(), marked, printed.outcome(gap), *ends, word))
     columns = "model layer sparsity wanda std predicted outcome change low high verdict"

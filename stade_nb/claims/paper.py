@@ -210,7 +210,12 @@ def against_others(
     """`method` below each of the other `methods` that a table prints, in their order."""
     known = set(table(number)["method"])
     others = [other for other in methods if other != method and other in known]
-    return [Claim(f"table{number}-tally", method, other, tuple(patterns)) for other in others]
+    return [Claim(_family(method, other), method, other, tuple(patterns)) for other in others]
+
+
+def _family(*pair: str) -> str:
+    """What the comparisons of two methods share the 95 % under, whichever is named first."""
+    return " and ".join(sorted(pair))
 
 
 def printed_orders(number: int, methods: list[str], patterns: list[str]) -> list[Claim]:
@@ -222,7 +227,7 @@ def printed_orders(number: int, methods: list[str], patterns: list[str]) -> list
             lower, _, higher = printed_counts(number, *pair, pattern)
             if lower != higher:
                 ordered = pair if lower > higher else pair[::-1]
-                orders.append(Claim(f"table{number}-order", *ordered, (pattern,)))
+                orders.append(Claim(_family(*pair), *ordered, (pattern,)))
     return orders
 
 

@@ -57,6 +57,10 @@ def test_printed_orders_follow_the_majority():
     assert ("2:4", "stade", "wanda") in found  # 4 of 7 models
     assert ("4:8", "wanda", "stade") in found  # 4 of 7 models
     assert len(found) == 9
+    # A pair of methods is one family, in either order, and the same one where wins are counted.
+    assert len({claim.id for claim in orders}) == 3
+    tallied = paper.against_others(3, "stade", ["wanda", "magnitude"], PATTERNS)
+    assert {claim.id for claim in tallied} < {claim.id for claim in orders}
     # At 50 % Table 5 has two models for STADE, two for Wanda: there is no order to test.
     fifth = paper.printed_orders(5, ["wanda", "stade"], PATTERNS)
     assert {c.patterns[0] for c in fifth} == {"2:4", "4:8"}

@@ -124,13 +124,17 @@ def test_seeds_that_disagree_are_noise():
     assert rows.loc[("fc2", 0.5), "verdict"] == OPEN
 
 
-def test_all_comparisons_share_the_confidence():
+def test_the_comparisons_of_a_kind_of_input_share_the_confidence():
     ran = frame({}, noise=0.01)
     wide = claims.layers.compared(ran)
     narrow = claims.layers.compared(ran[(ran["layer"] == "fc2") & (ran["sparsity"] == 0.5)])
     same = wide[(wide["layer"] == "fc2") & (wide["sparsity"] == 0.5)]
     assert narrow["change"].item() == same["change"].item()
     assert narrow["high"].item() - narrow["low"].item() < (same["high"] - same["low"]).item()
+    # One interval for a comparison, wherever it is shown: in the figure as in the verdict.
+    for claim, _, rows in list(claims.layers.comparisons(ran))[:2]:
+        shown = wide[wide["layer"].isin(rows["layer"])].reset_index(drop=True)
+        assert len(rows) and shown.equals(rows.drop(columns="counts")), claim
 
 
 def test_run_asks_each_model_for_its_own_types(monkeypatch):

@@ -32,7 +32,7 @@ def against_wanda(
         models = list(style.groups(rows, "model"))
         for aside, (model, some, look) in enumerate(models):
             at = some[some["pattern"] == pattern]
-            beside = 0.3 * ((len(models) - 1) / 2 - aside)  # models one below the other
+            beside = 0.4 * ((len(models) - 1) / 2 - aside)  # models one below the other
             heights = [beside - ways.index(method) for method in at["method"]]
             mark_changes(axes, 100 * at[["change", "low", "high"]], heights, label=model, **look)
         axes.axvline(0, color=INK, linewidth=1)

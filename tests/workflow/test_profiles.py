@@ -111,3 +111,15 @@ def test_equal_files_are_left_alone(folder):
     profiles.write("small", folder / "out", folder)
     after = {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
     assert after["one.json"] > before["one.json"] and after["two.json"] == before["two.json"]
+
+
+def test_pages_evaluate_a_model_on_the_same_windows():
+    """So its dense perplexity, and each cell's, is one number throughout the book."""
+    keys = "evaluation", "evaluation_windows", "window_length"
+    asked = {path.stem: profiles.defaults(path) for path in profiles.NOTEBOOKS.glob("*.ipynb")}
+    sets = {
+        name: tuple(values.get(key, "embedded") for key in keys)
+        for name, values in asked.items()
+        if "evaluation_windows" in values
+    }
+    assert len(sets) >= 10 and set(sets.values()) == {("embedded", 96, 256)}, sets

@@ -1,8 +1,11 @@
 """The built pages for everyone: nothing serious for axe-core, nothing cut, no console errors."""
 
+import re
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import axe
 import pytest
@@ -32,6 +35,9 @@ ANSWER = """(() => {
   const box = figure.querySelector("img").getBoundingClientRect();
   return [box.top + scrollY, box.bottom + scrollY];
 })()"""
+FIGURES = """[...document.querySelectorAll("article img[src$='.svg']")]
+  .map(one => [one.src, one.getBoundingClientRect().width]).filter(one => one[1])"""
+GLYPH = r"scale\(([\d.]+) -"  # of a letter's outline, of which 100 are its size
 THEORY = [f"notebooks/{name}" for name in ("problem", "wanda", "bias", "stade", "many_weights")]
 
 
@@ -93,6 +99,18 @@ def test_a_narrow_page_cuts_no_equation_and_logs_no_error(browser, page):
     assert browser.evaluate(CUT) == 0 and browser.evaluate(UNREACHED) == 0
     assert browser.evaluate("document.documentElement.scrollWidth") <= NARROW, "the page scrolls"
     assert browser.errors == []
+
+
+@needs_browser
+@pytest.mark.parametrize("page", listed_pages())
+def test_a_figures_words_are_at_least_ten_pixels_high(browser, page):
+    for width in (WIDE, NARROW):
+        open_at(browser, page, width)
+        for address, shown in browser.evaluate(FIGURES):
+            drawing = Path(url2pathname(urlsplit(address).path)).read_text("utf-8")
+            drawn = float(re.search(r'viewBox="\S+ \S+ (\S+) ', drawing)[1])
+            smallest = 100 * min(map(float, re.findall(GLYPH, drawing)), default=1)
+            assert smallest * shown / drawn >= 10, f"{address} at {width} px"
 
 
 @needs_browser

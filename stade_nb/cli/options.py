@@ -190,7 +190,7 @@ MODEL = section(
     option("--device DEVICE", "cpu, cuda, cuda:1, or auto (default): CUDA if there"),
     option("--cuda-device NUMBER", "the same as --device cuda:NUMBER", type=NATURAL),
     option("--dtype DTYPE", "float32, float16, bfloat16; default: float32", default="float32"),
-    option("--batch-size N", "windows at a time; default: 8", default=8, type=COUNT),
+    option("--batch-size N", "windows at a time, at most; default: 8", default=8, type=COUNT),
     option("--quiet", "show no progress bars"),
 )
 MEMORY = section(

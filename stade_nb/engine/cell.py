@@ -171,11 +171,11 @@ class Setting:
 
     calibration: None where no cell reads data. evaluation: None where nothing is evaluated.
     results_dir: where finished cells are kept and found, None where none are. device: "cpu",
-    "cuda:1" or "auto". dtype: of the model. batch_size: windows at once; requests_at_once: of
-    zero-shot tasks, see `evaluation.harness.Harness`. cache_dir: of files from the hub. memory:
-    bytes that the hidden states of a group of cells may take, on device and host together; a single
-    cell takes what it needs. device_memory: bytes of them that stay on the device, the others are
-    spilled to the host.
+    "cuda:1" or "auto". dtype: of the model. batch_size: windows at once, fewer where a device has
+    no memory for them (see `pruning.at_once`); requests_at_once: of zero-shot tasks, see
+    `evaluation.harness.Harness`. cache_dir: of files from the hub. memory: bytes that the hidden
+    states of a group of cells may take, on device and host together; a single cell takes what it
+    needs. device_memory: bytes of them that stay on the device, the others are spilled to the host.
     None: by what is free. keep_every: seconds of computing that a killed sweep may lose, but for
     those of one cell in one block. StadeError for a batch of no windows, and for a limit that is
     none.

@@ -85,6 +85,13 @@ def limits(
     return on_device, memory
 
 
+def card_memory(device: torch.device) -> int | None:
+    """Bytes of memory that a GPU has, taken or not; None for what is no GPU."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.get_device_properties(device).total_memory
+
+
 def free_host_memory() -> int:
     """Bytes of memory that this process could still take, as far as the system tells."""
     found = []

@@ -11,6 +11,8 @@ from tiny_models import CONFIGS, build, windows
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.pruning import prune_model
+from stade_nb.engine.streams import Room
+from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.models import architectures, loading
@@ -36,6 +38,32 @@ def test_on_a_cpu_no_more_windows_go_together_than_its_cache_holds(monkeypatch, 
     assert pruning.at_once(model, ids, 8) == expected
     assert pruning.at_once(model, ids, 1) == 1
     assert pruning.at_once(model.to("meta"), ids, 8) == 8
+
+
+@pytest.mark.parametrize(("length", "expected"), [(16, 8), (1365, 8), (1366, 7), (9999, 1)])
+def test_on_a_gpu_no_more_windows_go_together_than_its_memory_holds(monkeypatch, length, expected):
+    """By a card of the test's own: a quarter of it, 32 numbers for each token and widest one."""
+    model, ids = build("llama"), torch.zeros(9, length, dtype=torch.long)
+    card = 4 * 8 * 1365 * 48 * 32 * 4  # 48: the widest layer; 4: the bytes of float32
+    monkeypatch.setattr(pruning.plan, "card_memory", lambda device: card)
+    assert pruning.at_once(model, ids, 8) == expected
+    assert pruning.at_once(model, ids, 1) == 1
+    assert pruning.at_once(model.half(), ids, 16) == min(16, 2 * 8 * 1365 // length)
+
+
+def test_batches_of_a_small_card_give_what_those_of_a_large_one_do(monkeypatch):
+    """The engine takes them as they come: of one window where no more fit, the same losses."""
+    model, ids, cells = build("llama"), windows(5), [Cell("stade", "2:4"), Cell("sparsegpt", "0.5")]
+
+    def losses(card):
+        monkeypatch.setattr(pruning.plan, "card_memory", lambda device: card)
+        found = traverse(build("llama"), cells, {0: ids}, ids, batch_size=4, room=Room("cpu"))
+        return torch.tensor([one["losses"] for one in found])
+
+    torch.testing.assert_close(losses(1), losses(10**12), rtol=1e-5, atol=0)
+    assert pruning.at_once(model, ids, 4) == 4
+    monkeypatch.setattr(pruning.plan, "card_memory", lambda device: 1)
+    assert pruning.at_once(model, ids, 4) == 1
 
 
 @pytest.mark.slow

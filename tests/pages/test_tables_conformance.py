@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pandas
 import pytest
 
 from stade_nb.models import architectures, conformance
@@ -45,6 +46,12 @@ def test_a_row_for_each_case_and_a_column_for_each_runtime(found):
     frame = table.fates(found)
     assert len(frame) == len(found["cases"]) and list(frame)[:2] == ["model", "method"]
     assert list(frame)[2:-1] == list(found["cases"][0]["runtimes"])
+
+
+def test_only_models_with_added_biases_are_counted():
+    rows = [("a", "wanda", "same", ""), ("a", "std", "kept", ""), ("b", "stade", "lost", "no")]
+    frame = pandas.DataFrame(rows, columns=["model", "method", "runtime", "says"])
+    assert table.counts(frame) == {"runtime": "1 of 2"}
 
 
 def test_models_are_handed_on_and_loaded_again_here():

@@ -55,9 +55,11 @@ def test_cells_are_short(notebook):
 
 
 @each_notebook
-def test_begins_with_its_title(notebook):
+def test_begins_with_its_title_and_its_answer(notebook):
     assert notebook.cells[0].cell_type == "markdown"
     assert notebook.cells[0].source.startswith("# ")
+    _, box = notebook.cells[0].source.split("\n\n")[:2]
+    assert box.startswith(":::{admonition} In short\n") and box.endswith("\n:::")
 
 
 def test_every_notebook_is_a_chapter():

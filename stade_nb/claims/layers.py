@@ -37,10 +37,9 @@ def compared(
     """The comparisons of Table 2 on `ran`, from `tables.layers.run`.
 
     Those of a kind of input share the 95 %, as in the claim about it. only: the layer types to
-    take. Returns columns model, layer, sparsity, wanda and std (mean
-    perplexities over the seeds), predicted, outcome (of †, after rounding to two decimals as the
-    paper prints), change (of perplexity from the other metric to †, relative), low, high, verdict
-    (on "† is lower").
+    take. Returns columns model, layer, sparsity, wanda and std (mean perplexities over the seeds),
+    predicted, outcome (of †, after rounding to two decimals as the paper prints), change (of
+    perplexity from the other metric to †, relative), low, high, verdict (on "† is lower").
     """
     losses = verdicts.by_seed(ran, KEYS)
     perplexities = verdicts.by_seed(ran, KEYS, "perplexity")
@@ -53,8 +52,8 @@ def compared(
         marked = predicted(cell[1])
         (other,) = set(METRICS) - {marked}
         gap = round(mean[other], 2) - round(mean[marked], 2)
-        both, family = (losses[*cell, marked], losses[*cell, other]), shared[kind_of(cell[1])]
-        found, _, word = verdicts.compared(*both, family)
+        family = shared[kind_of(cell[1])]
+        found, _, word = verdicts.compared(losses[*cell, marked], losses[*cell, other], family)
         ends = map(math.expm1, found)
         rows.append((*cell, *mean.values(), marked, printed.outcome(gap), *ends, word))
     columns = "model layer sparsity wanda std predicted outcome change low high verdict"
@@ -112,8 +111,9 @@ def comparisons(ran: pandas.DataFrame) -> Iterator[tuple[str, str, pandas.DataFr
 
     The last are rows with columns model, change, verdict and, where not all do, counts.
     """
+    every = compared(ran)
     for claim, kind, metric in zip(IDS, ("not centred", "centred"), ("STD", "Wanda"), strict=False):
-        rows = compared(ran, lambda layer, kind=kind: kind_of(layer) == kind)
+        rows = every[every["layer"].map(kind_of) == kind].reset_index(drop=True)
         exempt = (kind == "centred") & (rows["sparsity"] == HIGHEST)
         rule = f"each layer type whose input counts as {kind}: {metric} below the other metric"
         yield claim, rule, rows.assign(counts=~exempt)
@@ -131,7 +131,7 @@ def comparisons(ran: pandas.DataFrame) -> Iterator[tuple[str, str, pandas.DataFr
     )
     yield "mlp-hurts-most", rule, _mlp_against_attention(ran)
     rule = "centred, and uncentred, inputs of a model: † more often below the other than above it"
-    yield "analogous-on-others", rule, _mostly(compared(ran))
+    yield "analogous-on-others", rule, _mostly(every)
 
 
 @decides(RUNS, "table2_layer_types", *IDS)

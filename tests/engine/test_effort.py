@@ -1,7 +1,5 @@
 """Estimates: operations as counted by hand, and a rate by a clock."""
 
-import math
-
 import pytest
 import torch
 from tiny_models import build, windows
@@ -9,7 +7,6 @@ from torch import nn
 
 from stade_nb.engine import arithmetic, effort
 from stade_nb.engine.cell import DENSE, Cell
-from stade_nb.engine.plan import group, units
 from stade_nb.engine.streams import Room
 from stade_nb.engine.traversal import traverse
 from stade_nb.models import architectures
@@ -67,23 +64,6 @@ def test_an_estimate_counts_the_passes_that_a_cell_makes(name, monkeypatch):
     besides = effort._OF_A_MASK * weights + arithmetic.of_head(model, ids.numel())
     expected = sum(effort.of_cell(model, cell, {0: ids}, ids))
     assert expected == pytest.approx(sum(made) + besides)
-
-
-def test_groups_are_bounded_by_time():
-    model, ids = build("llama"), windows(4)
-    cells = [Cell("wanda", f"0.{number}") for number in range(1, 7)]
-    planned = units(model, cells)
-    seconds = dict(zip(cells, (1, 1, 1, 5, 1, 2), strict=True))
-
-    def sizes(planned, most):
-        found = []
-        while planned:
-            found.append(len(group(model, planned, {0: ids}, ids, 1e12, seconds, most)))
-            planned = planned[found[-1] :]
-        return found
-
-    assert sizes(planned, 3) == [3, 1, 2]
-    assert sizes(planned, math.inf) == [6]
 
 
 def test_seconds_as_a_person_says_them():

@@ -345,6 +345,24 @@ def test_equal_treatments_have_equal_results():
             assert all(results[other] == results[first] for other in others)
 
 
+def sizes_in_turn(model, planned, *rest):
+    """How many units go in each group, one group after the other. rest: as for `plan.group`."""
+    found = []
+    while planned:
+        found.append(len(plan.group(model, planned, *rest)))
+        planned = planned[found[-1] :]
+    return found
+
+
+def test_groups_are_bounded_by_time():
+    model, ids = build("llama"), windows(4)
+    cells = [Cell("wanda", f"0.{number}") for number in range(1, 7)]
+    rest = plan.units(model, cells), {0: ids}, ids, 1e12
+    seconds = dict(zip(cells, (1, 1, 1, 5, 1, 2), strict=True))
+    assert sizes_in_turn(model, *rest, seconds, 3) == [3, 1, 2]
+    assert sizes_in_turn(model, *rest, seconds, math.inf) == [6]
+
+
 def test_groups():
     model, ids = build("llama"), {0: windows(4), 1: windows(4)}
     evaluation = windows(8)
@@ -354,12 +372,8 @@ def test_groups():
     planned = plan.units(model, cells)
 
     def sizes(planned, memory):
-        found, seconds = [], {unit[0]: 1.0 for unit in planned}
-        while planned:
-            first = plan.group(model, planned, ids, evaluation, memory, seconds, math.inf)
-            planned = planned[len(first) :]
-            found.append(len(first))
-        return found
+        seconds = {unit[0]: 1.0 for unit in planned}
+        return sizes_in_turn(model, planned, ids, evaluation, memory, seconds, math.inf)
 
     assert sizes(planned, math.inf) == [8]
     assert sizes(planned, 0) == [1] * 8

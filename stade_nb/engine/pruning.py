@@ -183,8 +183,7 @@ def gathering(
     """Gather `Moments` of what reaches the block's linear layers while it runs inside the context.
 
     Yields them by the layer type whose input it is (see `architectures.input_of`); empty where
-    `needs` is nothing. name: of the block. StadeError, naming the layer, where `Moments.update` has
-    one.
+    `needs` is nothing. name: of the block. At its end StadeError for inputs that are not finite.
     """
     wanted = dict.fromkeys(map(architectures.input_of, types)) if needs else {}
     layers = {layer_type: block.get_submodule(layer_type) for layer_type in wanted}
@@ -194,13 +193,15 @@ def gathering(
     }
 
     def update(layer_type: str, _: nn.Module, args: tuple[Tensor]) -> None:
-        with named(f"{name}.{layer_type}"):
-            statistics[layer_type].update(args[0])
+        statistics[layer_type].update(args[0], finite=False)
 
     with ExitStack() as hooks:
         for layer_type, layer in layers.items():
             hooks.enter_context(layer.register_forward_pre_hook(partial(update, layer_type)))
         yield statistics
+    for layer_type, moments in statistics.items():
+        with named(f"{name}.{layer_type}"):
+            moments.check_finite()  # not batch by batch: a GPU's host waits for the answer
 
 
 def block_results(

@@ -52,7 +52,7 @@ def traverse(
                 pairs = zip(hidden.split(1), next(ids).split(1), strict=True)
                 return torch.cat([losses_of(head(row), one) for row, one in pairs])
 
-            return check_losses(torch.cat(stream.outputs(block, room, losses, **attention)))
+            return check_losses(torch.cat(stream.outputs(block, room, losses, **attention)).cpu())
 
         carried = enter(model, cells, calibration_ids, evaluation_ids, batch_size, room)
         for one in carried:

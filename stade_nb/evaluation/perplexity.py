@@ -55,17 +55,17 @@ def window_losses(
             losses.append(losses_of(model(input_ids=part, use_cache=False).logits, part))
             if keep is not None:
                 keep.left(losses)
-    return check_losses(torch.cat(losses))
+    return check_losses(torch.cat([loss.cpu() for loss in losses]))
 
 
 def losses_of(logits: Tensor, ids: Tensor) -> Tensor:
-    """As `window_losses`, from logits, (windows, tokens, vocabulary): (windows,) on the CPU."""
+    """As `window_losses`, from logits, (windows, tokens, vocabulary), and where those are."""
     # Window by window, because the float32 copy of a large vocabulary's logits is large.
     means = [
         nn.functional.cross_entropy(row[:-1].float(), targets[1:], reduction="none").double().mean()
         for row, targets in zip(logits, ids.long(), strict=True)
     ]
-    return torch.stack(means).cpu()
+    return torch.stack(means)
 
 
 def check_losses(losses: Tensor) -> Tensor:

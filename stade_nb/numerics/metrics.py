@@ -39,10 +39,6 @@ def _per_column(values: Tensor, weight: Tensor) -> Tensor:
     return values.to(wide(weight[:0]))
 
 
-def _square_times(weight: Tensor, values: Tensor) -> Tensor:
-    return wide(weight).square() * _per_column(values, weight)
-
-
 def magnitude(weight: Tensor) -> Tensor:
     """Table 1: |W_ij|."""
     return wide(weight).abs()
@@ -60,12 +56,12 @@ def wanda(weight: Tensor, norm: Tensor) -> Tensor:
 
 def std(weight: Tensor, variance: Tensor) -> Tensor:
     """Eq. 11, squared: sigma_j² W_ij², which ranks weights as ‖X_j - mean_j‖₂ |W_ij| does."""
-    return _square_times(weight, variance)
+    return wide(weight).square() * _per_column(variance, weight)
 
 
 def without_bias(weight: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     """Eq. 9: (sigma_j² + mean_j²) W_ij², the least loss when no bias may be added."""
-    return _square_times(weight, variance + mean.square())
+    return wide(weight).square() * _per_column(variance + mean.square(), weight)
 
 
 def without_bias_as_printed(weight: Tensor, mean: Tensor, variance: Tensor, count: int) -> Tensor:
@@ -73,7 +69,7 @@ def without_bias_as_printed(weight: Tensor, mean: Tensor, variance: Tensor, coun
 
     `count` is N, the number of tokens, so that ‖X_j - mean_j‖² = (N - 1) sigma_j².
     """
-    return _square_times(weight, (count - 1) * variance + mean.square())
+    return wide(weight).square() * _per_column((count - 1) * variance + mean.square(), weight)
 
 
 def sparsegpt(weight: Tensor, factor_diagonal: Tensor) -> Tensor:

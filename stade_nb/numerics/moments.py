@@ -39,10 +39,8 @@ class Moments:
         cls, features: int, device: torch.device | str = "cpu", gram: bool = False
     ) -> Moments:
         """Statistics of no tokens at all; `gram` also gathers the (in, in) cross products."""
-
-        kind = {"dtype": torch.float64, "device": device}
-        cross = torch.zeros(features, features, **kind) if gram else None
-        return cls(0, torch.zeros(features, **kind), torch.zeros(features, **kind), cross)
+        zeros = torch.zeros(features, dtype=torch.float64, device=device)
+        return cls(0, zeros, zeros.clone(), zeros.new_zeros(features, features) if gram else None)
 
     @classmethod
     def of(cls, x: Tensor, gram: bool = False) -> Moments:
@@ -51,16 +49,15 @@ class Moments:
         moments.update(x)
         return moments
 
-    def update(self, x: Tensor) -> None:
+    def update(self, x: Tensor, finite: bool = True) -> None:
         """Add the tokens `x`, (..., in) in any float dtype, in place.
 
-        StadeError, and nothing changed, where the width is wrong or a number is not finite.
+        finite: ask now; a GPU's host waits for it, so of many batches ask `check_finite` at the
+        end. StadeError, and nothing changed, for a wrong width or a number that is not finite.
         """
         features = self.mean.numel()
         if not x.is_floating_point():
-            raise StadeError(
-                f"inputs of dtype {x.dtype}: expected a float dtype; convert them first"
-            )
+            raise StadeError(f"inputs of dtype {x.dtype}: expected a float dtype; convert them")
         if x.ndim == 0 or x.shape[-1] != features:
             raise StadeError(
                 f"inputs of shape {tuple(x.shape)}: expected (..., {features}); "
@@ -72,14 +69,19 @@ class Moments:
         tokens = x.detach().reshape(x.shape[:-1].numel(), features)
         for rows in tokens.split(max(1, numbers // max(1, features))):
             batch.merge(_of_rows(rows.to(torch.float64, copy=True), self.cross is not None))
-        bad = ~torch.isfinite(batch.mean + batch.m2)
+        if finite:
+            batch.check_finite()
+        self.merge(batch)
+
+    def check_finite(self) -> None:
+        """StadeError where a token that was added had a number that is not finite."""
+        bad = ~torch.isfinite(self.mean + self.m2)
         if bad.any():
             raise StadeError(
-                f"inputs are not finite in {int(bad.sum())} of {features} features "
+                f"inputs are not finite in {int(bad.sum())} of {bad.numel()} features "
                 f"(first: feature {int(bad.nonzero()[0])}): expected numbers; "
                 "run the model in float32 or bfloat16, and check its weights"
             )
-        self.merge(batch)
 
     def merge(self, other: Moments) -> None:
         """Add the tokens that `other` has seen, in place; the order of merges is irrelevant.

@@ -70,7 +70,7 @@ def solve(
 
     Returns the new weight in `weight`'s dtype and the mask, (out, in), True = pruned. Dead columns
     become 0 whether the mask has them or not. StadeError where weight, Hessian and pattern do not
-    belong together, a weight is NaN or infinite, or the Hessian cannot be factored.
+    belong together, a weight is or becomes NaN or infinite, or the Hessian cannot be factored.
     """
     masks.check_groups(weight.shape[1], pattern)
     if hessian.shape != (weight.shape[1],) * 2:
@@ -93,6 +93,8 @@ def solve(
         new[:, here], pruned[:, here] = part.masked_fill_(mask, 0), mask
         if update:
             new[:, later] -= errors @ factor[here, later]
+    if not new.isfinite().all():  # once a layer: a GPU's host waits for the answer
+        raise StadeError("updated weights are not finite: calibrate with more tokens, or damp more")
     return new.to(weight.dtype), pruned
 
 
@@ -102,23 +104,23 @@ def _prune_block(
     """Choose a block's mask and update its weights in place; also the errors, (out, block)."""
     scale = factor.diagonal()
     errors = torch.zeros_like(weight)
-    score = metrics.sparsegpt(weight, scale)
-    share = pattern.m is None
-    mask = _up_to_threshold(score, pattern.sparsity) if share else masks.n_of_m(score, pattern)
+    mask = _to_go(metrics.sparsegpt(weight, scale), pattern)
     if not update:
         return mask, errors
     for j in range(weight.shape[1]):
-        if not share and j % pattern.m == 0:
+        if pattern.m is not None and j % pattern.m == 0:
             group = slice(j, j + pattern.m)
             score = metrics.sparsegpt(weight[:, group], scale[group])
-            mask[:, group] = masks.n_of_m(score, pattern)
+            mask[:, group] = _to_go(score, pattern)
         errors[:, j] = torch.where(mask[:, j], weight[:, j], 0) / scale[j]
         weight[:, j + 1 :].addr_(errors[:, j], factor[j, j + 1 :], alpha=-1)
     return mask, errors
 
 
-def _up_to_threshold(score: Tensor, sparsity: float) -> Tensor:
-    count = int(score.numel() * sparsity)
+def _to_go(score: Tensor, pattern: Pattern) -> Tensor:
+    if pattern.m is not None:
+        return masks.lowest(score.reshape(-1, pattern.m), pattern.n).view(score.shape)
+    count = int(score.numel() * pattern.sparsity)
     if count == 0:
         return torch.zeros_like(score, dtype=torch.bool)
     return score <= score.flatten().kthvalue(min(count + 1, score.numel())).values

@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from tiny_models import build, windows
 
+from stade_nb.engine import pruning
+from stade_nb.models import architectures
 from stade_nb.numerics import masks
 from stade_nb.numerics.methods import METHODS, prune_layer
+from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 from stade_nb.theory import brute_force, equalities, synthetic, variance_estimates
 
@@ -54,3 +58,18 @@ def test_theory():
         assert found[best].agree == found[best].outputs
     estimated = variance_estimates.simulated([4, 64], 0.5, 1.0, 2000, generator)
     assert estimated["errors"].max() < 6
+
+
+def test_windows_pass_a_block_without_making_the_host_wait():
+    model = build("llama").cuda()
+    with architectures.evaluating(model):
+        batches, arguments = pruning.enter_all(model, windows(6), 2)
+        block = architectures.blocks(model)[0]
+        types = architectures.chosen_in(block, "all")
+        with pruning.gathering(block, types, "0", Needs.GRAM):
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                for hidden in batches:
+                    architectures.run_block(block, hidden, arguments[hidden.shape][0])
+            finally:
+                torch.cuda.set_sync_debug_mode("default")

@@ -10,9 +10,10 @@ from golden_models import RESULTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import CONFIGS, VOCABULARY, build, windows
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM, LlamaConfig, OPTConfig
 
-from stade_nb.engine import plan
+from stade_nb.engine import plan, pruning
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.engine.streams import Room, Watch, brought_to
@@ -21,7 +22,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.models import architectures, loading
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.numerics.methods import METHODS
+from stade_nb.numerics.methods import METHODS, prune_layer
 from stade_nb.numerics.moments import Moments
 
 CALIBRATION = {0: windows(5), 1: windows(3, 12, seed=1)}
@@ -232,7 +233,9 @@ def test_what_is_shared_is_computed_once(monkeypatch):
         architectures, "run_block", lambda block, *rest: ran.append(block) or run(block, *rest)
     )
     monkeypatch.setattr(
-        Moments, "update", lambda self, x: updates.append(self.cross is None) or update(self, x)
+        Moments,
+        "update",
+        lambda self, x, **asked: updates.append(self.cross is None) or update(self, x, **asked),
     )
     options = {"batch_size": 8, "room": Room("cpu")}
 
@@ -266,6 +269,47 @@ def test_a_pass_for_statistics_ends_with_the_last_input(monkeypatch):
         calls.clear()
         traverse(model, [Cell("wanda", "0.5", layer)], {0: windows(4)}, windows(4), **options)
         assert (calls.count("attention"), calls.count("mlp")) == (attention, mlp)
+
+
+WAITING = {torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.is_nonzero}
+
+
+class Answers(TorchDispatchMode):
+    """Counts how often the host asks for a number: on a GPU it waits for each."""
+
+    asked = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.asked += function.overloadpacket in WAITING
+        return function(*args, **kwargs or {})
+
+
+def asked_by(call, *args, **options):
+    with Answers() as answers:
+        call(*args, **options)
+    return answers.asked
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_behind_the_entry_no_batch_makes_the_host_wait(name):
+    """What is asked for a layer and a cell is asked once, however many batches there are."""
+    model, ids, asked = build(name), windows(8), []
+    chosen = [Cell("stade", "0.5"), Cell("sparsegpt", "2:4")]
+    for size in (8, 2):
+        whole = asked_by(traverse, model, chosen, {0: ids}, ids, batch_size=size, room=Room("cpu"))
+        # How a model makes its masks is transformers' affair.
+        asked.append(whole - 2 * asked_by(pruning.enter_all, model, ids, size))
+    assert asked[0] == asked[1] > 0
+
+
+@pytest.mark.parametrize("pattern", ["0.5", "2:4"])
+def test_sparsegpt_asks_as_often_for_wide_layers(pattern):
+    asked = []
+    for width in (64, 512):
+        moments = Moments.of(torch.randn(600, width), gram=True)
+        layer = torch.randn(8, width), None, moments
+        asked.append(asked_by(prune_layer, *layer, "sparsegpt", pattern, centred=False))
+    assert asked[0] == asked[1] > 0
 
 
 @pytest.mark.parametrize("name", ["llama", "opt", "opt_350m"])

@@ -136,6 +136,12 @@ def test_numbers_that_are_not_finite(bad):
     with pytest.raises(StadeError, match=r"not finite in 1 of 3 features \(first: feature 1\)"):
         got.update(x)
     assert_same(got, before)
+    later = gathered(rows(4, 3))
+    later.update(x, finite=False)
+    later.update(rows(4, 3, seed=2), finite=False)
+    with pytest.raises(StadeError, match=r"not finite in 1 of 3 features \(first: feature 1\)"):
+        later.check_finite()
+    got.check_finite()
 
 
 def test_wrong_width_and_dtype():

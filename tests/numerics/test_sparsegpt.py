@@ -209,3 +209,10 @@ def test_bad_input():
         sparsegpt.solve(weight, hessian, parse_pattern("0.5"))
     with pytest.raises(StadeError, match="cross products were not gathered"):
         sparsegpt.hessian(Moments.zeros(3))
+
+
+def test_updates_that_overflow_are_refused():
+    weight, hessian = problem(3, 12)
+    large = (weight / weight.abs().max() * torch.finfo(torch.float32).max).float()
+    with pytest.raises(StadeError, match="updated weights are not finite"):
+        sparsegpt.solve(large, hessian, parse_pattern("2:4"))

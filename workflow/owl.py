@@ -7,17 +7,15 @@ that a run that is interrupted goes on with the next one:
 """
 
 import sys
-import time
 from itertools import product
 from pathlib import Path
 
 from stade_nb.engine import pruning, records
 from stade_nb.engine.cell import Cell
-from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from stade_nb.studies import measured, owl
-from workflow import Words, status_of
+from workflow import growing
 
 WINDOWS, EVALUATED, LENGTH = 32, 64, 512
 SPARSITIES = (0.7, 0.5, 0.6)  # in order of worth
@@ -42,40 +40,24 @@ def measure(name: str, texts: tuple[str, str], folder: Path, device: str = "cpu"
         "outliers": share,
         "cells": known.get("cells", []),
     } | measured.made(model.device)
-    done = {(cell["method"], cell["pattern"], cell["allocation"]) for cell in result["cells"]}
-    dense = pruning.snapshot(model)
-    for sparsity, method, allocation in product(SPARSITIES, owl.METHODS, ALLOCATIONS):
-        about = {"method": method, "pattern": str(sparsity), "allocation": allocation}
-        if tuple(about.values()) in done:
-            continue
+
+    def prune(about: dict) -> None:
+        method, sparsity = about["method"], float(about["pattern"])
         cell = Cell(method, sparsity)
-        if allocation == owl.ALLOCATED:
+        if about["allocation"] == owl.ALLOCATED:
             cell = owl.allocated(model, method, sparsity, share[method])
-        start = time.perf_counter()
         pruning.prune_model(model, ids, cell, progress=True)
-        losses = window_losses(model, asked, progress=True)
-        seconds = time.perf_counter() - start
-        result["cells"].append(about | {"losses": losses.tolist(), "seconds": seconds})
-        records.write(folder, fields, result, indent=None)
-        pruning.restore(dense)
-    return records.path_of(folder, fields)
+
+    wanted = (
+        {"method": method, "pattern": str(sparsity), "allocation": allocation}
+        for sparsity, method, allocation in product(SPARSITIES, owl.METHODS, ALLOCATIONS)
+    )
+    return growing.grow(model, asked, wanted, prune, folder, fields, result)
 
 
 def main(words: list[str] | None = None) -> int:
     """Measure one model; returns the exit status."""
-    parser = Words(prog="python -m workflow.owl", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--calibration", default="c4_documents.txt")
-    parser.add_argument("--evaluation", default="wiki.test.raw")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
-    given = parser.parse_args(words)
-
-    def run() -> None:
-        texts = given.calibration, given.evaluation
-        print(measure(given.model, texts, given.out, given.device))
-
-    return status_of("owl", run)
+    return growing.run("owl", __doc__, measure, words)
 
 
 if __name__ == "__main__":

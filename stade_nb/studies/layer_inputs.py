@@ -7,6 +7,7 @@ calibration windows serves every way to prune.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -85,18 +86,12 @@ def by_block(
     with architectures.evaluating(model):
         batches, arguments = pruning.enter_all(model, ids, batch_size)
         for index, (name, block) in enumerate(zip(names, architectures.blocks(model), strict=True)):
-
-            def run(
-                block: nn.Module = block, index: int = index, batches: list[Tensor] = batches
-            ) -> Iterator[Tensor]:
-                for hidden in batches:
-                    yield architectures.run_block(block, hidden, arguments[hidden.shape][index])
-
+            run = partial(passed, block, index, batches, arguments)
             types = architectures.chosen_in(block, "all")
             with pruning.gathering(block, types, name, Needs.GRAM) as moments:
-                rest, _ = _watched(block, moments, ids.shape[1], _rest_moments, run)
+                rest, _ = watched(block, moments, ids.shape[1], rest_moments, run)
             shapes = {kind: (_shape(moments[kind]), _shape(rest[kind].moments)) for kind in moments}
-            _, after = _watched(block, shapes, ids.shape[1], _Both, run)
+            _, after = watched(block, shapes, ids.shape[1], _Both, run)
             found = {
                 kind: {"all": one.described(), "rest": other.described()}
                 for kind, (one, other) in shapes.items()
@@ -108,8 +103,16 @@ def by_block(
             batches = after
 
 
+def passed(
+    block: nn.Module, index: int, batches: list[Tensor], arguments: dict
+) -> Iterator[Tensor]:
+    """What a block, the model's number `index`, makes of each batch; see `pruning.enter_all`."""
+    for hidden in batches:
+        yield architectures.run_block(block, hidden, arguments[hidden.shape][index])
+
+
 @dataclass
-class _Rest:
+class Rest:
     """Moments without the first token of each window."""
 
     moments: Moments
@@ -118,8 +121,9 @@ class _Rest:
         self.moments.update(x[:, 1:])
 
 
-def _rest_moments(moments: Moments) -> _Rest:
-    return _Rest(Moments.zeros(moments.mean.numel(), moments.mean.device))
+def rest_moments(moments: Moments) -> Rest:
+    """To gather moments of the same inputs without first tokens, for `watched`."""
+    return Rest(Moments.zeros(moments.mean.numel(), moments.mean.device))
 
 
 def _shape(moments: Moments) -> Shape:
@@ -137,7 +141,7 @@ class _Both:
         self.pair[1].update(x[:, 1:])
 
 
-def _watched(block: nn.Module, known: dict, length: int, make, run) -> tuple[dict, list[Tensor]]:
+def watched(block: nn.Module, known: dict, length: int, make, run) -> tuple[dict, list[Tensor]]:
     """Run the block; what `make` makes of each of `known` is updated by that layer's input.
 
     length: tokens of a window. Returns these, and the block's outputs.

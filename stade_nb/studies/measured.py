@@ -1,9 +1,11 @@
 """The records of studies that come with the project: what was measured of a model once."""
 
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas
 import torch
 import transformers
 from torch import Tensor, nn
@@ -38,6 +40,20 @@ def there(study: str, models: list[str], folder: Path = FOLDER) -> list[str]:
     found = [records.checked(path) for path in sorted(folder.glob("*.json"))]
     known = {one["result"]["model"] for one in found if one["fields"].get("study") == study}
     return [name for name in models if name in known]
+
+
+def cells(
+    study: str, models: Sequence[str], columns: str, command: str, folder: Path = FOLDER
+) -> pandas.DataFrame:
+    """The pruned models in the records of a study, a row each; no rows where there is no record.
+
+    columns: those of the frame beside "model" and "losses", by spaces. command: see `of`.
+    """
+    rows = []
+    for name in there(study, list(models), folder):
+        found = of(study, name, command, folder)
+        rows += [cell | {"model": name} for cell in found["cells"]]
+    return pandas.DataFrame(rows, columns=["model", *columns.split(), "losses"])
 
 
 def fields(study: str, model: nn.Module, **windows: Tensor) -> dict:

@@ -207,8 +207,7 @@ def test_the_study_of_allocation_is_read_as_it_was_written(tmp_path, monkeypatch
         for allocation, losses in (("uniform", [4.0, 5.0, 4.5]), ("owl", [3.9, 4.9, 4.41]))
     ]
     records.write(tmp_path, {"study": owl.STUDY}, {"model": "m", "cells": cells})
-    for function in (measured.of, measured.there):
-        monkeypatch.setattr(function, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(measured.cells, "__defaults__", (tmp_path,))
     rows = real.allocation(["m", "other"])
     assert rows["allocation"].tolist() == ["uniform", "owl"] and set(rows["model"]) == {"m"}
     (found,) = owl.gains(rows).itertuples()

@@ -189,11 +189,7 @@ def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]
 
 def allocation(names: Sequence[str]) -> pandas.DataFrame:
     """The cells of the study of OWL, see `owl.gains`; no rows where none of the models has one."""
-    rows = []
-    for name in measured.there(owl.STUDY, list(names)):
-        found = measured.of(owl.STUDY, name, "python -m workflow.owl")
-        rows += [cell | {"model": name} for cell in found["cells"]]
-    return pandas.DataFrame(rows, columns=["model", "method", "pattern", "allocation", "losses"])
+    return measured.cells(owl.STUDY, names, "method pattern allocation", "python -m workflow.owl")
 
 
 def change(value: float) -> str:

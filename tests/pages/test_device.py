@@ -1,0 +1,61 @@
+"""Notebooks with device "cuda" keep their tensors on one device: on a pretend GPU."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+SMALL = {
+    "models": ["llama-230k", "opt-340k"],
+    "seeds": [0],
+    "windows": 4,
+    "window_length": 32,
+    "evaluation_windows": 4,
+}
+# Table 2's and Fig. 1's ways through the engine are Table 3's; the other pages' are too long here.
+CHOSEN = {
+    "problem": {},
+    "wanda": {},
+    "bias": {},
+    "many_weights": {},
+    "table3_perplexity": SMALL | {"patterns": ["0.5", "2:4"]},
+    "table6_weight_update": SMALL | {"patterns": ["0.5"]},
+}
+
+
+def on_pretend_gpu(*words):
+    return subprocess.run(
+        [sys.executable, *words], cwd=TESTS.parent, capture_output=True, text=True, timeout=600
+    )
+
+
+@pytest.mark.parametrize("notebook", CHOSEN)
+def test_a_notebook_on_the_pretend_gpu(notebook, tmp_path):
+    given = CHOSEN[notebook]
+    if given:
+        given = given | {"results_dir": str(tmp_path)}
+    done = on_pretend_gpu(str(TESTS / "pretend_gpu.py"), notebook, json.dumps(given))
+    assert done.returncode == 0, done.stderr[-2000:]
+    if given:
+        records = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+        assert records and all(one["fields"]["device"] == "cuda" for one in records)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("torch.ones(3, device='cuda') + torch.ones(3)", "tensors of cuda:0 and of the CPU"),
+        ("torch.where(torch.ones(3) > 0, torch.ones(3, device='cuda'), 0)", "of the CPU"),
+        ("torch.ones(3)[torch.ones(3, device='cuda') > 0]", "by one of cuda:0"),
+        ("torch.nn.Linear(3, 2).to('cuda')(torch.ones(3))", "tensors of cuda:0 and of the CPU"),
+        ("torch.ones(3, device='cuda').numpy()", "can't convert cuda:0"),
+        ("torch.rand(3, device='cuda', generator=torch.Generator())", "of another device"),
+    ],
+)
+def test_the_pretend_gpu_refuses_what_a_real_one_refuses(code, message):
+    words = f"import torch, pretend_gpu; pretend_gpu.installed(); {code}"
+    done = on_pretend_gpu("-c", f"import sys; sys.path.insert(0, {str(TESTS)!r}); {words}")
+    assert done.returncode == 1 and message in done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
 SMALL = {
     "models": ["llama-230k", "opt-340k"],
     "seeds": [0],

@@ -44,6 +44,40 @@ def test_a_notebook_on_the_pretend_gpu(notebook, tmp_path):
         assert records and all(one["fields"]["device"] == "cuda" for one in records)
 
 
+LOSSES_GO_ON = """
+import sys
+import torch
+from pathlib import Path
+from stade_nb.engine.kept import KeptLosses
+from stade_nb.evaluation.perplexity import window_losses
+from stade_nb.models import loading
+import pretend_gpu
+
+pretend_gpu.installed()
+
+class Killed(KeptLosses):
+    def left(self, losses):
+        super().left(losses)
+        raise KeyboardInterrupt
+
+model, _ = loading.load("llama-230k", "cuda")
+ids, folder = torch.arange(64).reshape(4, 16), Path(sys.argv[1])
+try:
+    window_losses(model, ids, 1, keep=Killed(folder, 4, 0))
+except KeyboardInterrupt:
+    pass
+kept = KeptLosses(folder, 4, 0)
+assert len(kept.begun()[0]) == 1
+assert window_losses(model, ids, 1, keep=kept).equal(window_losses(model, ids, 1))
+"""
+
+
+def test_losses_kept_of_a_gpu_go_on(tmp_path):
+    path = f"import sys; sys.path.insert(0, {str(TESTS)!r})"
+    done = on_pretend_gpu("-c", path + LOSSES_GO_ON, str(tmp_path))
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

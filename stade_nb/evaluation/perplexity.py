@@ -52,10 +52,10 @@ def window_losses(
             if seen <= known:
                 continue
             part = part.to(model.device)
-            losses.append(losses_of(model(input_ids=part, use_cache=False).logits, part))
+            losses.append(losses_of(model(input_ids=part, use_cache=False).logits, part).cpu())
             if keep is not None:
                 keep.left(losses)
-    return check_losses(torch.cat([loss.cpu() for loss in losses]))
+    return check_losses(torch.cat(losses))
 
 
 def losses_of(logits: Tensor, ids: Tensor) -> Tensor:

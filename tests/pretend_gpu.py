@@ -116,9 +116,9 @@ def moved(tensor: Tensor, *args, **kwargs) -> Tensor:
         elif isinstance(each, torch.dtype):
             dtype = each
     found = tensor.to(dtype, **words)
-    if there == isinstance(tensor, Far):
-        return far(found) if there else found
-    return far(found) if there else found.detach().as_subclass(Tensor)
+    if there:
+        return far(found)
+    return found.detach().as_subclass(Tensor) if isinstance(found, Far) else found
 
 
 def made(function, name, args, kwargs, there: bool):

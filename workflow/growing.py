@@ -3,41 +3,64 @@
 import argparse
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from stade_nb.engine import pruning, records
 from stade_nb.evaluation.perplexity import window_losses
+from stade_nb.models import loading
+from stade_nb.models.windows import calibration_windows, evaluation_windows
+from stade_nb.studies import measured
 from workflow import Words, status_of
 
+WINDOWS, EVALUATED, LENGTH = 32, 64, 512
 
-def grow(
-    model: nn.Module,
-    asked: Tensor,
-    wanted: Iterable[dict],
-    prune: Callable[[dict], None],
-    folder: Path,
-    fields: dict,
-    result: dict,
-) -> Path:
-    """Add to the result's "cells" what of `wanted` it does not have yet; the record's path.
 
-    wanted: of each cell what it is known by. prune: prunes `model` so, in place; afterwards it is
-    evaluated on the windows `asked`, and is as it was again.
+@dataclass(frozen=True)
+class Growing:
+    """A model, its windows of calibration and of evaluation, and the record, see `begun`."""
+
+    model: nn.Module
+    ids: Tensor
+    asked: Tensor
+    folder: Path
+    fields: dict
+    result: dict
+
+    def grow(self, wanted: Iterable[dict], prune: Callable[[dict], None]) -> Path:
+        """Add to the record's "cells" what of `wanted` it does not have yet; its path.
+
+        wanted: of each cell what it is known by. prune: prunes the model so, in place; afterwards
+        it is evaluated, and is as it was again.
+        """
+        dense, cells = pruning.snapshot(self.model), self.result["cells"]
+        for about in wanted:
+            if any(about.items() <= cell.items() for cell in cells):
+                continue
+            start = time.perf_counter()
+            prune(about)
+            losses = window_losses(self.model, self.asked, progress=True)
+            seconds = time.perf_counter() - start
+            cells.append(about | {"losses": losses.tolist(), "seconds": seconds})
+            records.write(self.folder, self.fields, self.result, indent=None)
+            pruning.restore(dense)
+        return records.path_of(self.folder, self.fields)
+
+
+def begun(study: str, name: str, texts: tuple[str, str], folder: Path, device: str) -> Growing:
+    """A study of a model where its record in `folder` has it, or at its beginning.
+
+    texts: for calibration and evaluation. StadeError where the texts or the model are missing.
     """
-    dense = pruning.snapshot(model)
-    for about in wanted:
-        if any(about.items() <= cell.items() for cell in result["cells"]):
-            continue
-        start = time.perf_counter()
-        prune(about)
-        losses = window_losses(model, asked, progress=True)
-        seconds = time.perf_counter() - start
-        result["cells"].append(about | {"losses": losses.tolist(), "seconds": seconds})
-        records.write(folder, fields, result, indent=None)
-        pruning.restore(dense)
-    return records.path_of(folder, fields)
+    model, tokenizer = loading.load(name, device)
+    ids = calibration_windows(texts[0], tokenizer, WINDOWS, LENGTH, 0).to(model.device)
+    asked = evaluation_windows(texts[1], tokenizer, EVALUATED, LENGTH).to(model.device)
+    fields = measured.fields(study, model, calibration=ids, evaluation=asked)
+    about = {"model": name, "texts": list(texts), "windows": [WINDOWS, EVALUATED, LENGTH]}
+    known = {"cells": []} | (records.read(folder, fields) or {})
+    return Growing(model, ids, asked, folder, fields, known | about | measured.made(model.device))
 
 
 def run(name: str, about: str | None, measure: Callable[..., Path], words: list[str] | None) -> int:

@@ -10,14 +10,11 @@ import sys
 from itertools import product
 from pathlib import Path
 
-from stade_nb.engine import pruning, records
+from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
-from stade_nb.models import loading
-from stade_nb.models.windows import calibration_windows, evaluation_windows
-from stade_nb.studies import measured, owl
+from stade_nb.studies import owl
 from workflow import growing
 
-WINDOWS, EVALUATED, LENGTH = 32, 64, 512
 SPARSITIES = (0.7, 0.5, 0.6)  # in order of worth
 ALLOCATIONS = (owl.UNIFORM, owl.ALLOCATED)
 
@@ -27,32 +24,23 @@ def measure(name: str, texts: tuple[str, str], folder: Path, device: str = "cpu"
 
     StadeError where the texts or the model are missing.
     """
-    model, tokenizer = loading.load(name, device)
-    ids = calibration_windows(texts[0], tokenizer, WINDOWS, LENGTH, 0).to(model.device)
-    asked = evaluation_windows(texts[1], tokenizer, EVALUATED, LENGTH).to(model.device)
-    fields = measured.fields(owl.STUDY, model, calibration=ids, evaluation=asked)
-    known = records.read(folder, fields) or {}
-    share = known.get("outliers") or owl.shares(model, ids, progress=True)
-    result = {
-        "model": name,
-        "texts": list(texts),
-        "windows": [WINDOWS, EVALUATED, LENGTH],
-        "outliers": share,
-        "cells": known.get("cells", []),
-    } | measured.made(model.device)
+    study = growing.begun(owl.STUDY, name, texts, folder, device)
+    if "outliers" not in study.result:
+        study.result["outliers"] = owl.shares(study.model, study.ids, progress=True)
 
     def prune(about: dict) -> None:
         method, sparsity = about["method"], float(about["pattern"])
         cell = Cell(method, sparsity)
         if about["allocation"] == owl.ALLOCATED:
-            cell = owl.allocated(model, method, sparsity, share[method])
-        pruning.prune_model(model, ids, cell, progress=True)
+            share = study.result["outliers"][method]
+            cell = owl.allocated(study.model, method, sparsity, share)
+        pruning.prune_model(study.model, study.ids, cell, progress=True)
 
     wanted = (
         {"method": method, "pattern": str(sparsity), "allocation": allocation}
         for sparsity, method, allocation in product(SPARSITIES, owl.METHODS, ALLOCATIONS)
     )
-    return growing.grow(model, asked, wanted, prune, folder, fields, result)
+    return study.grow(wanted, prune)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -5,7 +5,6 @@ the perplexity is lower than with the statistics of all tokens, by `verdicts.com
 comparisons of a model share the 95 %.
 """
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ import pandas
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from stade_nb.claims import verdicts
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.report import Report
@@ -79,14 +77,4 @@ def gains(cells: pandas.DataFrame) -> pandas.DataFrame:
     cells: columns model, method, tokens, losses. Returns columns model, method, all and rest
     (perplexities), change, low, high, verdict.
     """
-    rows = []
-    for model, some in cells.groupby("model", sort=False):
-        sides = some.pivot_table(
-            index="method", columns="tokens", values="losses", aggfunc="first", sort=False
-        ).reindex(columns=[ALL, REST])
-        for method, both in (there := sides.dropna()).iterrows():
-            gap, _, word = verdicts.compared({0: both[REST]}, {0: both[ALL]}, len(there))
-            levels = [math.exp(math.fsum(one) / len(one)) for one in both]
-            rows.append((model, method, *levels, *map(math.expm1, gap), word))
-    columns = "model method all rest change low high verdict"
-    return pandas.DataFrame(rows, columns=columns.split())
+    return measured.gains(cells, ["method"], "tokens", (ALL, REST), sort=False)

@@ -1,5 +1,6 @@
 """The records of studies that come with the project: what was measured of a model once."""
 
+import math
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import transformers
 from torch import Tensor, nn
 
 from stade_nb import paths
+from stade_nb.claims import verdicts
 from stade_nb.engine import records
 from stade_nb.errors import StadeError
 from stade_nb.files import digest_of_ids
@@ -54,6 +56,28 @@ def cells(
         found = of(study, name, command, folder)
         rows += [cell | {"model": name} for cell in found["cells"]]
     return pandas.DataFrame(rows, columns=["model", *columns.split(), "losses"])
+
+
+def gains(
+    cells: pandas.DataFrame, by: list[str], side: str, of: tuple[str, str], sort: bool = True
+) -> pandas.DataFrame:
+    """Whether a model's second side has a lower perplexity than its first, wherever both are there.
+
+    cells: columns model, those of `by`, `side` (which of the two in `of` a row is) and losses. By
+    `verdicts.compared`; all comparisons of a model share the 95 %. sort: the rows of a model by
+    `by`. Returns columns model, `by`, `of` (perplexities), change, low, high, verdict.
+    """
+    rows = []
+    for model, some in cells.groupby("model", sort=False):
+        sides = some.pivot_table(
+            index=by, columns=side, values="losses", aggfunc="first", sort=sort
+        ).reindex(columns=list(of))
+        for _, pair in (there := sides.dropna()).reset_index().iterrows():
+            plain, ours = (pair[one] for one in of)
+            gap, _, word = verdicts.compared({0: ours}, {0: plain}, len(there))
+            levels = [math.exp(math.fsum(one) / len(one)) for one in (plain, ours)]
+            rows.append((model, *pair[by], *levels, *map(math.expm1, gap), word))
+    return pandas.DataFrame(rows, columns=["model", *by, *of, "change", "low", "high", "verdict"])
 
 
 def fields(study: str, model: nn.Module, **windows: Tensor) -> dict:

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from stade_nb.claims import verdicts
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
 from stade_nb.errors import StadeError
@@ -28,6 +27,7 @@ from stade_nb.models import architectures
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
+from stade_nb.studies import measured
 
 STUDY = "allocation between blocks"  # what the fields of its records say
 FACTOR, WIDTH = 5.0, 0.08
@@ -112,15 +112,5 @@ def gains(cells: pandas.DataFrame) -> pandas.DataFrame:
     cells: columns model, method, pattern, allocation, losses. Returns columns model, method,
     pattern, uniform and owl (perplexities), change, low, high, verdict.
     """
-    rows = []
-    for model, some in cells.groupby("model", sort=False):
-        sides = some.pivot_table(
-            index=["pattern", "method"], columns="allocation", values="losses", aggfunc="first"
-        ).reindex(columns=[UNIFORM, ALLOCATED])
-        for (pattern, method), both in (there := sides.dropna()).iterrows():
-            plain, ours = both[UNIFORM], both[ALLOCATED]
-            gap, _, word = verdicts.compared({0: ours}, {0: plain}, len(there))
-            levels = [math.exp(math.fsum(one) / len(one)) for one in (plain, ours)]
-            rows.append((model, method, pattern, *levels, *map(math.expm1, gap), word))
-    columns = "model method pattern uniform owl change low high verdict"
-    return pandas.DataFrame(rows, columns=columns.split())
+    found = measured.gains(cells, ["pattern", "method"], "allocation", (UNIFORM, ALLOCATED))
+    return found[["model", "method", "pattern", *found.columns[3:]]]

@@ -12,6 +12,7 @@ from stade_nb.numerics import methods
 from stade_nb.numerics.moments import Moments
 from stade_nb.studies import first_tokens, layer_inputs
 from workflow import first_tokens as workflow_first_tokens
+from workflow import growing
 
 
 @pytest.mark.parametrize("method", ["wanda", "std"])
@@ -58,7 +59,7 @@ def test_what_has_no_rest_is_refused(method, tokens):
 
 def test_a_record_has_a_pair_for_each_method(tmp_path, monkeypatch):
     for name, value in {"WINDOWS": 4, "EVALUATED": 3, "LENGTH": 32}.items():
-        monkeypatch.setattr(workflow_first_tokens, name, value)
+        monkeypatch.setattr(growing, name, value)
     workflow_first_tokens.measure("llama-230k", ("embedded", "embedded"), tmp_path)
     found = first_tokens.gains(first_tokens.recorded(["llama-230k", "opt-340k"], tmp_path))
     assert list(found["method"]) == list(first_tokens.METHODS)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stade_nb.errors import StadeError
-from workflow import owl
+from workflow import growing, owl
 
 TEXTS = ("embedded", "embedded")
 
@@ -16,8 +16,9 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    for name, value in {"WINDOWS": 4, "EVALUATED": 3, "LENGTH": 32, "SPARSITIES": (0.5,)}.items():
-        monkeypatch.setattr(owl, name, value)
+    for name, value in {"WINDOWS": 4, "EVALUATED": 3, "LENGTH": 32}.items():
+        monkeypatch.setattr(growing, name, value)
+    monkeypatch.setattr(owl, "SPARSITIES", (0.5,))
 
 
 def cells(path):

@@ -90,3 +90,30 @@ def test_lengths_are_compared_on_as_many_tokens_and_the_same_methods(monkeypatch
     assert found["method"].tolist() == ["wanda", "stade"] * 2
     assert found["change"].isna().tolist() == [True, False] * 2
     assert found["change"].iloc[3] > 1 > found["change"].iloc[1]
+
+
+def test_answers_are_of_the_tasks_that_all_ways_of_a_model_were_asked(monkeypatch):
+    same = {"pattern": "0.5", "seed": 0, "scope": "row", "evaluation_corpus": {"windows": 3}}
+    cells = [
+        same | {"method": "dense", "pattern": "0", "calibration": None, "losses": [1.0]},
+        same | {"method": "stade", "calibration": "c", "losses": [2.0]},
+        same | {"method": "wanda", "calibration": "c", "losses": [3.0]},
+    ]
+
+    def asked(cell, task, questions="q", **more):
+        return cell | {"task": task, "questions": questions, "biases": "kept"} | more
+
+    answers = [
+        *(asked(cell, "rte", correct=[0, 1]) for cell in cells),
+        *(asked(cell, "boolq", correct=[1, 1]) for cell in cells[:2]),
+        asked(cells[2], "boolq", "fewer", correct=[1]),
+        asked(cells[1], "rte", biases="dropped", correct=[0, 0]),
+        asked(cells[2] | {"seed": 1}, "rte", correct=[1, 1]),  # without losses
+    ]
+    monkeypatch.setattr(shipped, "rows", lambda _: [cell | {"layers": "all"} for cell in cells])
+    monkeypatch.setattr(shipped, "answers", lambda _: answers)
+    found = earlier.answered([MODEL])
+    assert list(found["pattern"]) == [paper.DENSE, "0.5", "0.5"]
+    assert list(found["losses"]) == [[1.0], [2.0], [3.0]]
+    assert list(found["answers"]) == [{"rte": [0, 1]}] * 3
+    assert len(earlier.answered([])) == 0

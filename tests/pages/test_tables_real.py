@@ -153,11 +153,41 @@ def test_layer_types_are_compared_on_the_models_that_both_metrics_pruned(there):
     }  # fmt: skip
 
 
+def asked(task, right, questions=1277, **more):
+    """What a cell answered: the first `right` of so many questions."""
+    share = right / questions
+    answers = {"correct": [1] * right + [0] * (questions - right), "count": questions}
+    known = {"task": task, "questions": f"{task} {questions}", "biases": "kept", "seconds": 5.0}
+    known |= {"accuracy": share, "standard_error": 0.03, "calibration": "c"}
+    return record(**(known | answers | more))
+
+
 def test_answers_stand_with_the_number_of_their_questions(there):
-    asked = {"task": "rte", "biases": "kept", "accuracy": 0.5, "standard_error": 0.03}
-    there(record(), record(**asked, count=1277, seconds=5.0, evaluation=None))
+    there(record(calibration="c"), asked("rte", 639))
     (row,) = cells_of(real.zero_shot(["wanda"], ["0.5"])).itertuples()
     assert row.rte == "50.0 ±\N{NO-BREAK SPACE}3.0 of 1,277" and row.method == "Wanda"
+
+
+def test_methods_that_were_asked_the_same_are_compared_question_by_question(there):
+    cells = [record(method=m, level=v, calibration="c") for m, v in (("wanda", 3), ("stade", 4))]
+    both = [asked("rte", 900, method=m) for m in ("wanda", "stade")]
+    more = [asked("boolq", 800), asked("boolq", 700, method="stade")]
+    there(*cells, *both, *more)
+    table = cells_of(real.zero_shot(["wanda", "stade"], ["0.5"]))
+    assert list(table["mean of the tasks"]) == ["66.6 ±\N{NO-BREAK SPACE}2.1", "62.6 ±\N{NO-BREAK SPACE}2.1"]
+    (row,) = tables.accuracy.real_above(["0.5", "2:4"]).itertuples()
+    assert (row.tasks, row.questions, row.verdict) == (2, 2554, "contradicted")
+    assert row.points.startswith("−3.9 (−4.") and "contradicted" in text_of(
+        real.zero_shot(["wanda", "stade"], ["0.5"])
+    )
+    follows = tables.accuracy.real_follows(["0.5"])
+    assert str(follows) == "supported 1, open 0, contradicted 0 of 1 (+3.9 points)"
+    there(*cells, *both, more[0])
+    assert list(cells_of(real.zero_shot(["wanda", "stade"], ["0.5"]))["mean of the tasks"]) == [
+        "66.6 ±\N{NO-BREAK SPACE}2.1", "not run",
+    ]  # fmt: skip
+    assert tables.accuracy.real_above(["0.5"])["verdict"].item() == "open"
+    assert str(tables.accuracy.real_follows(["2:4"])) == ""
 
 
 def test_without_a_record_that_fits_the_command_is_there(there):

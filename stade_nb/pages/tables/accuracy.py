@@ -8,13 +8,14 @@ from IPython.display import HTML
 
 from stade_nb import claims
 from stade_nb.claims import paper
+from stade_nb.claims.verdicts import Count
 from stade_nb.corpus import questions
 from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
 from stade_nb.numerics.bias import DROPPED, KEPT
 from stade_nb.pages import html, models
 from stade_nb.pages.notebooks import ZeroShot
-from stade_nb.pages.tables import perplexity
+from stade_nb.pages.tables import earlier, perplexity
 
 
 def run(p: ZeroShot) -> pandas.DataFrame:
@@ -202,6 +203,32 @@ def dropped_layout(judged: pandas.DataFrame) -> pandas.DataFrame:
 def kept(ran: pandas.DataFrame) -> pandas.DataFrame:
     """The cells of the table itself: biases as Eq. 7 has them."""
     return ran[ran["biases"] == KEPT]
+
+
+def real_above(patterns: Sequence[str]) -> pandas.DataFrame:
+    """STADE against Wanda on the official questions that both answered in a real model.
+
+    The rule is `claims.accuracy.above`. Returns columns model, sparsity, claim, tasks, questions,
+    points (of the mean accuracy, with the interval), seeds and verdict.
+    """
+    answered = earlier.answered(earlier.real())
+    judged = claims.accuracy.above(answered, claims.accuracy.RIVALS[:1], patterns)
+    rows = []
+    for one in judged.itertuples():
+        asked = answered.loc[answered["model"] == one.model, "answers"].iloc[0]
+        change, low, high = (f"{100 * gap:+.1f}" for gap in (one.change, one.low, one.high))
+        head = {"model": one.model, "sparsity": paper.sparsity(one.pattern)}
+        head |= {"claim": f"{paper.title(one.ours)} > {paper.title(one.other)}"}
+        head |= {"tasks": len(asked), "questions": sum(map(len, asked.values()))}
+        points = f"{change} ({low} to {high})".replace("-", "−")
+        rows.append(head | {"points": points, "seeds": one.seeds, "verdict": one.verdict})
+    return pandas.DataFrame(rows)
+
+
+def real_follows(patterns: Sequence[str]) -> Count:
+    """Whether a real model's accuracy follows its perplexity, by `claims.accuracy.follows`."""
+    answered = earlier.answered(earlier.real())
+    return claims.verdicts.counted(claims.accuracy.follows(answered, patterns), unit="points")
 
 
 def percent(accuracy: float, error: float, digits: int = 1) -> str:

@@ -10,6 +10,7 @@ from stade_nb.claims import paper, verdicts
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 from stade_nb.models.packaged import packaged_models
+from stade_nb.numerics.bias import KEPT
 from stade_nb.numerics.methods import METHODS
 
 # The texts of the paper's protocol as the records name them: C4, and WikiText-2's test set.
@@ -165,6 +166,37 @@ def by_length(names: Sequence[str]) -> pandas.DataFrame:
 def _tokens(row: dict) -> tuple[int, ...]:
     corpora = row["calibration_corpus"], row["evaluation_corpus"]
     return tuple(corpus["windows"] * corpus["length"] for corpus in corpora)
+
+
+def answered(names: Sequence[str]) -> pandas.DataFrame:
+    """What real models answered to zero-shot tasks, as `claims.accuracy` compares it.
+
+    Of a model the tasks that all its ways were asked, with the same questions, and biases kept.
+    Returns columns model, method, pattern, seed, losses (of the same cell's evaluated windows) and
+    answers (by task, for each question 0 or 1).
+    """
+    rows = []
+    for name in names:
+        losses = {_way(row): row["losses"] for row in shipped.rows(name) if row["layers"] == "all"}
+        ways: dict[tuple, dict] = {}
+        for row in shipped.answers(name):
+            if row["biases"] == KEPT and _way(row) in losses:
+                task = row["task"], row["questions"]
+                ways.setdefault(_way(row), {})[task] = row["correct"]
+        shared = set.intersection(*map(set, ways.values())) if ways else set()
+        for way, answers in ways.items() if shared else ():
+            method, pattern, seed, *_ = way
+            pattern = paper.DENSE if method == paper.DENSE else pattern
+            common = {task[0]: answers[task] for task in sorted(shared)}
+            rows.append((name, method, pattern, seed, losses[way], common))
+    columns = ["model", "method", "pattern", "seed", "losses", "answers"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def _way(row: dict) -> tuple:
+    """What a cell's losses and its answers have in common."""
+    names = ("method", "pattern", "seed", "scope", "calibration")
+    return *(row[name] for name in names), str(row["evaluation_corpus"])
 
 
 def how(ran: pandas.DataFrame) -> pandas.DataFrame:

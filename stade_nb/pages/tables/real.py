@@ -10,9 +10,10 @@ from IPython.display import HTML
 from stade_nb import paths
 from stade_nb.claims import paper
 from stade_nb.engine import shipped
+from stade_nb.evaluation import harness
 from stade_nb.models import loading, packaged
 from stade_nb.pages import html, provenance
-from stade_nb.pages.tables import earlier, ladder, layers, perplexity
+from stade_nb.pages.tables import accuracy, earlier, ladder, layers, perplexity
 from stade_nb.studies import measured, owl
 
 EARLIER, HERE, NOT_YET = "Computed earlier", "Computed in this build", "Not run on a real model yet"
@@ -21,6 +22,8 @@ FOLDER = "data/results"
 ALL = "Perplexity on WikiText-2, and its change from Wanda with the interval."
 ONE_TYPE = "perplexity on WikiText-2 with one layer type pruned."
 ANSWERED = "Right answers, % ± standard error, of so many questions."
+MEAN = "mean of the tasks"
+APART = "The difference of mean accuracies over the tasks, from paired answers, with interval."
 MADE = "When and with what the records were computed."
 SWEEP = (
     "python -m stade_nb sweep --model {model} --methods {methods} --patterns {patterns}{more} "
@@ -130,8 +133,11 @@ def _number(value: object) -> str:
 
 
 def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
-    """Table 4 of the real models: accuracy ± standard error in percent, with its questions."""
-    rows, used = {}, []
+    """Table 4 of the real models: accuracy ± standard error in percent, with its questions.
+
+    Below it STADE against Wanda, where a model was asked the same by both.
+    """
+    rows, used = {}, {}
     for name in earlier.real():
         for row in shipped.answers(name):
             pattern = paper.DENSE if row["method"] == paper.DENSE else row["pattern"]
@@ -141,11 +147,11 @@ def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
                     zip(["model", "method", "sparsity", "seed", "biases"], key, strict=True)
                 )
                 head |= {"method": paper.title(row["method"])}
-                head |= {"sparsity": perplexity.sparsity(pattern)}
-                accuracy, error = 100 * row["accuracy"], 100 * row["standard_error"]
+                head |= {"sparsity": perplexity.sparsity(pattern), MEAN: ladder.NOT_RUN}
                 found = rows.setdefault(key, head)
-                found[row["task"]] = f"{accuracy:.1f} ± {error:.1f} of {row['count']:,}"
-                used.append(row | {"pattern": pattern})
+                written = accuracy.percent(row["accuracy"], row["standard_error"])
+                found[row["task"]] = f"{written} of {row['count']:,}"
+                used.setdefault(key, []).append(row | {"pattern": pattern})
     if not used:
         name = (earlier.real() or ["smollm2-135m"])[0]
         return nothing(
@@ -153,8 +159,13 @@ def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
             "-p tasks official -p calibration c4_documents.txt -p windows 32 "
             "-p evaluation wiki.test.raw -p evaluation_windows 64 -p window_length 512"
         )
-    shown = pandas.DataFrame(rows.values()).fillna(ladder.NOT_RUN)
-    return block(pandas.DataFrame(used), [html.table(shown, caption=ANSWERED)], [])
+    for key, answers in used.items():  # a mean over fewer tasks is not comparable
+        if len(answers) == max(map(len, used.values())):
+            rows[key][MEAN] = accuracy.percent(*harness.mean(answers))
+    parts = [html.table(pandas.DataFrame(rows.values()).fillna(ladder.NOT_RUN), caption=ANSWERED)]
+    if len(apart := accuracy.real_above(patterns)):
+        parts.append(html.table(apart, {"questions": "{:,}"}, caption=APART))
+    return block(pandas.DataFrame([row for some in used.values() for row in some]), parts, [])
 
 
 def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) -> HTML:

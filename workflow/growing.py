@@ -43,7 +43,8 @@ class Growing:
             prune(about)
             losses = window_losses(self.model, self.asked, progress=True)
             seconds = time.perf_counter() - start
-            cells.append(about | {"losses": losses.tolist(), "seconds": seconds})
+            found = {"losses": losses.tolist(), "seconds": seconds}
+            cells.append(about | found | measured.made(self.model.device))
             records.write(self.folder, self.fields, self.result, indent=None)
             pruning.restore(dense)
         return records.path_of(self.folder, self.fields)
@@ -59,8 +60,12 @@ def begun(study: str, name: str, texts: tuple[str, str], folder: Path, device: s
     asked = evaluation_windows(texts[1], tokenizer, EVALUATED, LENGTH).to(model.device)
     fields = measured.fields(study, model, calibration=ids, evaluation=asked)
     about = {"model": name, "texts": list(texts), "windows": [WINDOWS, EVALUATED, LENGTH]}
-    known = {"cells": []} | (records.read(folder, fields) or {})
-    return Growing(model, ids, asked, folder, fields, known | about | measured.made(model.device))
+    made = measured.made(model.device)
+    known = made | {"cells": []} | (records.read(folder, fields) or {})
+    # A record from before its cells said when they were computed: on the day that it says.
+    before = {name: known[name] for name in made}
+    known["cells"] = [before | cell for cell in known["cells"]]
+    return Growing(model, ids, asked, folder, fields, known | about | made)
 
 
 def run(name: str, about: str | None, measure: Callable[..., Path], words: list[str] | None) -> int:

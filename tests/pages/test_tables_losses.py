@@ -8,7 +8,7 @@ from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 from stade_nb.pages.notebooks import LayerInputs
 from stade_nb.pages.tables import earlier, losses
-from stade_nb.studies import layer_inputs, layer_losses, measured
+from stade_nb.studies import first_tokens, layer_inputs, layer_losses, measured
 
 REAL = ["smollm2-135m", "gemma-3-270m"]
 
@@ -38,6 +38,19 @@ def test_a_model_without_a_record_has_no_rows_and_says_how_to_get_them():
     assert "python -m workflow.layers --model llama-230k" in losses.earlier_said(["llama-230k"])
     with pytest.raises(StadeError, match=r"python -m workflow\.layers --model llama-230k measures"):
         measured.of(layer_inputs.STUDY, "llama-230k", losses.COMMAND)
+
+
+def test_a_study_that_grew_on_two_days_says_both(monkeypatch):
+    said = losses.earlier_said(REAL[:1], first_tokens.STUDY)
+    assert "32 × 512 tokens of c4_documents.txt, evaluated on 64 × 512 of wiki.test.raw" in said
+    record = measured.of(first_tokens.STUDY, REAL[0], "")
+    assert record["versions"]["torch"] in said and record["record"][:12] in said
+    early = record["computed"] | {"date": "2026-01-02", "threads": 2}
+    cells = [{"seconds": 1000.0, "computed": early}, {"seconds": 500.0}]
+    monkeypatch.setattr(measured, "of", lambda *_: record | {"cells": cells})
+    said = losses.earlier_said(REAL[:1], first_tokens.STUDY)
+    assert f"2026-01-02 to {record['computed']['date']}, 1,500 s" in said
+    assert "1 thread and" in said and "2 threads" in said
 
 
 @pytest.fixture(scope="module")

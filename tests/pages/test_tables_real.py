@@ -174,7 +174,10 @@ def test_methods_that_were_asked_the_same_are_compared_question_by_question(ther
     more = [asked("boolq", 800), asked("boolq", 700, method="stade")]
     there(*cells, *both, *more)
     table = cells_of(real.zero_shot(["wanda", "stade"], ["0.5"]))
-    assert list(table["mean of the tasks"]) == ["66.6 ±\N{NO-BREAK SPACE}2.1", "62.6 ±\N{NO-BREAK SPACE}2.1"]
+    assert list(table["mean of the tasks"]) == [
+        "66.6 ±\N{NO-BREAK SPACE}2.1",
+        "62.6 ±\N{NO-BREAK SPACE}2.1",
+    ]
     (row,) = tables.accuracy.real_above(["0.5", "2:4"]).itertuples()
     assert (row.tasks, row.questions, row.verdict) == (2, 2554, "contradicted")
     assert row.points.startswith("−3.9 (−4.") and "contradicted" in text_of(
@@ -182,12 +185,14 @@ def test_methods_that_were_asked_the_same_are_compared_question_by_question(ther
     )
     follows = tables.accuracy.real_follows(["0.5"])
     assert str(follows) == "supported 1, open 0, contradicted 0 of 1 (+3.9 points)"
+    said = tables.accuracy.real_glue(["0.5"])
+    assert said["real"].endswith("points, contradicted, in 2,554 questions of 2 tasks")
+    assert said["real_follows"] == str(follows)
     there(*cells, *both, more[0])
-    assert list(cells_of(real.zero_shot(["wanda", "stade"], ["0.5"]))["mean of the tasks"]) == [
-        "66.6 ±\N{NO-BREAK SPACE}2.1", "not run",
-    ]  # fmt: skip
+    table = cells_of(real.zero_shot(["wanda", "stade"], ["0.5"]))
+    assert list(table["mean of the tasks"]) == [means[0], "not run"]
     assert tables.accuracy.real_above(["0.5"])["verdict"].item() == "open"
-    assert str(tables.accuracy.real_follows(["2:4"])) == ""
+    assert set(tables.accuracy.real_glue(["2:4"]).values()) == {"not run here"}
 
 
 def test_without_a_record_that_fits_the_command_is_there(there):

@@ -8,7 +8,7 @@ from IPython.display import HTML
 
 from stade_nb import claims
 from stade_nb.claims import paper
-from stade_nb.claims.verdicts import Count
+from stade_nb.claims.verdicts import NOT_RUN, Count
 from stade_nb.corpus import questions
 from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
@@ -229,6 +229,16 @@ def real_follows(patterns: Sequence[str]) -> Count:
     """Whether a real model's accuracy follows its perplexity, by `claims.accuracy.follows`."""
     answered = earlier.answered(earlier.real())
     return claims.verdicts.counted(claims.accuracy.follows(answered, patterns), unit="points")
+
+
+def real_glue(patterns: Sequence[str]) -> dict[str, str]:
+    """What a page's box says of the real models: `real_above` in words and `real_follows`."""
+    points = [
+        f"{row.points} points, {row.verdict}, in {row.questions:,} questions of {row.tasks} tasks"
+        for row in real_above(patterns).itertuples()
+    ]
+    follows = str(real_follows(patterns))
+    return {"real": "; ".join(points) or NOT_RUN, "real_follows": follows or NOT_RUN}
 
 
 def percent(accuracy: float, error: float, digits: int = 1) -> str:

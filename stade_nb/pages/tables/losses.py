@@ -1,5 +1,6 @@
 """What the pages on layers' losses and inputs run, and what they read of real models."""
 
+import math
 from collections.abc import Sequence
 
 import pandas
@@ -13,11 +14,24 @@ from stade_nb.models.windows import calibration_windows
 from stade_nb.pages import models
 from stade_nb.pages.notebooks import LayerInputs, LayerLosses
 from stade_nb.pages.tables import earlier, layers, perplexity
-from stade_nb.studies import centred_inputs, layer_inputs, layer_losses, measured, outliers
+from stade_nb.studies import (
+    centred_inputs,
+    first_tokens,
+    layer_inputs,
+    layer_losses,
+    measured,
+    outliers,
+    owl,
+)
 from stade_nb.studies import methods as _methods  # noqa: F401, makes the studies' methods known
 
 COMMAND = "python -m workflow.layers"
-COMMANDS = {layer_inputs.STUDY: COMMAND, outliers.STUDY: "python -m workflow.outliers"}
+COMMANDS = {
+    layer_inputs.STUDY: COMMAND,
+    outliers.STUDY: "python -m workflow.outliers",
+    owl.STUDY: "python -m workflow.owl",
+    first_tokens.STUDY: "python -m workflow.first_tokens",
+}
 
 
 def run(p: LayerLosses) -> tuple[pandas.DataFrame, pandas.DataFrame]:
@@ -168,13 +182,31 @@ def earlier_said(names: Sequence[str], study: str = layer_inputs.STUDY) -> str:
             lines.append(f"{name}: no record yet; {command} --model {name} measures it")
             continue
         record = measured.of(study, name, command)
-        text, made = record["text"], record["computed"]
-        lines.append(
-            f"{name}: {text['windows']} × {text['length']} tokens of {text['source']}, "
-            f"{made['processor']}, {made['date']}, {record['seconds']:.0f} s, "
-            f"record {record['record'][:12]}"
-        )
+        lines.append(f"{name}: {_measured(record)}, record {record['record'][:12]}")
     return "\n".join(lines)
+
+
+def _measured(record: dict) -> str:
+    """On which tokens, by what, when and how long a study was measured, or each of its cells."""
+    if "texts" in record:  # it has grown by cells
+        calibrated, evaluated, length = record["windows"]
+        tokens = f"{calibrated} × {length} tokens of {record['texts'][0]}, evaluated on "
+        tokens += f"{evaluated} × {length} of {record['texts'][1]}"
+        parts = record["cells"]
+    else:
+        text, parts = record["text"], [record]
+        tokens = f"{text['windows']} × {text['length']} tokens of {text['source']}"
+    made = [part.get("computed", record["computed"]) for part in parts]
+    by = sorted({f"{one['processor']}, {_threads(one['threads'])}" for one in made})
+    days = sorted(one["date"] for one in made)
+    when = " to ".join(dict.fromkeys([days[0], days[-1]]))
+    seconds = math.fsum(part["seconds"] for part in parts)
+    versions = ", ".join(" ".join(one) for one in record["versions"].items())
+    return f"{tokens}, {' and '.join(by)}, {when}, {seconds:,.0f} s, {versions}"
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' * (number > 1)}"
 
 
 def titled(found: pandas.DataFrame) -> pandas.DataFrame:

@@ -117,3 +117,11 @@ def test_answers_are_of_the_tasks_that_all_ways_of_a_model_were_asked(monkeypatc
     assert list(found["losses"]) == [[1.0], [2.0], [3.0]]
     assert list(found["answers"]) == [{"rte": [0, 1]}] * 3
     assert len(earlier.answered([])) == 0
+
+
+def test_how_some_records_were_computed_is_asked_by_their_keys():
+    rows = [row for row in shipped.rows(MODEL) if row["computed"]["threads"] == 1][:3]
+    found = earlier.how_of([MODEL], [row["record"] for row in rows])
+    assert found["cells"].sum() == 3 and set(found["threads"]) == {1}
+    spent = sum(earlier.total(row["seconds"]) for row in rows)
+    assert found["seconds"].sum() == pytest.approx(spent)

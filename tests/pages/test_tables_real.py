@@ -174,10 +174,8 @@ def test_methods_that_were_asked_the_same_are_compared_question_by_question(ther
     more = [asked("boolq", 800), asked("boolq", 700, method="stade")]
     there(*cells, *both, *more)
     table = cells_of(real.zero_shot(["wanda", "stade"], ["0.5"]))
-    assert list(table["mean of the tasks"]) == [
-        "66.6 ±\N{NO-BREAK SPACE}2.1",
-        "62.6 ±\N{NO-BREAK SPACE}2.1",
-    ]
+    means = [f"{mean} ±\N{NO-BREAK SPACE}2.1" for mean in (66.6, 62.6)]
+    assert list(table["mean of the tasks"]) == means
     (row,) = tables.accuracy.real_above(["0.5", "2:4"]).itertuples()
     assert (row.tasks, row.questions, row.verdict) == (2, 2554, "contradicted")
     assert row.points.startswith("−3.9 (−4.") and "contradicted" in text_of(

@@ -1,7 +1,7 @@
 """Cells that were computed earlier, as frames: what a page shows of models that take hours."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import expm1
 
 import pandas
@@ -220,6 +220,13 @@ def how(ran: pandas.DataFrame) -> pandas.DataFrame:
     table = pandas.DataFrame(rows, columns=[*columns, "seconds"])
     counted = table.groupby(columns, sort=False)["seconds"].agg(["count", "sum"]).reset_index()
     return counted.rename(columns={"count": "cells", "sum": "seconds"})
+
+
+def how_of(names: Sequence[str], keys: Iterable[str]) -> pandas.DataFrame:
+    """`how` of those records of some models whose keys are given."""
+    wanted = set(keys)
+    rows = [row for name in names for row in shipped.rows(name) if row["record"] in wanted]
+    return how(pandas.DataFrame(rows))
 
 
 def total(seconds: dict[str, float] | float) -> float:

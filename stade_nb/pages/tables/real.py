@@ -179,11 +179,16 @@ def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) 
     span = " to ".join(dict.fromkeys([days[0], days[-1]]))
     seconds = ran["seconds"].map(earlier.total).sum()
     head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours by the clock."
-    folded = provenance.folded(perplexity.records(ran), FOLDER)
-    made = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}, caption=MADE).data
-    folded = folded.replace("</summary>", f" and what computed them</summary>\n{made}", 1)
+    folded = made(ran).data
     tables = "\n".join(part.data for part in parts)
     return HTML(badge(EARLIER, head).data + tables + folded + _commands("What is not run", missing))
+
+
+def made(ran: pandas.DataFrame) -> HTML:
+    """Behind a line to click: with what records were computed, and each one's key."""
+    how = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}, caption=MADE).data
+    folded = provenance.folded(perplexity.records(ran), FOLDER)
+    return HTML(folded.replace("</summary>", f" and what computed them</summary>\n{how}", 1))
 
 
 def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:

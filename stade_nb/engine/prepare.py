@@ -49,7 +49,7 @@ class Prepared:
         """
         ids = _evaluation_ids(text, self.model, self.tokenizer, setting.cache_dir)
         keys = {cell: key | {"evaluation": digest_of_ids(ids)} for cell, key in self.keys.items()}
-        corpus = {"evaluation_corpus": _corpus("evaluation", text, self.tokenizer)}
+        corpus = {"evaluation_corpus": _corpus("evaluation", text, self.tokenizer, ids)}
         return replace(self, evaluation_ids=ids, keys=keys, facts=self.facts | corpus)
 
     def try_places(self, results_dir: str | Path, missing: Iterable[dict]) -> None:
@@ -91,10 +91,16 @@ def prepare(
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "device": device.type,
     }
+    drawn = {"evaluation": evaluation_ids}
+    drawn["calibration"] = next(iter(calibration_ids.values()), None)
     facts = {
         "model": model,
         "loaded": zeros_in(loaded),
-        **{f"{use}_corpus": _corpus(use, asked, tokenizer) for use, asked in used.items() if asked},
+        **{
+            f"{use}_corpus": _corpus(use, asked, tokenizer, drawn[use])
+            for use, asked in used.items()
+            if asked
+        },
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     keys = {cell: key_fields(cell, loaded, calibration_ids, constants) for cell in cells}
@@ -112,13 +118,17 @@ def _evaluation_ids(
     return ids
 
 
-def _corpus(use: str, asked: Windows, tokenizer: object) -> dict:
+def _corpus(use: str, asked: Windows, tokenizer: object, ids: Tensor | None) -> dict:
     """What records say of a text; of an embedded one that is not the recorded one, so much too.
 
-    It is made of installed packages, and other versions of them have other words. Where the
-    tokenizer puts a BOS before a text by itself, the choice where it stands is said as well.
+    ids: (windows, tokens) as they were drawn: where all windows were asked for, these say how many
+    there are. An embedded text is made of installed packages, and other versions of them have other
+    words. Where the tokenizer puts a BOS before a text by itself, the choice where it stands is
+    said as well.
     """
     said = asked.as_record()
+    if ids is not None:
+        said |= dict(zip(("windows", "length"), ids.shape, strict=True))
     if not is_stored(asked.source) and added_bos(tokenizer) is not None:
         said["bos"] = asked.bos
     different = documents.difference(use) if asked.source == "embedded" else None

@@ -157,7 +157,9 @@ def again(row: dict, texts: Path | None = None, batch_size: int = 8) -> float:
     gone afterwards. StadeError where the model or its windows are not those of the record.
     """
     asked = [
-        Windows(_place(text["source"], texts), text["windows"], text["length"])
+        Windows(
+            _place(text["source"], texts), text["windows"], text["length"], text.get("bos", "text")
+        )
         for text in (row["calibration_corpus"], row["evaluation_corpus"])
     ]
     with tempfile.TemporaryDirectory(prefix="stade-nb-again-") as empty:

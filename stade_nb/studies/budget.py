@@ -71,6 +71,8 @@ def gains(found: pandas.DataFrame) -> pandas.DataFrame:
     budgets = {method: sizes for method, sizes in budgets.items() if len(sizes) > 1}
     for method, (fewest, *_, most) in budgets.items():
         ours, other = _shared(by[method, most], by[method, fewest])
+        if not ours:
+            continue
         gap, seeds, word = verdicts.compared(ours, other, len(budgets))
         rows.append((method, fewest, most, *map(math.expm1, gap), seeds, word))
     columns = "method fewest most change low high seeds verdict"

@@ -16,6 +16,8 @@ A candidate succeeds where it does on every real model. Statistics and time are 
 
 import pandas
 
+from stade_nb.studies import seeds
+
 CANDIDATES = ("wanda_bias_gate_up", "wanda_bias_qk_o_gate_up")
 RIVALS = ("wanda", "stade")
 SHARE = 0.8
@@ -26,11 +28,12 @@ def cells(rows: pandas.DataFrame) -> pandas.DataFrame:
     """A row for each cell that has both rivals and at least one candidate.
 
     rows: as `calibration_texts.of_records` has them, of one model. Returns columns pattern,
-    calibration, evaluation, a column of perplexities (mean over seeds) for each rival and
+    calibration, evaluation, a column of perplexities (mean over common seeds) for each rival and
     candidate, and counts, false for the cell of the lead.
     """
     keys = ["pattern", "calibration", "evaluation"]
     away = rows[(rows["calibration"] != rows["evaluation"]) & (rows["calibration"] != "")]
+    away = seeds.common(away[away["method"].isin([*RIVALS, *CANDIDATES])], keys)
     wide = away.pivot_table("perplexity", keys, "method", observed=True)
     wide = wide.reindex(columns=[*RIVALS, *CANDIDATES]).dropna(subset=list(RIVALS))
     wide = wide.dropna(subset=list(CANDIDATES), how="all").reset_index()

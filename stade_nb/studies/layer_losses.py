@@ -24,6 +24,8 @@ import numpy
 import pandas
 from scipy.stats import spearmanr
 
+from stade_nb.studies import seeds
+
 METHODS = 5
 GOOD, POOR = 0.8, 0.5
 DRAWS = 1000
@@ -67,7 +69,11 @@ def losses(table: pandas.DataFrame, by: Sequence[str] = ()) -> pandas.DataFrame:
 
 
 def beside(loss: pandas.DataFrame, ran: pandas.DataFrame) -> pandas.DataFrame:
-    """The cells that have both a loss and a perplexity, the mean over seeds, with both."""
+    """The cells that have both a loss and a perplexity, with both.
+
+    A perplexity is the mean over the seeds that all methods at its model and pattern have.
+    """
+    ran = seeds.common(ran[ran["method"].isin(loss["method"])], ["model", "pattern"])
     mean = ran.groupby(CELL, sort=False)["perplexity"].mean().reset_index()
     return loss.merge(mean, on=CELL)
 

@@ -31,8 +31,7 @@ import pandas
 
 from stade_nb.claims import paper, verdicts
 from stade_nb.errors import StadeError
-from stade_nb.numerics.methods import method
-from stade_nb.studies import shares
+from stade_nb.studies import seeds, shares
 from stade_nb.studies.methods import LADDER, RUNGS
 
 MASK, COMPENSATION, UNDECIDED, DEPENDS = "mask", "compensation", "undecided", "it depends"
@@ -63,8 +62,9 @@ class Answer(NamedTuple):
 def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
     """The cells of `ran` that are on the ladder, with their metric and compensation.
 
-    ran: columns model, method, pattern, losses; text, where there are several. A row for each
-    calibration seed becomes one, with each window's mean loss.
+    ran: columns model, method, pattern, seed, losses; text, where there are several. The rows of a
+    cell's calibration seeds, those that all methods of a context have (`seeds.common`), become one,
+    with each window's mean loss.
     """
     places = {
         method: (metric, rung)
@@ -72,6 +72,7 @@ def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
         for rung, method in zip(RUNGS, methods, strict=True)
     }
     rows = ran[ran["method"].isin(places)].assign(text=ran.get("text", ""))
+    rows = seeds.common(rows, CONTEXT)
     means = rows.groupby([*CONTEXT, "method"], sort=False)["losses"].agg(
         lambda several: [math.fsum(window) / len(window) for window in zip(*several, strict=True)]
     )
@@ -160,10 +161,10 @@ def sentence(found: Sequence[Answer], changes: pandas.DataFrame) -> str:
     if not found:
         return "No model has every metric on every rung yet: nothing is decided."
     what = {
-        MASK: "Which weights go decides more than what is done about them",
-        COMPENSATION: "What is done about the weights that went decides more than which ones go",
-        UNDECIDED: "Neither the mask nor its compensation decides more",
-        DEPENDS: "Whether the mask or its compensation decides more depends on the model",
+        MASK: "The mask explains more of the differences than its compensation",
+        COMPENSATION: "The compensation explains more of the differences than the mask",
+        UNDECIDED: "Neither the mask nor its compensation explains more of the differences",
+        DEPENDS: "Whether the mask or its compensation explains more depends on the model",
     }[overall(found)]
     signs = ", ".join(
         f"{rung} {rows.mean():+.1%}".replace("-", "−")
@@ -185,22 +186,14 @@ def against(ran: pandas.DataFrame, pairs: Sequence[tuple[str, str]], comparable:
     these methods have, as far as the seed means anything to them. Returns its columns, and below
     and above, the methods.
     """
-    ran = _at_common_seeds(ran[ran["method"].isin({name for pair in pairs for name in pair})])
+    asked = {name for pair in pairs for name in pair}
+    ran = seeds.common(ran[ran["method"].isin(asked)], ["model", "pattern"])
     patterns = tuple(each for each in ran["pattern"].unique() if each != paper.DENSE)
-    asked = [paper.Claim("study", *pair, patterns, comparable) for pair in pairs]
-    judged = verdicts.judge(ran, asked)
-    names = {claim.words: (claim.below, claim.above) for claim in asked}
+    every = [paper.Claim("study", *pair, patterns, comparable) for pair in pairs]
+    judged = verdicts.judge(ran, every)
+    names = {claim.words: (claim.below, claim.above) for claim in every}
     below, above = zip(*judged["claim"].map(names), strict=True) if len(judged) else ((), ())
     return judged.assign(below=below, above=above)
-
-
-def _at_common_seeds(ran: pandas.DataFrame) -> pandas.DataFrame:
-    drawn = ran["method"].map(lambda name: method(name).needs > 0).astype(bool)
-    parts = [ran[~drawn]]
-    for _, rows in ran[drawn].groupby(["model", "pattern"], sort=False):
-        seeds = rows.groupby("method")["seed"].agg(set)
-        parts.append(rows[rows["seed"].isin(set.intersection(*seeds))])
-    return pandas.concat(parts).sort_index(kind="stable")
 
 
 def vanishes(ran: pandas.DataFrame) -> pandas.DataFrame:

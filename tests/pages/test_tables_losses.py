@@ -29,8 +29,9 @@ def test_real_cells_have_the_loss_of_the_record_and_the_perplexity_of_the_protoc
         if (r["method"], r["pattern"], r["layers"]) == ("wanda", "2:4", "all")
         and shipped.sources(r) == earlier.TEXTS
         and (r["calibration_corpus"]["windows"], r["evaluation_corpus"]["length"]) == (32, 512)
+        and r["seed"] == 0  # some methods were run with one seed: all are ranked on that one
     ]
-    assert row.perplexity == pytest.approx(sum(own) / len(own)) and len(own) == 3
+    assert own == [row.perplexity]
 
 
 def test_a_model_without_a_record_has_no_rows_and_says_how_to_get_them():

@@ -20,10 +20,10 @@ def records(first, second=110.0):
                 values[helpful.CANDIDATES[0]] = first(pattern, calibration, evaluation)
                 about = {"pattern": pattern, "calibration": calibration, "evaluation": evaluation}
                 rows += [
-                    about | {"method": method, "perplexity": value}
+                    about | {"method": method, "perplexity": value, "seed": 0}
                     for method, value in values.items()
                 ]
-    dense = {"pattern": "0", "calibration": "", "evaluation": "C4", "method": "dense"}
+    dense = {"pattern": "0", "calibration": "", "evaluation": "C4", "method": "dense", "seed": 0}
     return pandas.DataFrame([*rows, dense | {"perplexity": 30.0}])
 
 

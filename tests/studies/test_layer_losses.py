@@ -59,15 +59,15 @@ def test_losses_are_means_of_logarithms_over_layers():
     assert by["std", "v"] == pytest.approx((math.log(0.4) + math.log(0.8)) / 2)
 
 
-def test_a_cell_needs_both_and_seeds_are_averaged():
-    loss = study.losses(study.long("m", [("wanda", "0.5", "row")], [{"q": [0.1]}]))
-    ran = pandas.DataFrame(
-        [("m", "0.5", "wanda", "row", 10.0), ("m", "0.5", "wanda", "row", 14.0),
-         ("m", "2:4", "wanda", "row", 1.0)],
-        columns=[*study.CELL, "perplexity"],
-    )  # fmt: skip
-    (row,) = study.beside(loss, ran).itertuples()
-    assert row.perplexity == 12
+def test_a_cell_needs_both_and_the_seeds_that_all_methods_have_are_averaged():
+    asked = [("wanda", "0.5", "row"), ("std", "0.5", "row")]
+    loss = study.losses(study.long("m", asked, [{"q": [0.1, 0.2]}]))
+    rows = [("0.5", "wanda", 0, 10.0), ("0.5", "wanda", 1, 14.0), ("0.5", "wanda", 2, 99.0),
+            ("0.5", "std", 0, 20.0), ("0.5", "std", 1, 30.0), ("0.5", "ria", 2, 1.0),
+            ("2:4", "wanda", 0, 1.0)]  # fmt: skip
+    ran = pandas.DataFrame(rows, columns=["pattern", "method", "seed", "perplexity"])
+    found = study.beside(loss, ran.assign(model="m", scope="row"))
+    assert dict(zip(found["method"], found["perplexity"], strict=True)) == {"wanda": 12, "std": 25}
 
 
 def test_corrected_pairs_are_counted():

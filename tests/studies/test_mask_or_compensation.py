@@ -59,7 +59,7 @@ def test_models_that_disagree_depend_and_sentences_give_the_signs():
     assert study.overall(found) == study.DEPENDS and study.overall([]) == ""
     changes = study.gains(study.design(cells, study.JUDGED))
     said = study.sentence(found[1:], changes[changes["model"] == "two"])
-    assert said.startswith("What is done about the weights that went decides more")
+    assert said.startswith("The compensation explains more of the differences")
     assert "(1 model; " in said
     assert "bias +10.5%" in said and "affine −39.3%" in said
     assert "nothing is decided" in study.sentence([], changes)

@@ -12,6 +12,7 @@ from stade_nb.errors import StadeError
 from stade_nb.models.packaged import packaged_models
 from stade_nb.numerics.bias import KEPT
 from stade_nb.numerics.methods import METHODS
+from stade_nb.studies import seeds
 
 # The texts of the paper's protocol as the records name them: C4, and WikiText-2's test set.
 TEXTS = ("c4_documents.txt", "wiki.test.raw")
@@ -171,7 +172,8 @@ def _tokens(row: dict) -> tuple[int, ...]:
 def answered(names: Sequence[str]) -> pandas.DataFrame:
     """What real models answered to zero-shot tasks, as `claims.accuracy` compares it.
 
-    Of a model the tasks that all its ways were asked, with the same questions, and biases kept.
+    Of a model the tasks that all its ways were asked, with the same questions, and biases kept; at
+    a pattern the seeds that its methods share.
     Returns columns model, method, pattern, seed, losses (of the same cell's evaluated windows) and
     answers (by task, for each question 0 or 1).
     """
@@ -190,7 +192,7 @@ def answered(names: Sequence[str]) -> pandas.DataFrame:
             common = {task[0]: answers[task] for task in sorted(shared)}
             rows.append((name, method, pattern, seed, losses[way], common))
     columns = ["model", "method", "pattern", "seed", "losses", "answers"]
-    return pandas.DataFrame(rows, columns=columns)
+    return seeds.common(pandas.DataFrame(rows, columns=columns), ["model", "pattern"])
 
 
 def _way(row: dict) -> tuple:

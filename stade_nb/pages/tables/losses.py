@@ -22,6 +22,7 @@ from stade_nb.studies import (
     measured,
     outliers,
     owl,
+    seeds,
 )
 from stade_nb.studies import methods as _methods  # noqa: F401, makes the studies' methods known
 
@@ -142,14 +143,16 @@ def outlying_by_type(found: pandas.DataFrame, pattern: str) -> pandas.DataFrame:
     """`outliers.by_type`, and what the mask of STD costs where only that layer type is pruned.
 
     found: from `outlying`. perplexity: its change from Wanda's mask to STD's, nothing corrected,
-    mean over the calibration seeds; none where it was not run.
+    mean over the calibration seeds that both have; none where it was not run.
     """
     by = ["model", "layer_type"]
     ran = layers.columns(earlier.frame(earlier.real(), by_layer=True))
     ran = ran[ran["pattern"] == pattern].rename(columns={"layer": "layer_type"})
+    masks = ["std_without_correction", "wanda"]
+    ran = seeds.common(ran[ran["method"].isin(masks)], by)
     means = ran.groupby([*by, "method"])["perplexity"].mean().unstack()
-    masks = means.reindex(columns=["std_without_correction", "wanda"])
-    change = masks["std_without_correction"] / masks["wanda"] - 1
+    means = means.reindex(columns=masks)
+    change = means["std_without_correction"] / means["wanda"] - 1
     return outliers.by_type(found).join(change.rename("perplexity"), on=by)
 
 
@@ -201,8 +204,9 @@ def _measured(record: dict) -> str:
     days = sorted(one["date"] for one in made)
     when = " to ".join(dict.fromkeys([days[0], days[-1]]))
     seconds = math.fsum(part["seconds"] for part in parts)
-    versions = ", ".join(" ".join(one) for one in record["versions"].items())
-    return f"{tokens}, {' and '.join(by)}, {when}, {seconds:,.0f} s, {versions}"
+    every = {tuple(part.get("versions", record["versions"]).items()) for part in parts}
+    versions = (", ".join(map(" ".join, one)) for one in sorted(every))
+    return f"{tokens}, {' and '.join(by)}, {when}, {seconds:,.0f} s, {' and '.join(versions)}"
 
 
 def _threads(number: int) -> str:

@@ -79,7 +79,7 @@ def plan(profile: str, only: list[str] | None = None, root: Path = ROOT) -> dict
             words = re.sub(r"[^\w.-]+", "-", f"{name}--{model}--{seed}")
             jobs[words] = _job(name, part, before, values | part)
             parts.append(words)
-        jobs[name] = _job(name, None, parts or before, values | {"models": []})
+        jobs[name] = _job(name, None, parts or before, values, computed=bool(parts))
     if LAST in jobs:
         jobs[LAST]["after"] = [name for name in chosen if name != LAST]
     return jobs
@@ -95,8 +95,11 @@ def _parts(name: str, values: dict) -> list[tuple[str, int]]:
     return pairs if len(pairs) > 1 else []
 
 
-def _job(name: str, part: dict | None, after: list[str], values: dict) -> dict:
-    return {"notebook": name, "part": part, "after": after, "resources": needed(values)}
+def _job(
+    name: str, part: dict | None, after: list[str], values: dict, computed: bool = False
+) -> dict:
+    resources = needed(values, computed)
+    return {"notebook": name, "part": part, "after": after, "resources": resources}
 
 
 def run(profile: str, name: str, root: Path = ROOT) -> Path:

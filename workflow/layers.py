@@ -14,6 +14,7 @@ from tqdm import tqdm
 import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
 from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells
+from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
 from stade_nb.studies import layer_inputs, layer_losses, measured
@@ -33,18 +34,25 @@ def measure(name: str, text: str, windows: tuple[int, int], device: str, folder:
             slow: bool = True, batch_size: int = 8) -> Path:  # fmt: skip
     """Read the text with the dense model and write the record.
 
-    windows: how many of how many tokens. StadeError where the text or the model is missing.
+    windows: how many of how many tokens. StadeError where the text or the model is missing, and
+    where a record of the same windows has more cells.
     """
     start = time.perf_counter()
     model, tokenizer = loading.load(name, device)
     ids = calibration_windows(text, tokenizer, *windows, 0)
     chosen = asked(slow)
+    fields = measured.fields(layer_inputs.STUDY, model, calibration=ids)
+    known = records.read(folder, fields)
+    if known and len(known["cells"]) > len(chosen):
+        raise StadeError(
+            f"{records.path_of(folder, fields)} has {len(known['cells'])} cells, this run would "
+            f"put {len(chosen)} in their place: leave out --quick, or write into another --out"
+        )
     inputs, errors = [], []
     read = layer_inputs.by_block(model, ids.to(model.device), chosen, batch_size)
     for one, lost in tqdm(read, total=len(architectures.blocks(model)), desc=name):
         inputs.append(one)
         errors.append(lost)
-    fields = measured.fields(layer_inputs.STUDY, model, calibration=ids)
     result = {
         "model": name,
         "text": {"source": text, "windows": windows[0], "length": windows[1]},

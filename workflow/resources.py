@@ -18,6 +18,13 @@ BASE = {"mem_mb": 4000, "runtime": 30, "gpu": 0}
 # Operations per second that are reached: 40 % of an H100 in half precision, and one CPU core. A job
 # may take so many times what they say.
 RATES, PATIENCE = {"cuda": 0.4 * 989e12, "cpu": 2e10}, 4
+# Bytes of a model that are read and looked through in a second.
+LOADED = 2e8
+# The seven official tasks have some six million tokens, a cell of the paper's protocol 0.9 million;
+# and where biases were corrected, the questions are asked without these as well.
+ASKED = 10
+# What a notebook's parameters must say for its job to be estimated.
+SIZED = {"models", "dtype", "windows", "window_length", "evaluation_windows", "batch_size"}
 # Where a text's windows are not numbered: WikiText-2 by the tokenizer that makes most of it.
 ALL_WINDOWS = 166
 
@@ -41,20 +48,31 @@ def cells(values: dict, types: int) -> int:
     return len(_several(values["methods"])) * len(_several(values["patterns"])) + 1
 
 
-def needed(values: dict) -> dict[str, int]:
+def needed(values: dict, computed: bool = False) -> dict[str, int]:
     """mem_mb, runtime (minutes) and gpu of a job, for the parameters that its notebook runs with.
 
-    A job without a model of its own, or with one whose shape is not known here, gets what any
-    notebook needs.
+    Of several models, which a notebook takes one after the other: the memory of the largest and the
+    minutes of all. computed: all cells have their records already, but a model is loaded before
+    they are looked for. A job without models of its own gets what any notebook needs, as does one
+    with models whose shapes are not known here.
     """
     device = str(values.get("device", "cpu")).partition(":")[0]
     found = BASE | {"gpu": int(device == "cuda")}
-    models = _several(values.get("models") or [])
-    if len(models) != 1 or not {"methods", "sparsities"} & values.keys():
+    if not values.keys() >= SIZED or not {"methods", "sparsities"} & values.keys():
         return found
-    model = shape(models[0], values["dtype"])
+    models = loading.named(_several(values.get("models") or []))
+    each = [_of(model, values, device, computed) for model in models]
+    return found | {
+        "mem_mb": BASE["mem_mb"] + math.ceil(max((host for host, _ in each), default=0) / 1e6),
+        "runtime": BASE["runtime"] + math.ceil(sum(minutes for _, minutes in each)),
+    }
+
+
+def _of(name: str, values: dict, device: str, computed: bool) -> tuple[float, float]:
+    """Bytes of the host's memory and minutes that one model takes; nothing if it is not known."""
+    model = shape(name, values["dtype"])
     if model is None:
-        return found
+        return 0, 0
     length = values["window_length"] or min(2048, model.config.max_position_embeddings)
     windows = Windows("evaluation", values["evaluation_windows"] or ALL_WINDOWS, length)
     calibration = Windows("calibration", values["windows"], length)
@@ -63,16 +81,17 @@ def needed(values: dict) -> dict[str, int]:
     widest = "sparsegpt" if "sparsegpt" in _several(values.get("methods", [])) else "stade"
     cell = Cell(widest, "0.5")
     size = arithmetic.memory(model, [cell], setting)
+    loads = PATIENCE * size.weights / LOADED / 60
+    if computed:
+        return size.weights, loads
     count = cells(values, len(architectures.layer_types(model)))
     work = arithmetic.operations(model, [cell], setting).total * count
-    minutes = PATIENCE * work / RATES.get(device, RATES["cpu"]) / 60
+    if "tasks" in values:
+        work *= ASKED
     # Up to as many cells as travel together have hidden states of their own.
     together = min(count, LARGEST_GROUP) * size.hidden
-    host = size.weights + together + (0 if found["gpu"] else size.device)
-    return found | {
-        "mem_mb": BASE["mem_mb"] + math.ceil(host / 1e6),
-        "runtime": BASE["runtime"] + math.ceil(minutes),
-    }
+    host = size.weights + together + (0 if device == "cuda" else size.device)
+    return host, loads + PATIENCE * work / RATES.get(device, RATES["cpu"]) / 60
 
 
 def _several(value: object) -> list:

@@ -111,6 +111,8 @@ def _calibration(s: Shift) -> float | None:
 
 
 def _competition(s: Shift) -> float | None:
+    if s.method == DENSE:
+        return None
     if s.in_pruning:
         return 0.1 if abs(s.pruned) > SAME / 2 else None
     # Both causes at once: the pruned model moved much farther than the unpruned one, or less.
@@ -216,6 +218,8 @@ def text(model: str, method_name: str, pattern: str, found: Numbers, wanted: Num
     if chosen == DENSE:
         found = Numbers(found.pruned, found.pruned)
     wanted = wanted or expected(model, chosen, pattern)
+    if chosen == DENSE and wanted is not None:
+        wanted = Numbers(wanted.pruned, wanted.pruned)
     said = [f"{model}, {chosen}, {pattern}: {found.pruned:g} found"]
     matches = known(model, chosen, pattern, found.pruned)
     said += [f"  known: {row['perplexity']} has been reported: {row['how']}" for row in matches]

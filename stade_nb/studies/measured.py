@@ -24,13 +24,22 @@ FOLDER = paths.DATA / "studies"
 def of(study: str, model: str, command: str, folder: Path = FOLDER) -> dict:
     """A model's record of a study: its result, its "device", and `record`, its key.
 
-    command: what measures it. StadeError, with the command, where there is none.
+    command: what measures it. StadeError, with the command, where there is none, and where there
+    are several (of other windows, or of another device): a page shows one.
     """
+    found = []
     for path in sorted(folder.glob("*.json")):
         content = records.checked(path)
         fields, result = content["fields"], content["result"]
         if fields.get("study") == study and result["model"] == model:
-            return result | {"record": path.stem, "device": fields.get("device", "cpu")}
+            found.append(result | {"record": path.stem, "device": fields.get("device", "cpu")})
+    if len(found) > 1:
+        raise StadeError(
+            f"{len(found)} records of the study {study!r} of {model!r} in {folder.name}: "
+            f"{', '.join(one['record'][:12] for one in found)}; keep the one that pages are to show"
+        )
+    if found:
+        return found[0]
     raise StadeError(
         f"no record of the study {study!r} of {model!r} in {folder.name}: {command} --model "
         f"{model} measures it"

@@ -123,3 +123,10 @@ def test_a_cause_put_into_a_run_is_among_the_first_two(model, cause, method):
         assert said == [] and abs(found.pruned / usual.pruned - 1) < 0.0025  # it changes nothing
     else:
         assert cause in said[:2]
+
+
+def test_of_an_unpruned_model_no_cause_is_in_the_pruning():
+    """What is expected may be given without --expected-dense: the number is the unpruned one."""
+    said = text("llama-7b", DENSE, "0", Numbers(6.0), Numbers(5.68))
+    assert "compete" not in said and "--dense" not in said and "1. " in said
+    assert "competition" not in names(causes(DENSE, Numbers(5.68), Numbers(6.0)))

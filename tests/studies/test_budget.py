@@ -83,3 +83,8 @@ def test_only_shared_seeds_count_and_one_alone_says_nothing():
     assert found["windows"].tolist() == [32]
     assert set(budget.gains(budget.of_records(rows))["seeds"]) <= {"0 of 1", "1 of 1"}
     assert budget.perplexities(budget.of_records(rows))["seeds"].tolist() == [1, 1, 3, 3]
+
+
+def test_budgets_that_share_no_seed_are_not_compared():
+    rows = [row(8, "wanda", 1, BASE), row(64, "wanda", 0, BASE), row(8, "stade", 0, BASE)]
+    assert budget.gains(budget.of_records(rows)).empty

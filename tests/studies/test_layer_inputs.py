@@ -4,11 +4,14 @@ import pytest
 import torch
 from tiny_models import CONFIGS, build, windows
 
+from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells
+from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics.methods import prune_layer
 from stade_nb.numerics.moments import Moments
-from stade_nb.studies import layer_inputs
+from stade_nb.studies import layer_inputs, measured
+from workflow import layers
 
 
 def inputs_of(model, ids):
@@ -76,3 +79,23 @@ def test_errors_are_those_of_the_layers_outputs(name):
                     change -= (new.bias.double() - old)[:, None]
                 want = change.square().sum() / (layer.weight.double() @ x.T).square().sum()
                 assert lost[at] == pytest.approx(want.item(), rel=2e-3)
+
+
+def test_a_quick_run_does_not_take_the_place_of_a_longer_record(tmp_path):
+    def measure(slow):
+        return layers.measure("llama-230k", "embedded", (2, 16), "cpu", tmp_path, slow=slow)
+
+    path = measure(slow=True)
+    before = path.read_bytes()
+    with pytest.raises(StadeError, match=r"124 cells, this run would put 112 in their place"):
+        measure(slow=False)
+    assert path.read_bytes() == before
+
+
+def test_two_records_of_a_study_are_refused_with_both_names(tmp_path):
+    for number in (2, 3):
+        fields = {"study": "s", "calibration": number}
+        records.write(tmp_path, fields, {"model": "m", "text": {}})
+    with pytest.raises(StadeError, match="2 records of the study 's' of 'm'") as refused:
+        measured.of("s", "m", "python -m s", tmp_path)
+    assert all(path.stem[:12] in str(refused.value) for path in tmp_path.glob("*.json"))

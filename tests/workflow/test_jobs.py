@@ -66,6 +66,26 @@ def test_a_larger_model_needs_more_memory_and_time_and_a_gpu_where_the_page_has_
     assert here["gpu"] == 0 and here["mem_mb"] < small["mem_mb"]
 
 
+def test_a_page_that_finds_all_records_still_loads_its_largest_model():
+    planned = jobs.plan("paper", ["table3_perplexity", "table4_zero_shot"])
+    parts = [job["resources"] for job in planned.values() if job["part"]]
+    page, asked = (planned[name]["resources"] for name in ("table3_perplexity", "table4_zero_shot"))
+    assert 26_000 < page["mem_mb"] < max(part["mem_mb"] for part in parts)
+    assert resources.BASE["runtime"] < page["runtime"] < max(part["runtime"] for part in parts)
+    # Table 4 has no parts: it prunes and questions its nine models in one job.
+    assert asked["mem_mb"] > 13_000 and asked["runtime"] > 600
+
+
+def test_models_that_follow_each_other_take_the_memory_of_one_and_the_time_of_all():
+    given = VALUES | {"device": "cuda", "dtype": "float16"}
+    names = ["meta-llama/Llama-3.2-1B", "meta-llama/Llama-2-13b-hf"]
+    one, other = (resources.needed(given | {"models": [name]}) for name in names)
+    both = resources.needed(given | {"models": names})
+    assert both["mem_mb"] == max(one["mem_mb"], other["mem_mb"])
+    extra = [each["runtime"] - resources.BASE["runtime"] for each in (one, other, both)]
+    assert abs(extra[2] - extra[0] - extra[1]) <= 1
+
+
 def test_table_2_has_a_cell_for_each_layer_type_metric_and_share():
     assert resources.cells({"sparsities": ["0.1", "0.5"]}, types=7) == 2 * 7 * 2 + 1
     assert resources.cells(VALUES, types=7) == 2 * 2 + 1

@@ -84,6 +84,19 @@ def spread(cells: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=columns.split())
 
 
+def around(cells: pandas.DataFrame) -> pandas.DataFrame:
+    """Each draw's perplexity against the geometric mean of its model's and pattern's draws.
+
+    cells: as `spread` takes. Returns columns model, pattern, draw, change (relative); a pattern
+    with a single draw has no rows.
+    """
+    means = cells["losses"].map(fmean).astype(float)
+    by = means.groupby([cells["model"], cells["pattern"]])
+    change = (means - by.transform("mean")).map(math.expm1)
+    found = cells[["model", "pattern", "draw"]].assign(change=change)
+    return found[by.transform("size") > 1]
+
+
 def beyond(judged: pandas.DataFrame, found: pandas.DataFrame) -> pandas.DataFrame:
     """The second rule: the comparisons at a model and pattern that `found`, from `spread`, has.
 

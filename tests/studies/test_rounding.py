@@ -67,6 +67,14 @@ def test_the_reach_is_that_of_a_difference_of_two_runs():
     assert row.reach == pytest.approx(4.302653 * 0.01 * math.sqrt(2), rel=1e-6)
 
 
+def test_draws_lie_around_their_own_mean():
+    cells = [cell("0.5", n, 3 + 0.01 * n) for n in range(3)] + [cell("2:4", 0, 5.0)]
+    found = rounding.around(pandas.DataFrame(cells))
+    assert list(found["pattern"]) == ["0.5"] * 3
+    assert list(found["change"]) == pytest.approx([math.expm1(0.01 * n) for n in (-1, 0, 1)])
+    assert rounding.around(rounding.recorded(["nobody"])).empty
+
+
 def test_a_comparison_stands_out_where_it_is_larger_and_more_seeds_make_it_easier():
     found = pandas.DataFrame({"model": ["m"], "pattern": ["0.5"], "reach": [0.02]})
     judged = pandas.DataFrame(

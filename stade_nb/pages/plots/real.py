@@ -16,16 +16,25 @@ PLAIN = {"std": "STD with bias\non every layer", "wanda_with_bias": "Wanda + bia
 
 
 def against_wanda(
-    judged: pandas.DataFrame, patterns: Sequence[str], methods: Sequence[str] = METHODS
+    judged: pandas.DataFrame,
+    patterns: Sequence[str],
+    methods: Sequence[str] = METHODS,
+    rounded: pandas.DataFrame | None = None,
 ) -> Figure:
     """Change of perplexity from Wanda with its interval; a panel for each pattern, grey: better.
 
     judged: columns model, pattern, method, change, low, high, from `earlier.against`. What was not
-    run has no mark.
+    run has no mark. rounded: from `rounding.around`, as dots in a line above the methods: how far
+    Wanda is from itself.
     """
     ways = [method for method in methods if method not in ("wanda", paper.DENSE)]
+    above = int(rounded is not None and len(rounded) > 0)
     figure, panels = style.axes(
-        0.95 + 0.33 * len(ways), columns=len(patterns), sharey=True, sharex=True, squeeze=False
+        0.95 + 0.33 * (len(ways) + above),
+        columns=len(patterns),
+        sharey=True,
+        sharex=True,
+        squeeze=False,
     )
     rows = judged[judged["method"].isin(ways) & judged["pattern"].isin(patterns)]
     for axes, pattern in zip(panels[0], patterns, strict=True):
@@ -35,13 +44,18 @@ def against_wanda(
             beside = 0.4 * ((len(models) - 1) / 2 - aside)  # models one below the other
             heights = [beside - ways.index(method) for method in at["method"]]
             mark_changes(axes, 100 * at[["change", "low", "high"]], heights, label=model, **look)
+            if above:
+                dots = rounded[(rounded["model"] == model) & (rounded["pattern"] == pattern)]
+                level = [1 + beside] * len(dots)
+                axes.plot(100 * dots["change"], level, ".", color=look["color"], markersize=5)
         axes.axvline(0, color=INK, linewidth=1)
         axes.set_title(paper.sparsity(pattern), fontsize=10)
     changes_on(panels[0])
     figure.supxlabel("change of perplexity from Wanda, % (grey: better)", fontsize=10)
     names = [PLAIN.get(method, paper.title(method)) for method in ways]
-    panels[0, 0].set_yticks(range(0, -len(ways), -1), names)
-    panels[0, 0].set_ylim(0.5 - len(ways), 0.5)
+    names = ["Wanda, rounded otherwise"] * above + names
+    panels[0, 0].set_yticks(range(above, -len(ways), -1), names)
+    panels[0, 0].set_ylim(0.5 - len(ways), 0.5 + above)
     if rows.empty:
         panels[0, 0].text(0.5, 0.5, "not run yet", transform=panels[0, 0].transAxes, ha="center")
     else:

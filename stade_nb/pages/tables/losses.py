@@ -22,6 +22,7 @@ from stade_nb.studies import (
     measured,
     outliers,
     owl,
+    rounding,
     seeds,
 )
 from stade_nb.studies import methods as _methods  # noqa: F401, makes the studies' methods known
@@ -31,6 +32,7 @@ COMMANDS = {
     layer_inputs.STUDY: COMMAND,
     outliers.STUDY: "python -m workflow.outliers",
     owl.STUDY: "python -m workflow.owl",
+    rounding.STUDY: rounding.COMMAND,
     first_tokens.STUDY: "python -m workflow.first_tokens",
 }
 

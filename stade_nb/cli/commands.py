@@ -56,7 +56,9 @@ def prune(options: SimpleNamespace) -> None:
         saving.try_room(model, prepared.tokenizer, folders[saved])
 
     competing = f" of each {cell.pattern.scope}" if cell.pattern.m is None else ""
-    _say_what_is_unusual(prepared)
+    if not saved and not gguf:
+        _note("nothing will be saved: --save DIR or --save-gguf FILE keeps the pruned model")
+    _say_what_is_unusual(prepared.facts)
     print(f"{describe(cell.method)}; pattern {cell.pattern}{competing}")
     if ids is not None:
         print(f"calibration: {_windows(ids, calibration.source)}, seed {cell.seed}")
@@ -93,7 +95,7 @@ def evaluate(options: SimpleNamespace) -> None:
     setting = settings.setting_of(options, None, settings.evaluation_of(options))
     prepared = prepare(options.model, [DENSE], setting)
     questions = settings.questions(options, prepared.tokenizer)
-    _say_what_is_unusual(prepared)
+    _say_what_is_unusual(prepared.facts)
     going = GoingOn(prepared, options, "evaluate")
     going.say()
     _measure(prepared, questions, going, not options.quiet, _about(prepared), path)
@@ -114,7 +116,7 @@ def sweep(options: SimpleNamespace) -> None:
     )
     results = engine_sweep(options.model, asked, setting, progress=not options.quiet)
     _keep(results, path)
-    _say_of_texts(results[0])
+    _say_what_is_unusual(results[0])
     print(report.text(cell_table(results)))
 
 
@@ -182,10 +184,10 @@ def _about(prepared: Prepared, calibration_ids: Tensor | None = None) -> dict:
     return about
 
 
-def _say_what_is_unusual(prepared: Prepared) -> None:
+def _say_what_is_unusual(facts: dict) -> None:
     """What there is to say of the texts, and the zeros that a model came with."""
-    _say_of_texts(prepared.facts)
-    loaded = prepared.facts["loaded"]
+    _say_of_texts(facts)
+    loaded = facts["loaded"]
     if loaded["zeros"]:
         print(
             f"as loaded: {loaded['zeros']:,} of {loaded['size']:,} weights of the blocks' linear "
@@ -200,11 +202,15 @@ def _say_of_texts(facts: dict) -> None:
             print(facts[use]["difference"])
     corpus = facts.get("evaluation_corpus", {})
     if corpus.get("bos") == "text" and corpus["windows"] != 1:
-        print(
-            "stade_nb: the tokenizer puts a BOS before a text by itself, and as in the paper only "
-            "the first window begins with it; --bos window puts one before each",
-            file=sys.stderr,
+        _note(
+            "the tokenizer puts a BOS before a text by itself, and as in the paper only the first "
+            "window begins with it; --bos window puts one before each"
         )
+
+
+def _note(line: str) -> None:
+    """Say on stderr what the user may want to change; stdout is for results."""
+    print(f"stade_nb: {line}", file=sys.stderr)
 
 
 def _check_used(options: SimpleNamespace) -> None:

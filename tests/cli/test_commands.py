@@ -285,6 +285,28 @@ def test_a_model_without_a_place_for_biases(capsys, prune, workplace, tmp_path):
     assert main(words) == 0 and (tmp_path / "new" / "config.json").exists()
 
 
+def test_a_pruned_model_that_is_not_to_be_saved_is_said_to_be_lost(
+    capsys, prune, tmp_path, monkeypatch
+):
+    said = []
+    work = commands.pruning.prune_model
+
+    def listening(*words, **options):
+        said.append(capsys.readouterr())
+        return work(*words, **options)
+
+    monkeypatch.setattr(commands.pruning, "prune_model", listening)
+    monkeypatch.setattr(commands.gguf_export, "check_method", lambda *_: None)
+    monkeypatch.setattr(commands.gguf_export, "write", lambda *_: "new.gguf")
+    words = [*prune, "--prune_method", "wanda", "--sparsity_ratio", "0.5"]
+    for kept in ("", "--save", "--save_model", "--save-gguf"):
+        place = [kept, str(tmp_path / f"{kept}.gguf")] if kept else []
+        assert main([*words, *place]) == 0
+        said[-1] = said[-1].err, capsys.readouterr().err
+    note = "nothing will be saved: --save DIR or --save-gguf FILE keeps the pruned model"
+    assert said == [(f"stade_nb: {note}\n", ""), ("", ""), ("", ""), ("", "")]
+
+
 def test_what_is_computed_is_kept(capsys, prune, workplace, tmp_path, monkeypatch):
     """A failing evaluation leaves the pruned model and its report on disk."""
 
@@ -505,7 +527,7 @@ def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
     assert "CUDA out of memory. Tried; take a smaller --batch-size" in capsys.readouterr().err
     stop(KeyboardInterrupt())
     assert main([*prune, "--sparsity_ratio", "0.5"]) == 130
-    assert capsys.readouterr().err.strip() == (
+    assert capsys.readouterr().err.splitlines()[-1] == (
         "stade_nb: interrupted; the same command goes on with a sweep"
     )
 
@@ -602,6 +624,7 @@ def test_a_model_with_zeros_says_how_many_it_was_loaded_with(capsys, workplace, 
     for _ in range(2):
         assert main([*swept, "--results-dir", str(folder)]) == 0
         lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith(f"as loaded: {zeros:,} of {size:,} weights")
         assert "25.000%" in lines[-2] and "50.000%" in lines[-1]
     assert main(["evaluate", "--model", str(workplace / "model"), *text]) == 0
     assert "as loaded" not in capsys.readouterr().out

@@ -85,8 +85,9 @@ def compute(
     with bar:
         if progress:
             size = megabytes(max(sum(held(prepared, unit[0])) for unit in units))
+            cells = f"{len(missing)} cell{'s' * (len(missing) != 1)}"
             bar.write(
-                f"{prepared.facts['model']}: {len(missing)} cells to compute, about "
+                f"{prepared.facts['model']}: {cells} to compute, about "
                 f"{effort.duration(bar.total)}; of a cell on its way up to {size} are kept in "
                 f"{str(Path(results_dir) / unfinished.FOLDER)!r}",
                 file=sys.stderr,

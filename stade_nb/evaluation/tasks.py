@@ -129,8 +129,9 @@ def local_group(names: Sequence[str], tasks_dir: str | Path) -> dict:
     files = {name: folder / name / f"{OFFICIAL[name].split}.jsonl" for name in names}
     if missing := [str(file) for file in files.values() if not file.is_file()]:
         raise StadeError(
-            f"tasks_dir {str(tasks_dir)!r} lacks {len(missing)} of {len(files)} files. "
-            "Looked for, and not found:\n  " + "\n  ".join(missing)
+            f"tasks_dir {str(tasks_dir)!r} lacks {len(missing)} of {len(files)} files; looked for, "
+            f"and not found: {', '.join(missing)}; put them there, or leave tasks_dir out to take "
+            "the questions from the hub"
         )
 
     def local(name: str) -> dict:

@@ -127,6 +127,8 @@ def test_progress_says_cell_and_block(workplace, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "100%" in said and "block 3 of 3" in said and "wanda 2:4" in said and "<00:00" in said
     assert re.search(r": 3 cells to compute, about \d+ s; of a cell on its way up to 0\.0 MB", said)
+    run(workplace, ALL[:1], tmp_path / "one", progress=True)
+    assert ": 1 cell to compute, about " in capsys.readouterr().err
     run(workplace, ALL[:3], tmp_path / "quiet")
     assert not capsys.readouterr().err
 

@@ -6,11 +6,10 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stade_nb.claims import paper
 from stade_nb.engine import arithmetic
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.plan import LARGEST_GROUP
-from stade_nb.models import architectures, loading
+from stade_nb.models import architectures, loading, papers_model
 from stade_nb.models.shapes import empty, shapes
 
 # A Python process with torch, transformers and a kernel beside it.
@@ -31,7 +30,7 @@ ALL_WINDOWS = 166
 
 def shape(model: str, dtype: str) -> nn.Module | None:
     """The model without its weights, where its shape is known without asking the hub."""
-    known = paper.model_of(model) or (model if model in shapes() else None)
+    known = papers_model(model) or (model if model in shapes() else None)
     if known:
         return empty(known, dtype)
     if model not in loading.embedded_models():

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas
@@ -19,22 +18,6 @@ VERSION = "arXiv 2503.22451, version 1"
 DENSE = "dense"
 FOLDER = paths.DATA / "paper"
 _NAMES = {"Dense": DENSE, **{method.title: name for name, method in METHODS.items()}}
-
-
-# The models of Tables 2-6, and the names that the hub has for them.
-MODELS = {
-    "llama-7b": ("huggyllama/llama-7b",),
-    "llama-2-7b": ("meta-llama/Llama-2-7b-hf",),
-    "llama-2-13b": ("meta-llama/Llama-2-13b-hf",),
-    "llama-3-8b": ("meta-llama/Meta-Llama-3-8B",),
-    "llama-3.1-8b": ("meta-llama/Llama-3.1-8B", "meta-llama/Meta-Llama-3.1-8B"),
-    "llama-3.2-1b": ("meta-llama/Llama-3.2-1B",),
-    "llama-3.2-3b": ("meta-llama/Llama-3.2-3B",),
-    "opt-125m": ("facebook/opt-125m",),
-    "opt-350m": ("facebook/opt-350m",),
-    "opt-1.3b": ("facebook/opt-1.3b",),
-    "opt-2.7b": ("facebook/opt-2.7b",),
-}
 
 
 class Claim(NamedTuple):
@@ -111,17 +94,6 @@ def title(method: str) -> str:
         return "Dense"
     known = METHODS | BEYOND
     return known[method].title if method in known else method
-
-
-def model_of(name: str) -> str | None:
-    """Which of the paper's models `name` is: a hub id, or a local folder named as one; or None."""
-    folder = Path(name).expanduser()
-    found = folder.resolve().name if folder.is_dir() else name
-    for model, ids in MODELS.items():
-        known = [model, *(i.rpartition("/")[2] for i in ids)] if folder.is_dir() else ids
-        if found.lower() in (each.lower() for each in known):
-            return model
-    return None
 
 
 @cache

@@ -40,7 +40,7 @@ class Shape:
 
 @functools.cache
 def shapes() -> dict[str, Shape]:
-    """The models of the paper's tables, as `claims.paper.MODELS` names them, and packaged ones.
+    """The models of the paper's tables, as `PAPERS_MODELS` names them, and packaged ones.
 
     >>> shapes()["llama-7b"].parameters
     6738415616

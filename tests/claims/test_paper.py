@@ -4,6 +4,7 @@ import pytest
 
 from stade_nb.claims import paper
 from stade_nb.errors import StadeError
+from stade_nb.models import PAPERS_MODELS, papers_model
 from workflow import profiles
 
 PATTERNS = ["0.5", "2:4", "4:8"]
@@ -66,30 +67,14 @@ def test_printed_orders_follow_the_majority():
     assert {c.patterns[0] for c in fifth} == {"2:4", "4:8"}
 
 
-def test_models_of_the_paper_are_recognised_by_id_or_folder(tmp_path):
-    assert paper.model_of("meta-llama/Llama-3.2-1B") == "llama-3.2-1b"
-    assert paper.model_of("meta-llama/llama-3.2-1b") == "llama-3.2-1b"
-    assert paper.model_of("facebook/opt-125m") == "opt-125m"
-    for other in ("llama-390k", "me/Llama-3.2-1B", "meta-llama/Llama-3.2-1B-Instruct", "opt-125m"):
-        assert paper.model_of(other) is None
-    for name in ("Llama-2-7b-hf", "LLAMA-3-8B", "opt-125m", "Llama-3.2-1B-pruned"):
-        (tmp_path / name).mkdir()
-    assert paper.model_of(f"{tmp_path}/Llama-2-7b-hf/") == "llama-2-7b"
-    assert paper.model_of(str(tmp_path / "LLAMA-3-8B")) == "llama-3-8b"
-    assert paper.model_of(str(tmp_path / "opt-125m")) == "opt-125m"
-    assert paper.model_of(str(tmp_path / "Llama-3.2-1B-pruned")) is None
-
-
 def test_every_printed_model_is_known_and_every_model_of_the_profile_is_the_papers():
     printed = {model for number in range(3, 7) for model in paper.table(number)["model"]}
-    assert printed == set(paper.MODELS)
+    assert printed == set(PAPERS_MODELS)
     for notebook, number in (("table5_without_bias", 5), ("table6_weight_update", 6)):
         asked = profiles.load("paper")[notebook]["parameters"]["models"]
-        assert [paper.model_of(each) for each in asked] == list(
-            paper.table(number)["model"].unique()
-        )
+        assert [papers_model(each) for each in asked] == list(paper.table(number)["model"].unique())
     third = profiles.load("paper")["table3_perplexity"]["parameters"]["models"]
-    assert set(map(paper.model_of, third)) == set(paper.MODELS)
+    assert set(map(papers_model, third)) == set(PAPERS_MODELS)
 
 
 def test_gaps_of_a_family_and_of_what_is_not_printed():

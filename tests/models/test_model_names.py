@@ -4,7 +4,7 @@ import pytest
 from tiny_models import build
 
 from stade_nb.errors import StadeError
-from stade_nb.models import loading, saving
+from stade_nb.models import loading, papers_model, saving
 
 
 @pytest.fixture
@@ -54,3 +54,17 @@ def test_a_path_outside_does_not_reach_an_embedded_model(tmp_path, monkeypatch):
     for name in ("./opt-340k", "../models/opt-340k", ".", "opt-340k/.", ""):
         with pytest.raises(StadeError, match=r"no model|model ''|has no config.json"):
             loading.locate(name)
+
+
+def test_models_of_the_paper_are_recognised_by_id_or_folder(tmp_path):
+    assert papers_model("meta-llama/Llama-3.2-1B") == "llama-3.2-1b"
+    assert papers_model("meta-llama/llama-3.2-1b") == "llama-3.2-1b"
+    assert papers_model("facebook/opt-125m") == "opt-125m"
+    for other in ("llama-390k", "me/Llama-3.2-1B", "meta-llama/Llama-3.2-1B-Instruct", "opt-125m"):
+        assert papers_model(other) is None
+    for name in ("Llama-2-7b-hf", "LLAMA-3-8B", "opt-125m", "Llama-3.2-1B-pruned"):
+        (tmp_path / name).mkdir()
+    assert papers_model(f"{tmp_path}/Llama-2-7b-hf/") == "llama-2-7b"
+    assert papers_model(str(tmp_path / "LLAMA-3-8B")) == "llama-3-8b"
+    assert papers_model(str(tmp_path / "opt-125m")) == "opt-125m"
+    assert papers_model(str(tmp_path / "Llama-3.2-1B-pruned")) is None

@@ -4,14 +4,13 @@ import pytest
 import torch
 from transformers import LlamaConfig, OPTConfig
 
-from stade_nb.claims import paper
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
+from stade_nb.models import PAPERS_MODELS, architectures
 from stade_nb.models.packaged import packaged_models
 from stade_nb.models.shapes import empty, shapes
 
 
-@pytest.mark.parametrize("name", [*paper.MODELS, *packaged_models()])
+@pytest.mark.parametrize("name", [*PAPERS_MODELS, *packaged_models()])
 def test_a_model_of_the_shape_has_the_published_number_of_parameters(name):
     model = empty(name)
     assert sum(parameter.numel() for parameter in model.parameters()) == shapes()[name].parameters
@@ -20,7 +19,7 @@ def test_a_model_of_the_shape_has_the_published_number_of_parameters(name):
 
 
 def test_every_model_of_the_papers_tables_and_every_packaged_one_has_a_shape_with_its_source():
-    assert shapes().keys() == paper.MODELS.keys() | packaged_models().keys()
+    assert shapes().keys() == PAPERS_MODELS.keys() | packaged_models().keys()
     for name, known in packaged_models().items():
         assert shapes()[name].parameters == known.parameters
         assert shapes()[name].config["model_type"] == known.architecture

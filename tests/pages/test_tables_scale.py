@@ -7,6 +7,7 @@ import pytest
 from stade_nb.claims import paper, verdicts
 from stade_nb.engine import arithmetic, shipped
 from stade_nb.engine.cell import Cell, Setting, Windows
+from stade_nb.models import PAPERS_MODELS
 from stade_nb.models.shapes import empty
 from stade_nb.pages.tables import scale
 
@@ -24,7 +25,7 @@ P = SimpleNamespace(
 
 @pytest.mark.parametrize("number", scale.TABLES)
 def test_the_cells_of_a_table_are_as_many_as_it_prints(number):
-    asked = [scale.cells(number, model) for model in paper.MODELS]
+    asked = [scale.cells(number, model) for model in PAPERS_MODELS]
     assert sum(map(len, asked)) == len(paper.table(number))
     assert all(len(set(each)) == len(each) for each in asked)
 

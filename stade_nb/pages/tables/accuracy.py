@@ -12,6 +12,7 @@ from stade_nb.claims.verdicts import NOT_RUN, Count
 from stade_nb.corpus import questions
 from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
+from stade_nb.models import papers_model
 from stade_nb.numerics.bias import DROPPED, KEPT
 from stade_nb.pages import html, models
 from stade_nb.pages.notebooks import ZeroShot
@@ -25,7 +26,7 @@ def run(p: ZeroShot) -> pandas.DataFrame:
     biases is evaluated with these dropped. A row for each: model (by its label), method, pattern,
     seed, biases, perplexity, losses, tasks (by name what `harness.Harness.evaluate` returns),
     answers (their `correct` alone), accuracy and error (`harness.mean`), and paper_model (see
-    `paper.model_of`).
+    `papers_model`).
     """
     asked_of_all = tasks.load(p.tasks, p.tasks_dir, p.limit)
     asked = perplexity.cells(p.methods, p.patterns, "layer", p.seeds)
@@ -35,7 +36,7 @@ def run(p: ZeroShot) -> pandas.DataFrame:
     for name, label in models.labelled(p.models).items():
         setting = models.setting(p, requests_at_once=p.requests_at_once)
         found = zero_shot.run(name, wanted, setting, asked_of_all, progress=True)
-        about = {"model": label, "paper_model": paper.model_of(name)}
+        about = {"model": label, "paper_model": papers_model(name)}
         rows += [cell | about for cell in found]
     ran = pandas.DataFrame(rows)
     ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE

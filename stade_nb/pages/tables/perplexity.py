@@ -15,7 +15,7 @@ from stade_nb.corpus import documents
 from stade_nb.engine import cell as engine_cells
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.sweep import sweep
-from stade_nb.models import loading
+from stade_nb.models import loading, papers_model
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
 from stade_nb.pages import html, models
@@ -79,7 +79,7 @@ def run(
     `p.models` if None.
     Returns a row for each cell, so one for each calibration seed: what `sweep` returns, with
     method and pattern "dense" for the unpruned model, models by their `models.labels`, family (the
-    architecture, such as "opt"), paper_model (see `paper.model_of`), and the column of
+    architecture, such as "opt"), paper_model (see `papers_model`), and the column of
     `paper.with_relative`.
     """
     if asked is None:
@@ -91,7 +91,7 @@ def run(
         about = {
             "model": label,
             "family": loading.architecture(name),
-            "paper_model": paper.model_of(name),
+            "paper_model": papers_model(name),
         }
         rows += [cell | about for cell in found]
     ran = pandas.DataFrame(rows)

@@ -8,6 +8,7 @@ import pandas
 from stade_nb.claims import paper, verdicts
 from stade_nb.engine import arithmetic, shipped
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
+from stade_nb.models import PAPERS_MODELS
 from stade_nb.models.shapes import empty, shapes
 from stade_nb.pages.notebooks import Scale
 
@@ -69,7 +70,7 @@ def work(p: Scale) -> pandas.DataFrame:
     """
     rows = []
     for number in TABLES:
-        for model in paper.MODELS:
+        for model in PAPERS_MODELS:
             asked = cells(number, model, p.seeds)
             if not asked:
                 continue

@@ -122,11 +122,12 @@ def sweep(options: SimpleNamespace) -> None:
 
 def diagnose(options: SimpleNamespace) -> None:
     """Print what may be behind a number that is not the expected one."""
+    pattern = settings.diagnosed_pattern(options)
     found = diagnosis.Numbers(options.perplexity, options.dense)
     wanted = None
     if options.expected is not None:
         wanted = diagnosis.Numbers(options.expected, options.expected_dense)
-    print(diagnosis.text(options.model, options.method, options.sparsity, found, wanted))
+    print(diagnosis.text(options.model, options.method, pattern, found, wanted))
 
 
 def cell_table(results: list[dict]) -> pandas.DataFrame:

@@ -278,9 +278,13 @@ SWEPT = section(
 )
 DIAGNOSED = section(
     "the number",
-    option("--model MODEL", "one of the paper's, such as llama-7b, or any name", required=True),
+    option(
+        "--model MODEL",
+        "one of the paper's, such as llama-7b or its id of the hub, or any name",
+        required=True,
+    ),
     option("--method METHOD", "as of prune, or dense for the unpruned model", required=True),
-    option("--sparsity PATTERN", "a share or N:M; not for dense", default="dense"),
+    option("--sparsity PATTERN", "a share or N:M; required, but not for dense"),
     option("--perplexity NUMBER", "that was found", required=True, type=click.FLOAT),
     option("--dense NUMBER", "perplexity of the unpruned model, found likewise", type=click.FLOAT),
     option("--expected NUMBER", "default: what Table 3 prints", type=click.FLOAT),

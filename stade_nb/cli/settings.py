@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from stade_nb.corpus import documents
 from stade_nb.engine.cell import Setting, Windows
 from stade_nb.errors import StadeError, unknown
+from stade_nb.evaluation.diagnosis import DENSE
 from stade_nb.files import try_file, try_folder
 from stade_nb.models import loading, saving
 from stade_nb.models.token_ids import is_stored, stored_shape
@@ -57,6 +58,29 @@ def pattern_of(options: SimpleNamespace) -> Pattern:
             f"{pattern.sparsity:g} goes: leave the ratio out"
         )
     return pattern
+
+
+def diagnosed_pattern(options: SimpleNamespace) -> str:
+    """The pattern of the model that --method made, as --sparsity has it, or "dense".
+
+    StadeError where a pruned model has none, or the unpruned one has some.
+    """
+    given = options.sparsity
+    if options.method == DENSE:
+        if given is not None:
+            raise StadeError(
+                f"--sparsity {given} with --method dense: the unpruned model has no pattern; leave "
+                "--sparsity out, or name the method that pruned it"
+            )
+        return DENSE
+    chosen = method(options.method)
+    if given is None:
+        raise StadeError(
+            f"--method {chosen.name} without --sparsity: expected a share such as 0.5, or N:M such "
+            "as 2:4"
+        )
+    parse_pattern(given)
+    return given
 
 
 def calibration_of(options: SimpleNamespace) -> Windows:

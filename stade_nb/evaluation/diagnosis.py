@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import isfinite, log
 
 from stade_nb import paths
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, unknown
+from stade_nb.models import papers_model
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS, method
 
@@ -170,12 +171,21 @@ CAUSES = {
 
 def expected(model: str, method_name: str, pattern: str) -> Numbers | None:
     """What Table 3 prints, by the paper's protocol; None where it has no such cell."""
-    with (paths.DATA / "paper" / "table3.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] == model.lower()]
+    rows = [row for row in _table3() if row["model"] == _papers_name(model)]
     cells = {(_plain(row["method"]), _pattern(row["sparsity"])): float(row["perplexity"])
              for row in rows}  # fmt: skip
     pruned = cells.get((method_name, _pattern(pattern)))
     return None if pruned is None else Numbers(pruned, cells.get((DENSE, DENSE)))
+
+
+def _table3() -> list[dict]:
+    with (paths.DATA / "paper" / "table3.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _papers_name(model: str) -> str:
+    """What the paper calls a model, which may be named by its id of the hub."""
+    return papers_model(model) or model.lower()
 
 
 def _plain(name: str) -> str:
@@ -190,7 +200,7 @@ def known(model: str, method_name: str, pattern: str, perplexity: float) -> list
     """Numbers that others have reported for this cell and that this one is, to two decimals."""
     with KNOWN.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    cell = model.lower(), method_name, _pattern(pattern)
+    cell = _papers_name(model), method_name, _pattern(pattern)
     return [
         row
         for row in rows
@@ -225,10 +235,7 @@ def text(model: str, method_name: str, pattern: str, found: Numbers, wanted: Num
     said += [f"  known: {row['perplexity']} has been reported: {row['how']}" for row in matches]
     if wanted is None:
         if not matches:
-            raise StadeError(
-                f"no expected perplexity of {model}, {chosen}, {pattern} is known (Table 3 has the "
-                "paper's models, methods and patterns): give one with --expected"
-            )
+            raise _not_printed(model, chosen, pattern)
         return "\n".join(said)
     change = found.pruned / wanted.pruned - 1
     said[0] += f", {wanted.pruned:g} expected: {change:+.1%}"
@@ -247,3 +254,15 @@ def text(model: str, method_name: str, pattern: str, found: Numbers, wanted: Num
             "cause is in the pruning, else in the evaluation"
         )
     return "\n".join(said)
+
+
+def _not_printed(model: str, method_name: str, pattern: str) -> StadeError:
+    """The error for a cell that Table 3 does not have, and nobody has said what is expected."""
+    models = list(dict.fromkeys(row["model"] for row in _table3()))
+    if _papers_name(model) not in models:
+        said = unknown("model", model, models)
+        return StadeError(f"{said}; for one that is not in Table 3 give a number with --expected")
+    return StadeError(
+        f"no expected perplexity of {model}, {method_name}, {pattern} is known (Table 3 has the "
+        "paper's models, methods and patterns): give one with --expected"
+    )

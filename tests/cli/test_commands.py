@@ -515,6 +515,31 @@ def test_devices():
         settings.device_of(parse([*both, "cpu"]))
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--method wanda", "--method wanda without --sparsity: expected a share such as 0.5"),
+        ("--method stadew", "--method stade without --sparsity"),
+        ("--method wanda --sparsity dense", "pattern 'dense': expected a share"),
+        ("--method dense --sparsity 0.5", "--sparsity 0.5 with --method dense"),
+        ("--method wnda", "did you mean 'wanda'"),
+        ("--model llama7b --method wanda --sparsity 0.5", "did you mean 'llama-7b'"),
+    ],
+)
+def test_diagnose_says_what_is_missing(capsys, words, message):
+    command = ["diagnose", "--model", "llama-7b", "--perplexity", "7.09"]
+    assert message in refused(capsys, *command, *words.split())
+
+
+def test_diagnose_knows_the_unpruned_model_and_ids_of_the_hub(capsys):
+    words = ["diagnose", "--model", "meta-llama/Llama-2-7b-hf", "--perplexity"]
+    assert main([*words, "5.12", "--method", "dense"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("meta-llama/Llama-2-7b-hf, dense, dense: 5.12 found, 5.47 expected")
+    assert main([*words, "6.42", "--method", "wanda", "--sparsity", "50%"]) == 0
+    assert "6.42 found, 6.92 expected" in capsys.readouterr().out
+
+
 def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
     def stop(error):
         def raising(*_, **__):

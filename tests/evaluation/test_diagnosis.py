@@ -34,6 +34,18 @@ def test_of_known_pairs_the_numbers_give_the_cause(model, method, pattern, numbe
     assert row["how"] in text(model, method, pattern, numbers, None)
 
 
+def test_a_model_may_be_named_by_its_id_of_the_hub():
+    for name, hub_id in (
+        ("llama-7b", "huggyllama/llama-7b"),
+        ("llama-3.2-1b", "meta-llama/llama-3.2-1B"),
+    ):
+        said = text(name, "wanda", "0.5", Numbers(7.09), None)
+        assert text(hub_id, "wanda", "0.5", Numbers(7.09), None) == said.replace(name, hub_id, 1)
+    assert "7.09 has been reported" in text(
+        "huggyllama/llama-7b", "wanda", "0.5", Numbers(7.09), None
+    )
+
+
 def test_a_number_of_another_text_is_known_where_sizes_cannot_tell():
     said = text("llama-7b", "wanda", "0.5", Numbers(7.72), None)
     assert "WikiText-103" in said and "1. another evaluation text" in said
@@ -56,8 +68,14 @@ def test_the_printed_number_needs_no_cause():
 
 
 def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(StadeError, match="--expected"):
+    with pytest.raises(StadeError, match=r"unknown model 'my-model': known: .*with --expected"):
         text("my-model", "wanda", "0.5", Numbers(9.0), None)
+    with pytest.raises(StadeError, match="unknown model 'llama7b': did you mean 'llama-7b'"):
+        text("llama7b", "wanda", "0.5", Numbers(7.09), None)
+    with pytest.raises(
+        StadeError, match=r"perplexity of llama-7b, wanda, 0\.1 is known .*give one"
+    ):
+        text("llama-7b", "wanda", "0.1", Numbers(7.09), None)
     with pytest.raises(StadeError, match="expected a number above 1"):
         Numbers(0.5)
     with pytest.raises(StadeError, match="did you mean 'wanda'"):

@@ -215,6 +215,16 @@ METHODS = (
         "unknown scope 'column'",
     ),
     Row(
+        "a pruned model's number without its pattern",
+        "diagnose --model llama-7b --method wanda --perplexity 7.09",
+        "without --sparsity",
+    ),
+    Row(
+        "a pattern of the unpruned model",
+        "diagnose --model llama-7b --method dense --sparsity 0.5 --perplexity 5.68",
+        "leave --sparsity out",
+    ),
+    Row(
         "nothing between two commas",
         "sweep --model model --methods wanda,,std --patterns 0.5",
         "nothing between two commas",

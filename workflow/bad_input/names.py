@@ -25,6 +25,11 @@ WORDS = (
 NAMES = (
     Row("a model that is nowhere", "evaluate --model nowhere", "no model 'nowhere'"),
     Row("an embedded model misspelt", "evaluate --model llama-39k", "did you mean 'llama-390k'"),
+    Row(
+        "a model of the paper misspelt",
+        "diagnose --model llama7b --method wanda --sparsity 0.5 --perplexity 7.09",
+        "did you mean 'llama-7b'",
+    ),
     Row("an empty name", "evaluate --model ''", "'--model'"),
     Row(
         "a path, which is never an embedded model",

@@ -1,7 +1,8 @@
-"""The one error class of the package, and the message for a name nobody knows."""
+"""The one error class of the package, and messages for unknown names and for absent files."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class StadeError(ValueError):
@@ -28,6 +29,27 @@ def unknown(kind: str, value: object, options: Iterable[str]) -> StadeError:
     hint = f"did you mean {close[0]!r}? " if close else ""
     said = given if isinstance(value, str) else value
     return StadeError(f"unknown {kind} {said!r}: {hint}known: {', '.join(known)}")
+
+
+def absent(path: Path, suffixes: Collection[str], expected: str) -> StadeError:
+    """The error for a file to read that is not there, with the nearest name where it would be.
+
+    suffixes: of the files that may be meant; a name that ends in none of them may mean a folder.
+    expected: in words.
+    """
+    if path.exists():
+        return StadeError(f"{str(path)!r} is no ordinary file: {expected}")
+    folder, is_file = path.absolute().parent, path.suffix in suffixes
+    beside = [
+        one.name
+        for one in sorted(folder.glob("*"))
+        if one.exists() and (one.suffix in suffixes or (one.is_dir() and not is_file))
+    ]
+    close = get_close_matches(path.name, beside, n=1)
+    hint = f"did you mean {str(path.with_name(close[0]))!r}? " if close else ""
+    where = repr(str(folder)) + ("" if folder.is_dir() else ", which is no folder")
+    kind = "file" if is_file else "file or folder"
+    return StadeError(f"no {kind} {shortened(path.name)!r} in {where}: {hint}{expected}")
 
 
 def shortened(value: object, most: int = 80) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stade_nb.corpus import documents as embedded
-from stade_nb.errors import StadeError, unknown
+from stade_nb.errors import StadeError, absent, unknown
 from stade_nb.models import CALIBRATION, EVALUATION, HubFile, hub_access
 from stade_nb.models.checkpoint import reason
 
@@ -62,17 +62,18 @@ def _kind(source: str | Path, named: dict[str, HubFile]) -> str:
     """The name of a hub file, or "folder" or "file"."""
     if str(source) in named:
         return str(source)
+    names = ", ".join(map(repr, ["embedded", *named]))
+    expected = f"expected {names}, a file ({', '.join(SUFFIXES)}) or a folder"
     others = CALIBRATION.keys() | EVALUATION.keys()
     if str(source) in others:
         use = "evaluation" if named is CALIBRATION else "calibration"
-        raise StadeError(
-            f"source {str(source)!r} is for {use} here: expected 'embedded', "
-            f"{', '.join(map(repr, named))}, a file ({', '.join(SUFFIXES)}) or a folder"
-        )
+        raise StadeError(f"source {str(source)!r} is for {use} here: {expected}")
     path = Path(source)
     if path.is_dir():
         return "folder"
     if not path.is_file():
+        if path.exists() or path.suffix in SUFFIXES or "/" in str(source):
+            raise absent(path, SUFFIXES, expected)
         options = ["embedded", *named, *(f"path of a {suffix} file" for suffix in SUFFIXES)]
         raise unknown("text source", str(source), [*options, "path of a folder"])
     if path.suffix not in SUFFIXES:

@@ -8,7 +8,7 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor, nn
 
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, absent
 
 LONGEST_WINDOW = 2048
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -104,7 +104,7 @@ def stored(path: Path, windows: int | None, length: int) -> Tensor:
 def _array(path: Path) -> np.ndarray:
     """The array in a file, looked at and not yet read into memory: its header may say anything."""
     if not path.is_file():
-        raise StadeError(f"no file {str(path)!r}: {_EXPECTED}")
+        raise absent(path, (".npy",), _EXPECTED)
     with path.open("rb") as file:
         start = file.read(len(npy.MAGIC_PREFIX))
     if start != npy.MAGIC_PREFIX:

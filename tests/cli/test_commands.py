@@ -182,7 +182,7 @@ def test_lists_and_sizes():
         ("--sparsity_ratio 0.5 --dtype float23", "did you mean 'float32'"),
         ("--sparsity_ratio 0.5 --cuda_device 0", "--device cpu and --cuda_device 0: expected one"),
         ("--sparsity_ratio 0.5 --nsamples 7", "holds 6 windows, 7 asked for"),
-        ("--sparsity_ratio 0.5 --evaluation nothing.txt", "unknown text source 'nothing.txt'"),
+        ("--sparsity_ratio 0.5 --evaluation nothing.txt", "no file 'nothing.txt' in '"),
         ("--sparsity_ratio 0.5 --window-length 64", "has 32 positions"),
         ("--sparsity_ratio 0.5 --model nowhere", "no model 'nowhere'"),
     ],

@@ -38,7 +38,7 @@ def objects(path):
 
 BAD = {
     "none": (lambda path: None, "no file"),
-    "a folder": (lambda path: path.mkdir(), "no file"),
+    "a folder": (lambda path: path.mkdir(), "is no ordinary file"),
     "empty": (lambda path: path.write_bytes(b""), "is none"),
     "garbage": (lambda path: path.write_bytes(b"garbage " * 20), "is none"),
     "a pickle": (lambda path: path.write_bytes(b"\x80\x04K\x01."), "is none"),

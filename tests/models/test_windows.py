@@ -218,7 +218,10 @@ def test_too_little_text(tmp_path, tokenizer):
     ("source", "message"),
     [
         ("embeded", "unknown text source 'embeded': did you mean 'embedded'"),
-        ("nowhere/text.txt", "unknown text source 'nowhere/text.txt'"),
+        ("nowhere.txt", r"no file 'nowhere\.txt' in '/.*': expected 'embedded', 'c4', a file"),
+        ("nowhere.raw", r"no file 'nowhere\.raw' in '/.*"),
+        ("nowhere/text.txt", r"no file 'text\.txt' in '/.*/nowhere', which is no folder: expected"),
+        ("nowhere/text", r"no file or folder 'text' in '/.*/nowhere', which is no folder"),
         ("wikitext2", "'wikitext2' is for evaluation here: expected 'embedded', 'c4'"),
     ],
 )

@@ -14,7 +14,10 @@ def _text(what: str, name: str, says: str, change: object = None) -> Row:
 
 
 TEXTS = (
-    _text("a file that is not there", "nothing.txt", "unknown text source 'nothing.txt'"),
+    _text("a file that is not there", "nothing.txt", "no file 'nothing.txt' in '.'"),
+    _text("a file misspelt", "txet.txt", "did you mean 'text.txt'"),
+    _text("a file in a folder that is not there", "texts/one.txt", "which is no folder"),
+    _text("a source misspelt", "wikitxt2", "did you mean 'wikitext2'"),
     _text("an empty name", "''", "'--evaluation'"),
     _text("a text for the other use", "c4", "is for calibration here"),
     _text(
@@ -69,6 +72,7 @@ def _array(what: str, says: str, change: object, more: str = "") -> Row:
 
 
 ARRAYS = (
+    Row("a file misspelt", "evaluate --model model --evaluation id.npy", "did you mean 'ids.npy'"),
     _array("no array at all", "bad.npy", stage.content("bad.npy", b"these are no numbers")),
     _array("an empty file", "bad.npy", stage.content("bad.npy", b"")),
     _array(

@@ -7,6 +7,7 @@ know has the nearest one.
 import codecs
 import io
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import click
@@ -45,8 +46,10 @@ class Command(click.Command):
         """
         with stopping.at_once():
             from stade_nb.cli import commands
+            from stade_nb.models import saving
 
-        with stopping.at_work():
+        bars = saving.without_bars() if ctx.params.get("quiet") else nullcontext()
+        with stopping.at_work(), bars:
             getattr(commands, self.name)(SimpleNamespace(**ctx.params))
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:

@@ -9,7 +9,8 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,12 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    modeling_gguf_pytorch_utils,
+)
 from transformers.modeling_gguf_pytorch_utils import (
     TENSOR_PROCESSORS,
     TensorProcessor,
@@ -29,7 +35,7 @@ from stade_nb.errors import StadeError, unknown
 from stade_nb.files import try_folder
 from stade_nb.models import checkpoint
 from stade_nb.models.architectures import SUPPORTED
-from stade_nb.models.saving import quiet, with_biases
+from stade_nb.models.saving import bars_are_shown, quiet, with_biases
 
 # What transformers needs to read a GGUF file, besides itself.
 NEEDED = ("gguf", "accelerate")
@@ -189,7 +195,7 @@ def _model(name: str, place: dict, config: object) -> nn.Module:
 
     With the mark `save_pretrained` refuses; it is in the configuration and in the model.
     """
-    with quiet():
+    with _bar(bars_are_shown()), quiet():
         marked, report = AutoModelForCausalLM.from_pretrained(
             **place, config=config, dtype=torch.float32, output_loading_info=True
         )
@@ -201,6 +207,17 @@ def _model(name: str, place: dict, config: object) -> nn.Module:
     model.load_state_dict(marked.state_dict(), assign=True)
     model.tie_weights()
     return model
+
+
+@contextmanager
+def _bar(shown: bool) -> Iterator[None]:
+    """Inside, transformers' bar over a file's tensors, which its own switch misses, if `shown`."""
+    usual = modeling_gguf_pytorch_utils.tqdm
+    modeling_gguf_pytorch_utils.tqdm = functools.partial(usual, disable=not shown)
+    try:
+        yield
+    finally:
+        modeling_gguf_pytorch_utils.tqdm = usual
 
 
 def _read(file: Path, read: Callable[[], object]) -> object:

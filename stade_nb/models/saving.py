@@ -4,7 +4,7 @@ import copy
 import os
 import shutil
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -172,14 +172,30 @@ def quiet(bars: bool = False) -> Iterator[None]:
 
     What it warns of when it loads is checked, see `checkpoint.check_complete`.
     """
-    was_shown = transformers_logging.is_progress_bar_enabled() and not bars
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
-    if was_shown:
-        transformers_logging.disable_progress_bar()
+    try:
+        with nullcontext() if bars else without_bars():
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """No progress bars inside: of transformers, of the hub, and of files converted or unpacked.
+
+    The switch is that of transformers, which `bars_are_shown` reads.
+    """
+    was_shown = bars_are_shown()
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(level)
         if was_shown:
             transformers_logging.enable_progress_bar()
+
+
+def bars_are_shown() -> bool:
+    """Whether there are to be progress bars while models are fetched and read."""
+    return transformers_logging.is_progress_bar_enabled()

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from stade_nb import paths
+from stade_nb.cli.program import main
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, gguf_file, loading, saving
@@ -82,6 +83,20 @@ def test_a_pruned_one_is_saved_as_an_ordinary_folder_with_its_biases(quantised, 
     assert logits(again, ids).equal(logits(model, ids))
     assert not logits(again, ids).equal(dense)
     assert loading.load(str(tmp_path / "pruned"))[1](TEXT).input_ids == tokenizer(TEXT).input_ids
+
+
+def test_the_bar_of_the_conversion_is_shown_unless_the_command_is_to_be_quiet(
+    file, tmp_path, monkeypatch, capsys
+):
+    np.save(tmp_path / "ids.npy", np.arange(64).reshape(2, 32))
+    words = ["evaluate", "--model", str(file), "--evaluation", str(tmp_path / "ids.npy")]
+    for turn, quiet in enumerate(([], ["--quiet"], [])):
+        monkeypatch.setattr(paths, "HOME", tmp_path / str(turn))
+        assert main([*words, *quiet]) == 0
+        said = capsys.readouterr().err
+        assert ("de-quantizing GGUF tensors" in said) != bool(quiet), said
+        assert not quiet or not said
+    assert saving.bars_are_shown()
 
 
 def test_it_is_converted_once_whatever_its_name(file, home, tmp_path, monkeypatch):

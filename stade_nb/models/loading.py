@@ -20,7 +20,7 @@ from stade_nb.models.checkpoint import (
     reading,
     tokenizer_of,
 )
-from stade_nb.models.packaged import folder_of, packaged_models
+from stade_nb.models.packaged import check_terms, folder_of, is_here, packaged_models
 from stade_nb.models.saving import BIAS_SWITCHES, quiet
 
 EMBEDDED = paths.DATA / "models"
@@ -100,7 +100,7 @@ def locate(name: str) -> str:
     if not str(name):
         raise StadeError("model '': expected a name, a folder, a .gguf file or a hub id")
     folder = paths.expanded(name)
-    if folder.suffix == ".gguf" and folder.is_file():
+    if _is_gguf(folder):
         return str(gguf_file.folder_of(folder))
     if folder.is_dir():
         if (folder / "adapter_config.json").is_file():
@@ -123,6 +123,23 @@ def locate(name: str) -> str:
         f"({', '.join(packaged_models())}), a local folder, a .gguf file or a hub id such as "
         "facebook/opt-125m"
     )
+
+
+def check_name(name: str) -> None:
+    """StadeError where `locate` refuses `name` before it fetches or converts anything.
+
+    Nothing is asked of the hub: one of its ids may still name no model.
+    """
+    if _own_kind(name) == "packaged":
+        if not is_here(name):
+            check_terms(name)
+    elif not _is_gguf(paths.expanded(name)):
+        locate(name)
+
+
+def _is_gguf(path: Path) -> bool:
+    """Whether there is a file that is taken for one of GGUF, by its suffix."""
+    return path.suffix == ".gguf" and path.is_file()
 
 
 def _own_kind(name: str) -> str | None:

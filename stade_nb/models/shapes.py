@@ -49,6 +49,13 @@ def shapes() -> dict[str, Shape]:
     return {name: Shape(**entry) for name, entry in entries.items()}
 
 
+def shape(name: str) -> Shape:
+    """The one of `shapes` that is called `name`; StadeError for an unknown one."""
+    if name not in shapes():
+        raise unknown("shape", name, shapes())
+    return shapes()[name]
+
+
 @functools.cache
 def empty(name: str, dtype: str = "float16") -> nn.Module:
     """The model `name` without weights, on the device "meta". StadeError for an unknown one.
@@ -56,9 +63,7 @@ def empty(name: str, dtype: str = "float16") -> nn.Module:
     >>> sum(parameter.numel() for parameter in empty("opt-125m").parameters())
     125239296
     """
-    if name not in shapes():
-        raise unknown("shape", name, shapes())
-    config = AutoConfig.for_model(**shapes()[name].config)
+    config = AutoConfig.for_model(**shape(name).config)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).eval()
 

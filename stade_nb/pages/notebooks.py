@@ -213,6 +213,9 @@ class EmbeddedModels(Parameters):
     device: fields.Device
 
 
+# Pages whose models are names in records: the models themselves need not be here.
+OF_RECORDS = (RealModels, Studies)
+
 NOTEBOOKS: dict[str, type[Parameters]] = {
     "problem": Problem,
     "wanda": Wanda,

@@ -68,3 +68,21 @@ def test_models_of_the_paper_are_recognised_by_id_or_folder(tmp_path):
     assert papers_model(str(tmp_path / "LLAMA-3-8B")) == "llama-3-8b"
     assert papers_model(str(tmp_path / "opt-125m")) == "opt-125m"
     assert papers_model(str(tmp_path / "Llama-3.2-1B-pruned")) is None
+
+
+def test_a_name_is_checked_without_fetching_or_converting_anything(tmp_path, monkeypatch):
+    def never(*given):
+        raise AssertionError(given)
+
+    for module, name in ((loading, "folder_of"), (loading.gguf_file, "folder_of")):
+        monkeypatch.setattr(module, name, never)
+    monkeypatch.setattr(loading, "is_here", lambda name: False)
+    (tmp_path / "mine.gguf").touch()
+    for name in ("llama-230k", "smollm2-135m", str(tmp_path / "mine.gguf"), "facebook/opt-125m"):
+        loading.check_name(name)
+    for name, said in (("llama-23k", "did you mean 'llama-230k'"), ("", "expected a name")):
+        with pytest.raises(StadeError, match=said):
+            loading.check_name(name)
+    monkeypatch.delenv("STADE_NB_ACCEPT_GEMMA", raising=False)
+    with pytest.raises(StadeError, match="before its terms are accepted"):
+        loading.check_name("gemma-3-270m")

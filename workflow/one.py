@@ -3,12 +3,15 @@
 ``python -m workflow.one table3_perplexity --model smollm2-135m --parameters mine.yaml`` leaves
 the executed notebook and its page in ``build/one/table3_perplexity-smollm2-135m``. The book, its
 notebooks and the verdicts of its scorecard stay as they are; finished cells are shared with them.
+What an earlier run has left there is replaced when a run ends well. A failed one leaves its
+notebook, as far as it came, in the folder ``failed`` there.
 """
 
-import argparse
+import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,35 +20,60 @@ from pathlib import Path
 import yaml
 
 from stade_nb.errors import StadeError, unknown
-from workflow import ROOT, execute, profiles
+from stade_nb.files import try_folder
+from workflow import ROOT, Words, execute, profiles
 
 FOLDER = ROOT / "build" / "one"
+# Below the folder of a notebook and a model.
+RUNNING, FAILED = "running", "failed"
 
 
 def parameters(notebook: Path, model: str | None, file: Path | None) -> dict:
     """What the run is given: a YAML file's names and values, and `model` as the only one.
 
     StadeError for a file that cannot be read, a name that the notebook does not take, and a model
-    where it takes none.
+    where it takes none. `check` looks at the values.
     """
     given = {}
     if file is not None:
         try:
             given = yaml.safe_load(file.read_text("utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             why = " ".join(str(error).split())
             raise StadeError(f"parameters {str(file)!r} cannot be read: {why}") from None
         if not isinstance(given, dict):
             raise StadeError(f"parameters {str(file)!r}: expected lines such as 'windows: 128'")
-    if model:
-        given["models"] = [model]
     takes = profiles.declared(notebook)
-    if model and "models" not in takes:
+    if model and "models" in takes:
+        given["models"] = [model]
+    elif model and "model" in takes:
+        given["model"] = model
+    elif model:
         raise StadeError(f"{notebook.stem} takes no model: leave MODEL out")
     for name in given:
         if name not in takes:
             raise unknown(f"parameter of {notebook.stem}", name, takes)
     return given
+
+
+def check(notebook: Path, given: dict) -> None:
+    """StadeError, before anything is computed, for a value that the notebook would refuse.
+
+    Models and the device are looked for as well. A page of records alone says itself of which
+    models it has some: these need not be here.
+    """
+    from stade_nb.models import loading, shapes  # torch takes seconds
+    from stade_nb.pages import notebooks, parameters
+
+    values = parameters.checked(profiles.defaults(notebook) | given, notebook.stem)
+    if hasattr(values, "device"):
+        loading.check_device(values.device)
+    if isinstance(values, notebooks.Speed):
+        shapes.shape(values.model)
+    elif hasattr(values, "models") and not isinstance(values, notebooks.OF_RECORDS):
+        with contextlib.chdir(ROOT):  # as in `run`: a relative path is a folder from there
+            for name in loading.named(values.models):
+                loading.check_name(name)
 
 
 def located(name: str, folder: Path = profiles.NOTEBOOKS) -> Path:
@@ -58,20 +86,38 @@ def located(name: str, folder: Path = profiles.NOTEBOOKS) -> Path:
 
 
 def run(notebook: Path, given: dict, folder: Path) -> tuple[Path, float]:
-    """The executed notebook in `folder`, and the seconds that it took; verdicts go to `folder`."""
+    """The executed notebook, and the seconds that it took; it and its verdicts are in RUNNING.
+
+    Nothing else in `folder` is touched, but for FAILED: StadeError says that the notebook is there.
+    """
     from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError, execute_notebook
 
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ["STADE_NB_VERDICTS"] = str(folder)  # the kernel inherits it
-    done, started = folder / notebook.name, time.perf_counter()
+    running, failed = folder / RUNNING, folder / FAILED
+    shutil.rmtree(running, ignore_errors=True)  # what a killed run may have left
+    try_folder(running)
+    os.environ["STADE_NB_VERDICTS"] = str(running)  # the kernel inherits it
+    done, started = running / notebook.name, time.perf_counter()
     try:
         result = execute_notebook(notebook, done, given, kernel_name="python3", cwd=ROOT)
     except (PapermillExecutionError, DeadKernelError) as error:
-        raise execute.failure(notebook.name, error, done) from None
+        try_folder(failed)
+        kept = done.replace(failed / notebook.name)
+        shutil.rmtree(running)
+        raise execute.failure(notebook.name, error, kept) from None
     text = json.dumps(execute.clean(result, ROOT), indent=1, ensure_ascii=False)
     done.write_text(text + "\n", "utf-8")
     return done, time.perf_counter() - started
+
+
+def settle(folder: Path) -> None:
+    """Move what a run has left in RUNNING to `folder`, in the place of an earlier run's."""
+    # An earlier page would be of another notebook than the one beside it, even without a new page.
+    for gone in ("_build", FAILED):
+        shutil.rmtree(folder / gone, ignore_errors=True)
+    for path in sorted((folder / RUNNING).iterdir()):
+        path.replace(folder / path.name)
+    (folder / RUNNING).rmdir()
 
 
 def page(notebook: Path) -> Path | None:
@@ -99,7 +145,7 @@ def verdicts(folder: Path) -> list[str]:
 
 def main(words: list[str] | None = None) -> int:
     """Run what `words` name; returns the exit status."""
-    parser = argparse.ArgumentParser("python -m workflow.one", description=__doc__)
+    parser = Words(prog="python -m workflow.one", description=__doc__)
     parser.add_argument("notebook")
     parser.add_argument("--model", default="")
     parser.add_argument("--parameters", type=Path)
@@ -107,6 +153,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         notebook = located(options.notebook)
         given = parameters(notebook, options.model, options.parameters)
+        check(notebook, given)
         tail = re.sub(r"[^\w.-]+", "-", options.model).strip("-.") if options.model else "defaults"
         folder = FOLDER / f"{notebook.stem}-{tail}"
         print(f"{notebook.stem}: threads: {os.environ.get('OMP_NUM_THREADS', 'all')}", flush=True)
@@ -114,12 +161,20 @@ def main(words: list[str] | None = None) -> int:
     except StadeError as error:
         print(error, file=sys.stderr)
         return 2
-    for line in verdicts(folder):
-        print(line)
     html = page(done)
-    written = f"page: {html}" if html else f"no page was written, see {done.with_suffix('.log')}"
-    print(f"{written}\nnotebook: {done}\n{seconds / 60:.1f} minutes")
+    settle(folder)
+    say(done.stem, folder, html and folder / html.relative_to(done.parent))
+    print(f"{seconds / 60:.1f} minutes")
     return 0
+
+
+def say(name: str, folder: Path, html: Path | None) -> None:
+    """Print what a run says of the paper's claims, and where its page and its notebook are."""
+    none = f"{name} decides no claim of the paper: its answer is at the head of the page"
+    for line in verdicts(folder) or [none]:
+        print(line)
+    print(f"page: {html}" if html else f"no page was written, see {folder / f'{name}.log'}")
+    print(f"notebook: {folder / f'{name}.ipynb'}")
 
 
 if __name__ == "__main__":

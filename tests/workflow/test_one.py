@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from stade_nb.errors import StadeError
+from stade_nb.pages import notebooks
 from workflow import one, profiles
 
 TABLE3 = profiles.NOTEBOOKS / "table3_perplexity.ipynb"
@@ -41,6 +42,14 @@ def test_a_notebook_without_models_takes_none():
         one.parameters(profiles.NOTEBOOKS / "bias.ipynb", "llama-230k", None)
 
 
+def test_a_model_goes_to_the_one_parameter_that_takes_it():
+    speed = profiles.NOTEBOOKS / "sparse_speed.ipynb"
+    assert one.parameters(speed, "opt-125m", None) == {"model": "opt-125m"}
+    one.check(speed, {"model": "opt-125m"})
+    with pytest.raises(StadeError, match=r"unknown shape 'llama-230k'.*known: .*smollm2-135m"):
+        one.check(speed, {"model": "llama-230k"})
+
+
 def test_a_misspelt_notebook_ends_with_status_2_and_the_nearest_name(capsys):
     assert one.main(["table3_perplexty", "--model", "llama-230k"]) == 2
     said = capsys.readouterr().err
@@ -48,27 +57,136 @@ def test_a_misspelt_notebook_ends_with_status_2_and_the_nearest_name(capsys):
     assert one.located("notebooks/bias.ipynb") == profiles.NOTEBOOKS / "bias.ipynb"
 
 
-def test_a_run_keeps_its_verdicts_to_itself_and_prints_them(tmp_path, monkeypatch, capsys):
-    """The notebook stands for a table: it writes a verdict as pages do."""
-    new, kernel = nbformat.v4, {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [
-        new.new_code_cell("models = 'embedded'", metadata={"tags": ["parameters"]}, id="a"),
-        new.new_code_cell(
-            "from stade_nb.claims import scorecard, verdicts\n"
-            "count = verdicts.Count(3, 1, 0)\n"
-            "scorecard.write('mini', [verdicts.Verdict('more-general', by='runs', rule='a < b', "
-            "count=count, where=models[0])]);",
-            id="b",
-        ),
-    ]
-    notebook = new.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, tmp_path / "mini.ipynb")
+@pytest.fixture
+def unused(tmp_path, monkeypatch):
+    """A folder for what a run leaves, and no run."""
+    monkeypatch.setattr(one, "FOLDER", tmp_path / "one")
+    monkeypatch.setattr(one, "run", lambda *given: pytest.fail(f"ran {given}"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("windows: many", "windows = 'many' of table3_perplexity.ipynb: expected a whole number"),
+        ("patterns: [2:4]", "YAML reads an unquoted 2:4 as 124"),
+        ("models: [llama-230k, llama-23k]", "no model 'llama-23k': did you mean 'llama-230k'?"),
+        ("device: cdua", "unknown device 'cdua': did you mean 'cuda'?"),
+    ],
+)
+def test_a_wrong_value_ends_before_the_run_with_one_line(unused, capsys, content, said):
+    file = unused / "mine.yaml"
+    file.write_text(content)
+    assert one.main(["table3_perplexity", "--parameters", str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line and not (unused / "one").exists()
+
+
+def test_a_misspelt_model_ends_before_the_run_with_the_nearest_name(unused, capsys):
+    assert one.main(["table3_perplexity", "--model", "llama-23k"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("no model 'llama-23k': did you mean 'llama-230k'?")
+    assert not (unused / "one").exists()
+
+
+def test_a_model_that_need_not_be_here_is_not_looked_for():
+    one.check(TABLE3, {"models": ["facebook/opt-125m"]})  # a hub id, which nobody is asked about
+    one.check(profiles.NOTEBOOKS / "real_models.ipynb", {"models": ["babygpt-shakespeare"]})
+
+
+@pytest.mark.parametrize("path", sorted(profiles.NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
+def test_every_notebook_can_be_run_with_its_defaults(path):
+    one.check(path, {})
+
+
+DECIDES = (
+    "from stade_nb.claims import scorecard, verdicts\n"
+    "count = verdicts.Count(3, 1, 0)\n"
+    "scorecard.write('mini', [verdicts.Verdict('more-general', by='runs', rule='a < b', "
+    "count=count, where=models[0])]);"
+)
+
+
+@pytest.fixture
+def mini(tmp_path, monkeypatch):
+    """A notebook that stands for a table, with the cells that it is called with; and its page."""
+
+    def write(*sources):
+        new = nbformat.v4
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        cells = [new.new_code_cell(text, id=f"b{at}") for at, text in enumerate(sources)]
+        tagged = {"tags": ["parameters"]}
+        first = new.new_code_cell("models = 'embedded'", metadata=tagged, id="a")
+        notebook = new.new_notebook(cells=[first, *cells], metadata={"kernelspec": kernel})
+        nbformat.write(notebook, tmp_path / "mini.ipynb")
+
+    def page(done):
+        html = done.parent / "_build" / "mini.html"
+        html.parent.mkdir()
+        html.write_text(done.read_text("utf-8"), "utf-8")
+        done.with_suffix(".log").write_text("built")
+        return html
+
     monkeypatch.setattr(one, "located", lambda name: tmp_path / f"{name}.ipynb")
     monkeypatch.setattr(one, "FOLDER", tmp_path / "one")
-    monkeypatch.setattr(one, "page", lambda done: None)
+    monkeypatch.setattr(one, "page", page)
+    monkeypatch.setitem(notebooks.NOTEBOOKS, "mini", notebooks.Studies)
     monkeypatch.setenv("STADE_NB_VERDICTS", "")  # set back afterwards
+    return write
+
+
+def there(folder):
+    """The files below a folder, with what is in them."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in files}
+
+
+def test_a_run_keeps_its_verdicts_to_itself_and_prints_them(mini, tmp_path, capsys):
+    mini(DECIDES)
     assert one.main(["mini", "--model", "llama-230k"]) == 0
     folder = tmp_path / "one" / "mini-llama-230k"
     assert json.loads((folder / "mini.json").read_text())[0]["where"] == "llama-230k"
     said = capsys.readouterr().out
     assert "supported 3, open 1" in said and "minutes" in said
+    assert f"page: {folder / '_build' / 'mini.html'}\nnotebook: {folder / 'mini.ipynb'}" in said
+
+
+def test_a_run_that_fails_leaves_what_an_earlier_one_has_left(mini, tmp_path, capsys):
+    mini(DECIDES)
+    assert one.main(["mini"]) == 0
+    folder = tmp_path / "one" / "mini-defaults"
+    before = there(folder)
+    assert set(before) == {"mini.ipynb", "mini.json", "mini.log", "_build/mini.html"}
+    capsys.readouterr()
+    bad = "import stade_nb\nstade_nb.parse_pattern('2of4')"
+    mini(DECIDES.replace("(3, 1, 0)", "(0, 1, 3)"), bad)
+    assert one.main(["mini"]) == 2
+    *_, line = capsys.readouterr().err.splitlines()  # the kernel has its own to say
+    kept = folder / "failed" / "mini.ipynb"
+    assert line.startswith("mini.ipynb, cell 2: pattern '2of4': expected") and str(kept) in line
+    assert nbformat.read(kept, 4).cells[-1].source == bad
+    after = there(folder)
+    assert set(after) == {*before, "failed/mini.ipynb"} and before.items() <= after.items()
+    # The next one that ends well takes the place of all of it.
+    mini(DECIDES, "print('again')")
+    assert one.main(["mini"]) == 0
+    assert set(there(folder)) == set(before) and "again" in there(folder)["_build/mini.html"]
+
+
+def test_a_page_that_is_not_written_leaves_no_earlier_one_beside_the_notebook(
+    mini, tmp_path, monkeypatch, capsys
+):
+    mini(DECIDES)
+    assert one.main(["mini"]) == 0
+    monkeypatch.setattr(one, "page", lambda done: None)
+    assert one.main(["mini"]) == 0
+    folder = tmp_path / "one" / "mini-defaults"
+    assert f"no page was written, see {folder / 'mini.log'}" in capsys.readouterr().out
+    assert "_build/mini.html" not in there(folder)
+
+
+def test_a_page_that_decides_no_claim_says_so(mini, capsys):
+    mini("print('an answer')")
+    assert one.main(["mini"]) == 0
+    said = capsys.readouterr().out
+    assert "mini decides no claim of the paper: its answer is at the head of the page" in said

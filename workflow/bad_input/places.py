@@ -114,6 +114,17 @@ PARAMETERS = (
     _notebook("a number format misspelt", "table3_perplexity", "-p dtype float31", "'float32'"),
     _notebook("a share of nothing", "table2_layer_types", "-p sparsities 0", "above 0"),
     _notebook("not a number", "bias", "-y 'std_range: [.nan, 1]'", "two numbers"),
+    Row(
+        "a model misspelt",
+        "workflow.one table3_perplexity --model llama-23k",
+        "did you mean 'llama-230k'",
+    ),
+    Row(
+        "a number that is a word, in a file",
+        "workflow.one table3_perplexity --parameters mine.yaml",
+        "expected a whole number",
+        change=stage.content("mine.yaml", "windows: many\n"),
+    ),
 )
 MAKE = (
     Row("no notebooks side by side", "make book JOBS=0", "a whole number from 1"),

@@ -11,11 +11,11 @@ Change = Callable[[Path], None]
 class Row:
     """A row of the table.
 
-    what: is wrong, in words. given: what is typed: a command of `python -m stade_nb`, `papermill`
-    or `make`, or an expression of Python, `snb` being the package. says: a part of the answer.
-    status: of the process, 0 where the input is answered and used all the same. change: what is
-    done to the place first, see `stage`. leaves: what is new, changed or gone afterwards. output:
-    the encoding of the terminal.
+    what: is wrong, in words. given: what is typed: a command of `python -m stade_nb`, `papermill`,
+    `workflow.NAME` or `make`, or an expression of Python, `snb` being the package. says: a part of
+    the answer. status: of the process, 0 where the input is answered and used all the same. change:
+    what is done to the place first, see `stage`. leaves: what is new, changed or gone afterwards.
+    output: the encoding of the terminal.
     """
 
     what: str

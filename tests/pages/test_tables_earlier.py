@@ -64,6 +64,17 @@ def test_a_model_without_records_is_refused_with_those_that_have_some():
         earlier.frame(["llama-230k"])
 
 
+def test_only_models_with_such_records_are_named():
+    small = "stories260k"
+    assert earlier.has(small) and not earlier.has(small, shipped.EMBEDDED)
+    with pytest.raises(StadeError, match=f"no records of {small} from embedded") as caught:
+        earlier.frame([small], shipped.EMBEDDED)
+    others = [name for name in shipped.models() if earlier.has(name, shipped.EMBEDDED)]
+    assert str(caught.value).endswith(f"expected models with some ({', '.join(others)})")
+    with pytest.raises(StadeError, match=r"no records of any model from nowhere .*none has any"):
+        earlier.frame([], ("nowhere", "nowhere"))
+
+
 def test_lengths_are_compared_on_as_many_tokens_and_the_same_methods(monkeypatch):
     def corpus(row, use, windows, length):
         return {use: row[use] | {"windows": windows, "length": length}}

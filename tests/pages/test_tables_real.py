@@ -217,6 +217,13 @@ def test_the_opening_page_counts_what_real_models_show_and_names_what_is_missing
     assert "135 M" in said["models"] and said["missing"].startswith("Gemma 3 270M")
 
 
+def test_the_opening_page_names_a_small_model_that_is_in_no_package(there):
+    there(record("stories260k"), record("stories260k", "stade"))
+    ran = earlier.frame(["stories260k"])
+    said = real.opening(ran, earlier.against(ran))
+    assert said["models"] == "stories260k (0.26 M)" and "SmolLM2" in said["missing"]
+
+
 def test_a_cell_can_be_computed_again_where_its_model_and_texts_are(tmp_path, monkeypatch):
     row = record()
     monkeypatch.setattr(packaged, "is_here", lambda name: name == SMALL)

@@ -75,6 +75,12 @@ def test_a_model_without_a_grid_is_refused(grid):
         texts.grid("other")
 
 
+def test_a_model_with_other_records_alone_is_not_named(grid, monkeypatch):
+    monkeypatch.setattr(shipped, "models", lambda: ["mine", "other"])
+    with pytest.raises(StadeError, match=r"grid of texts of 'other'.* some \(mine\); python"):
+        texts.grid("other")
+
+
 def test_the_heat_map_prints_every_effect(grid):
     figure = plots.effects(study.effects(grid))
     written = words(figure)

@@ -190,3 +190,34 @@ def test_a_page_that_decides_no_claim_says_so(mini, capsys):
     assert one.main(["mini"]) == 0
     said = capsys.readouterr().out
     assert "mini decides no claim of the paper: its answer is at the head of the page" in said
+
+
+def run_here(name, **given):
+    """Run a notebook's code cells in this process, as a kernel would."""
+    notebook, variables = nbformat.read(profiles.NOTEBOOKS / f"{name}.ipynb", 4), {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            exec(cell.source, variables)
+            variables |= given if "parameters" in cell.metadata.get("tags", []) else {}
+
+
+OF_ONE_MODEL = (
+    ("real_models", {"models": ["babygpt-shakespeare"], "recompute": "never"}),
+    ("real_models", {"models": ["gemma-3-270m"], "recompute": "never"}),
+    ("calibration_texts", {"models": ["gemma-3-270m"]}),
+)
+
+
+@pytest.mark.parametrize(("name", "given"), OF_ONE_MODEL)
+def test_a_page_of_records_alone_can_be_run_on_one_model(name, given):
+    run_here(name, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("real_models", "llama-230k"), ("calibration_texts", "babygpt-shakespeare")],
+)
+def test_a_page_of_records_alone_names_the_model_that_has_none(name, model):
+    with pytest.raises(StadeError, match=f"no records .*of '?{model}.*smollm2-135m") as caught:
+        run_here(name, models=[model])
+    assert str(caught.value).count(model) == 1  # it is not among those that have some

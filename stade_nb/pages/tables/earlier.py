@@ -49,9 +49,10 @@ def frame(
     found = [row for row in found if _competes(row, scope)]
     if not found:
         kind = "of single layer types " if by_layer else ""
+        known = [name for name in shipped.models() if has(name, texts, by_layer)]
         raise StadeError(
-            f"no records {kind}of {', '.join(names)} from {texts[0]} to {texts[1]} in "
-            f"data/results: expected models with some ({', '.join(shipped.models())})"
+            f"no records {kind}of {', '.join(names) or 'any model'} from {texts[0]} to {texts[1]} "
+            f"in data/results: expected models with some ({', '.join(known) or 'none has any'})"
         )
     rows = pandas.DataFrame(found).assign(paper_model=None, family="")
     rows.loc[rows["method"] == paper.DENSE, "pattern"] = paper.DENSE

@@ -264,7 +264,9 @@ def opening(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
     """
     known = packaged.packaged_models()
     names = list(dict.fromkeys(ran["model"]))
-    sized = [f"{known[n].title} ({ladder.million(known[n].parameters)})" for n in names]
+    titles = [known[name].title if name in known else name for name in names]
+    counts = [ladder.million(ladder.rung(name).parameters) for name in names]
+    sized = [f"{title} ({count})" for title, count in zip(titles, counts, strict=True)]
     others = [model.title for name, model in known.items() if name not in names]
     drawn = ran[ran["method"].isin(ladder.METHODS)].groupby(["model", "method", "pattern"])["seed"]
     seeds = sorted(set(drawn.nunique()))

@@ -13,18 +13,22 @@ def grid(model: str) -> pandas.DataFrame:
     """A model's records of the grid, see `calibration_texts.of_records`; StadeError for none."""
     found = study.of_records(shipped.rows(model))
     if found.empty:
+        rows = {name: shipped.rows(name) for name in shipped.models()}
+        known = [name for name, some in rows.items() if not study.of_records(some).empty]
         raise StadeError(
             f"no records of the grid of texts of {model!r} in data/results: expected a model with "
-            f"some ({', '.join(shipped.models())}); python -m workflow.grid computes them"
+            f"some ({', '.join(known) or 'none has any'}); python -m workflow.grid computes them"
         )
     return found
 
 
 def perplexities(found: pandas.DataFrame) -> pandas.DataFrame:
     """A row for each method, pattern and calibration text, a column for each evaluated one."""
+    methods = ["dense", *study.METHODS]
+    found = found[found["method"].isin(methods)]  # records of corrections in some layers are others
     found = found.assign(
         calibration=pandas.Categorical(found["calibration"], ["", *study.CALIBRATIONS]),
-        method=pandas.Categorical(found["method"], ["dense", *study.METHODS]),
+        method=pandas.Categorical(found["method"], methods),
         evaluation=pandas.Categorical(found["evaluation"], list(study.EVALUATIONS)),
     )
     keys = ["pattern", "calibration", "method"]

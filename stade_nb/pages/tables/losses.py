@@ -20,9 +20,9 @@ from stade_nb.studies import (
     layer_inputs,
     layer_losses,
     measured,
+    nudges,
     outliers,
     owl,
-    rounding,
     seeds,
 )
 from stade_nb.studies import methods as _methods  # noqa: F401, makes the studies' methods known
@@ -32,7 +32,7 @@ COMMANDS = {
     layer_inputs.STUDY: COMMAND,
     outliers.STUDY: "python -m workflow.outliers",
     owl.STUDY: "python -m workflow.owl",
-    rounding.STUDY: rounding.COMMAND,
+    nudges.STUDY: nudges.COMMAND,
     first_tokens.STUDY: "python -m workflow.first_tokens",
 }
 

@@ -138,18 +138,18 @@ def test_the_opening_figure_has_every_run_comparison_and_grey_where_it_is_better
     assert grey.get_xy()[0] == half.get_xlim()[0] and grey.get_x() + grey.get_width() == 0
 
 
-def test_what_rounding_does_has_a_line_above_the_methods():
+def test_what_a_nudge_does_has_a_line_above_the_methods():
     columns = ["model", "pattern", "method", "change", "low", "high"]
     rows = [("one", "0.5", "stade", 0.02, 0.01, 0.03), ("two", "0.5", "stade", 0.05, 0.04, 0.06)]
     draws = [("one", "0.5", -0.01), ("one", "0.5", 0.015), ("one", "2:4", 0.9)]
-    rounded = pandas.DataFrame(draws, columns=["model", "pattern", "change"])
+    nudged = pandas.DataFrame(draws, columns=["model", "pattern", "change"])
     judged = pandas.DataFrame(rows, columns=columns)
-    (axes,) = plots.real.against_wanda(judged, ["0.5"], ["stade"], rounded).axes
-    assert ticks(axes.get_yticklabels()) == ["Wanda, rounded otherwise", "STADE"]
+    (axes,) = plots.real.against_wanda(judged, ["0.5"], ["stade"], nudged).axes
+    assert ticks(axes.get_yticklabels()) == ["Wanda, norms nudged", "STADE"]
     drawn = [line for line in axes.lines if line.get_marker() == "." and len(line.get_xdata())]
     (dots,) = [line.get_xydata().tolist() for line in drawn]
     assert dots == [[-1.0, 1.2], [1.5, 1.2]] and axes.get_ylim()[1] > 1.2
-    (plain,) = plots.real.against_wanda(judged, ["0.5"], ["stade"], rounded.iloc[:0]).axes
+    (plain,) = plots.real.against_wanda(judged, ["0.5"], ["stade"], nudged.iloc[:0]).axes
     assert ticks(plain.get_yticklabels()) == ["STADE"]
 
 

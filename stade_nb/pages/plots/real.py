@@ -19,16 +19,16 @@ def against_wanda(
     judged: pandas.DataFrame,
     patterns: Sequence[str],
     methods: Sequence[str] = METHODS,
-    rounded: pandas.DataFrame | None = None,
+    nudged: pandas.DataFrame | None = None,
 ) -> Figure:
     """Change of perplexity from Wanda with its interval; a panel for each pattern, grey: better.
 
     judged: columns model, pattern, method, change, low, high, from `earlier.against`. What was not
-    run has no mark. rounded: from `rounding.around`, as dots in a line above the methods: how far
+    run has no mark. nudged: from `nudges.around`, as dots in a line above the methods: how far
     Wanda is from itself.
     """
     ways = [method for method in methods if method not in ("wanda", paper.DENSE)]
-    above = int(rounded is not None and len(rounded) > 0)
+    above = int(nudged is not None and len(nudged) > 0)
     figure, panels = style.axes(
         0.95 + 0.33 * (len(ways) + above),
         columns=len(patterns),
@@ -45,7 +45,7 @@ def against_wanda(
             heights = [beside - ways.index(method) for method in at["method"]]
             mark_changes(axes, 100 * at[["change", "low", "high"]], heights, label=model, **look)
             if above:
-                dots = rounded[(rounded["model"] == model) & (rounded["pattern"] == pattern)]
+                dots = nudged[(nudged["model"] == model) & (nudged["pattern"] == pattern)]
                 level = [1 + beside] * len(dots)
                 axes.plot(100 * dots["change"], level, ".", color=look["color"], markersize=5)
         axes.axvline(0, color=INK, linewidth=1)
@@ -53,7 +53,7 @@ def against_wanda(
     changes_on(panels[0])
     figure.supxlabel("change of perplexity from Wanda, % (grey: better)", fontsize=10)
     names = [PLAIN.get(method, paper.title(method)) for method in ways]
-    names = ["Wanda, rounded otherwise"] * above + names
+    names = ["Wanda, norms nudged"] * above + names
     panels[0, 0].set_yticks(range(above, -len(ways), -1), names)
     panels[0, 0].set_ylim(0.5 - len(ways), 0.5 + above)
     if rows.empty:

@@ -21,7 +21,8 @@ The rules:
 They were in the code before any number of the study, for "rounding" alone; differences of up to
 2 % between a CPU and a GPU, and of 3 % between Wanda and the variant of STADE that has N - 1 where
 Wanda has N, were known. The first draw of "rounding" changed nothing at all in N:M patterns, and
-the perplexity at 50 % by 0.01 %. "count" was added then, before any number of its own.
+the perplexity at 50 % by 0.01 % (a second draw by 0.3 %). "count" was added then, before any number
+of its own.
 """
 
 import math
@@ -75,7 +76,7 @@ def spread(cells: pandas.DataFrame) -> pandas.DataFrame:
 
     cells: columns model, pattern, nudge, draw, losses; the plain run is one of every nudge's.
     Returns columns model, pattern, nudge, runs, lowest and highest (perplexities), deviation (s)
-    and reach (t s √2, of the log-perplexity).
+    and reach (t s √2), both as relative changes of perplexity.
     """
     rows = []
     for (model, pattern, nudge), some in _with_plain(cells):
@@ -84,7 +85,8 @@ def spread(cells: pandas.DataFrame) -> pandas.DataFrame:
         t = float(stats.t.ppf(0.5 + verdicts.CONFIDENCE / 2, runs - 1))
         ends = (math.exp(min(means)), math.exp(max(means)))
         about = (model, pattern, nudge, runs)
-        rows.append((*about, *ends, deviation, t * deviation * math.sqrt(2)))
+        reach = math.expm1(t * deviation * math.sqrt(2))
+        rows.append((*about, *ends, math.expm1(deviation), reach))
     columns = "model pattern nudge runs lowest highest deviation reach"
     return pandas.DataFrame(rows, columns=columns.split())
 
@@ -121,6 +123,6 @@ def beyond(judged: pandas.DataFrame, found: pandas.DataFrame) -> pandas.DataFram
     found = found.loc[found["nudge"] == COUNT, ["model", "pattern", "reach"]]
     rows = judged.merge(found, "inner", on=["model", "pattern"])
     seeds = rows["seeds"].str.rpartition(" ")[2].astype(int)
-    reach = rows["reach"] / seeds.map(math.sqrt)
+    reach = rows["reach"].map(math.log1p) / seeds.map(math.sqrt)
     larger = rows["change"].map(math.log1p).abs() > reach
     return rows.assign(reach=reach.map(math.expm1), beyond=larger)

@@ -91,3 +91,9 @@ def test_real_cells_are_of_all_layers_and_compete_as_their_method_does():
     cells = found.groupby(["model", "text", "pattern", "method", "seed"]).size()
     assert (cells == 1).all() and set(found["layers"]) == {"all"}
     assert set(found["pattern"]) <= {"dense", *studies.STRONG}
+
+
+def test_how_far_a_nudge_reaches_is_said_by_pattern():
+    found = pandas.DataFrame({"pattern": ["0.5", "2:4"], "reach": [0.009, 0.0312]})
+    assert studies.by_pattern(found) == "0.9 % at 50 %, 3.1 % at 2:4"
+    assert studies.by_pattern(found.iloc[:0]) == "not run"

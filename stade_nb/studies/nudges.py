@@ -122,7 +122,7 @@ def beyond(judged: pandas.DataFrame, found: pandas.DataFrame) -> pandas.DataFram
     """
     found = found.loc[found["nudge"] == COUNT, ["model", "pattern", "reach"]]
     rows = judged.merge(found, "inner", on=["model", "pattern"])
-    seeds = rows["seeds"].str.rpartition(" ")[2].astype(int)
-    reach = rows["reach"].map(math.log1p) / seeds.map(math.sqrt)
-    larger = rows["change"].map(math.log1p).abs() > reach
-    return rows.assign(reach=reach.map(math.expm1), beyond=larger)
+    seeds = rows["seeds"].map(lambda agree: int(agree.rpartition(" ")[2])).astype(float)
+    changes, reach = (rows[name].astype(float).map(math.log1p) for name in ("change", "reach"))
+    reach = reach / seeds.map(math.sqrt)
+    return rows.assign(reach=reach.map(math.expm1), beyond=changes.abs() > reach)

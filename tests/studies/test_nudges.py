@@ -107,6 +107,8 @@ def test_a_comparison_stands_out_where_it_is_larger_and_more_seeds_make_it_easie
     rows = nudges.beyond(judged, found)
     assert list(rows["beyond"]) == [True, False, True]
     assert rows["reach"].iloc[2] == pytest.approx(math.expm1(0.02 / math.sqrt(3)))
+    nothing = nudges.beyond(judged, found.iloc[:0])
+    assert nothing.empty and not (~nothing["beyond"]).any()
 
 
 def test_a_record_has_every_draw_at_every_pattern_and_goes_on(tmp_path, monkeypatch):

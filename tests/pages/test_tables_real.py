@@ -176,6 +176,11 @@ def test_methods_that_were_asked_the_same_are_compared_question_by_question(ther
     table = cells_of(real.zero_shot(["wanda", "stade"], ["0.5"]))
     means = [f"{mean} ±\N{NO-BREAK SPACE}2.1" for mean in (66.6, 62.6)]
     assert list(table["mean of the tasks"]) == means
+    assert list(table["method"]) == [
+        "Wanda",
+        "STADE",
+    ]  # in the order of Table 1, tasks in the paper's
+    assert list(table.columns[-2:]) == ["boolq", "rte"]
     (row,) = tables.accuracy.real_above(["0.5", "2:4"]).itertuples()
     assert (row.tasks, row.questions, row.verdict) == (2, 2554, "contradicted")
     assert row.points.startswith("−3.9 (−4.") and "contradicted" in text_of(

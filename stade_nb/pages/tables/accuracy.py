@@ -14,6 +14,7 @@ from stade_nb.engine import zero_shot
 from stade_nb.evaluation import harness, tasks
 from stade_nb.models import papers_model
 from stade_nb.numerics.bias import DROPPED, KEPT
+from stade_nb.numerics.methods import METHODS
 from stade_nb.pages import html, models
 from stade_nb.pages.notebooks import ZeroShot
 from stade_nb.pages.tables import earlier, perplexity
@@ -224,6 +225,16 @@ def real_above(patterns: Sequence[str]) -> pandas.DataFrame:
         points = f"{change} ({low} to {high})".replace("-", "−")
         rows.append(head | {"points": points, "seeds": one.seeds, "verdict": one.verdict})
     return pandas.DataFrame(rows)
+
+
+def place(row: dict) -> tuple:
+    """Where a row of `shipped.answers` stands: dense first, methods and tasks as the paper's."""
+    method, pattern = row["method"], row["pattern"]
+    at = [
+        list(names).index(name) if name in names else len(names)
+        for name, names in ((method, METHODS), (row["task"], tasks.OFFICIAL))
+    ]
+    return method != paper.DENSE, pattern, at[0], row["seed"], row["biases"], at[1]
 
 
 def real_follows(patterns: Sequence[str]) -> Count:

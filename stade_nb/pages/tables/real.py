@@ -139,7 +139,7 @@ def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
     """
     rows, used = {}, {}
     for name in earlier.real():
-        for row in shipped.answers(name):
+        for row in sorted(shipped.answers(name), key=accuracy.place):
             pattern = paper.DENSE if row["method"] == paper.DENSE else row["pattern"]
             if row["method"] in (paper.DENSE, *methods) and pattern in (paper.DENSE, *patterns):
                 key = (name, row["method"], pattern, row["seed"], row["biases"])

@@ -115,7 +115,7 @@ def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HT
         ran = ran[shown & ran["pattern"].isin([paper.DENSE, *sparsities])]
         if set(ran["layer"]) - {paper.DENSE}:
             laid = layers.layout(ran, name)
-            forms = dict.fromkeys(laid.columns[3:], _number)
+            forms = dict.fromkeys(laid.columns[3:], number)
             head = {"layer": layers.heading(ran, name)}
             parts.append(html.table(laid, forms, head, f"{name}: {ONE_TYPE}"))
             used.append(ran)
@@ -127,7 +127,7 @@ def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HT
     return block(pandas.concat(used), parts, [])
 
 
-def _number(value: object) -> str:
+def number(value: object) -> str:
     """A perplexity, with its spread over seeds; a cell without one was not run."""
     return ladder.NOT_RUN if value != value else f"{value:.2f}"  # only NaN differs from itself
 

@@ -11,7 +11,6 @@ all jobs share, and the notebook's own job finds them there.
 """
 
 import argparse
-import ast
 import csv
 import json
 import os
@@ -51,10 +50,7 @@ def folder_of(profile: str, root: Path = ROOT) -> Path:
 
 def parameters(notebook: Path, given: dict) -> dict:
     """The values that a notebook runs with: its own defaults, and what a profile gives."""
-    from papermill import inspect_notebook
-
-    own = {name: entry["default"] for name, entry in inspect_notebook(notebook).items()}
-    return {name: ast.literal_eval(value) for name, value in own.items()} | given
+    return profiles.defaults(notebook) | given
 
 
 def plan(profile: str, only: list[str] | None = None, root: Path = ROOT) -> dict[str, dict]:

@@ -180,8 +180,7 @@ def _about(prepared: Prepared, calibration_ids: Tensor | None = None) -> dict:
     about = prepared.facts | {name: key[name] for name in ("fingerprint", "dtype", "device")}
     for use, ids in {"calibration": calibration_ids, "evaluation": prepared.evaluation_ids}.items():
         if ids is not None:
-            drawn = dict(zip(("windows", "length"), ids.shape, strict=True))
-            about |= {use: key[use], f"{use}_corpus": about[f"{use}_corpus"] | drawn}
+            about[use] = key[use]
     return about
 
 

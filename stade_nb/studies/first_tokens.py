@@ -24,6 +24,7 @@ from stade_nb.studies import measured
 from stade_nb.studies.layer_inputs import passed, rest_moments, watched
 
 STUDY = "statistics without first tokens"  # what the fields of its records say
+COMMAND = "python -m workflow.first_tokens"
 METHODS = ("wanda", "wanda_with_bias", "stade", "std", "std_without_correction")
 PATTERN = "0.5"
 ALL, REST = "all", "rest"
@@ -67,8 +68,7 @@ def _none(layer: nn.Linear) -> Moments:
 
 def recorded(models: Sequence[str], folder: Path = measured.FOLDER) -> pandas.DataFrame:
     """What `gains` takes, of those of the models that have a record of the study."""
-    command = "python -m workflow.first_tokens"
-    return measured.cells(STUDY, models, "method pattern tokens", command, folder)
+    return measured.cells(STUDY, models, "method pattern tokens", COMMAND, folder)
 
 
 def gains(cells: pandas.DataFrame) -> pandas.DataFrame:

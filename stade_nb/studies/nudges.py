@@ -26,7 +26,7 @@ of its own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -105,7 +105,7 @@ def around(cells: pandas.DataFrame, nudge: str = COUNT) -> pandas.DataFrame:
     return pandas.concat(parts[1:] or parts, ignore_index=True)
 
 
-def _with_plain(cells: pandas.DataFrame):
+def _with_plain(cells: pandas.DataFrame) -> Iterator[tuple[tuple, pandas.DataFrame]]:
     """The runs of each (model, pattern, nudge), the plain one among them, where it is there."""
     for (model, pattern), some in cells.groupby(["model", "pattern"], sort=False):
         plain = some[some["nudge"] == NONE]

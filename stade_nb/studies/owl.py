@@ -30,6 +30,7 @@ from stade_nb.numerics.moments import Moments
 from stade_nb.studies import measured
 
 STUDY = "allocation between blocks"  # what the fields of its records say
+COMMAND = "python -m workflow.owl"
 FACTOR, WIDTH = 5.0, 0.08
 METHODS = ("wanda", "stade", "std")
 UNIFORM, ALLOCATED = "uniform", "owl"

@@ -31,9 +31,9 @@ COMMAND = "python -m workflow.layers"
 COMMANDS = {
     layer_inputs.STUDY: COMMAND,
     outliers.STUDY: "python -m workflow.outliers",
-    owl.STUDY: "python -m workflow.owl",
+    owl.STUDY: owl.COMMAND,
     nudges.STUDY: nudges.COMMAND,
-    first_tokens.STUDY: "python -m workflow.first_tokens",
+    first_tokens.STUDY: first_tokens.COMMAND,
 }
 
 

@@ -205,7 +205,7 @@ def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]
 
 def allocation(names: Sequence[str]) -> pandas.DataFrame:
     """The cells of the study of OWL, see `owl.gains`; no rows where none of the models has one."""
-    return measured.cells(owl.STUDY, names, "method pattern allocation", "python -m workflow.owl")
+    return measured.cells(owl.STUDY, names, "method pattern allocation", owl.COMMAND)
 
 
 def change(value: float) -> str:

@@ -15,9 +15,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from stade_nb.errors import StadeError, unknown
 from stade_nb.files import try_folder
@@ -59,10 +61,10 @@ def parameters(notebook: Path, model: str | None, file: Path | None) -> dict:
 def check(notebook: Path, given: dict) -> None:
     """StadeError, before anything is computed, for a value that the notebook would refuse.
 
-    Models and the device are looked for as well. A page of records alone says itself of which
-    models it has some: these need not be here.
+    Models, texts and the device are looked for as well. A page of records alone says itself of
+    which models it has some: these need not be here.
     """
-    from stade_nb.models import loading, shapes  # torch takes seconds
+    from stade_nb.models import loading, shapes, texts  # torch takes seconds
     from stade_nb.pages import notebooks, parameters
 
     values = parameters.checked(profiles.defaults(notebook) | given, notebook.stem)
@@ -70,10 +72,13 @@ def check(notebook: Path, given: dict) -> None:
         loading.check_device(values.device)
     if isinstance(values, notebooks.Speed):
         shapes.shape(values.model)
-    elif hasattr(values, "models") and not isinstance(values, notebooks.OF_RECORDS):
-        with contextlib.chdir(ROOT):  # as in `run`: a relative path is a folder from there
+    with contextlib.chdir(ROOT):  # as in `run`: a relative path is a folder or a file from there
+        if hasattr(values, "models") and not isinstance(values, notebooks.OF_RECORDS):
             for name in loading.named(values.models):
                 loading.check_name(name)
+        for use in ("calibration", "evaluation"):
+            if hasattr(values, use):
+                texts.check_source(getattr(values, use), use)
 
 
 def located(name: str, folder: Path = profiles.NOTEBOOKS) -> Path:
@@ -83,6 +88,22 @@ def located(name: str, folder: Path = profiles.NOTEBOOKS) -> Path:
     if stem not in known:
         raise unknown("notebook", stem, known)
     return known[stem]
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold `folder` against another run of the same page and model: StadeError where one goes on.
+
+    The lock ends with the process, however that ends.
+    """
+    try_folder(folder.parent)
+    try:
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
+            yield
+    except Timeout:
+        raise StadeError(
+            f"another run of {folder.name} goes on: wait until it ends, or stop it"
+        ) from None
 
 
 def run(notebook: Path, given: dict, folder: Path) -> tuple[Path, float]:
@@ -156,13 +177,16 @@ def main(words: list[str] | None = None) -> int:
         check(notebook, given)
         tail = re.sub(r"[^\w.-]+", "-", options.model).strip("-.") if options.model else "defaults"
         folder = FOLDER / f"{notebook.stem}-{tail}"
-        print(f"{notebook.stem}: threads: {os.environ.get('OMP_NUM_THREADS', 'all')}", flush=True)
-        done, seconds = run(notebook, given, folder)
+        with alone(folder):
+            print(
+                f"{notebook.stem}: threads: {os.environ.get('OMP_NUM_THREADS', 'all')}", flush=True
+            )
+            done, seconds = run(notebook, given, folder)
+            html = page(done)
+            settle(folder)
     except StadeError as error:
         print(error, file=sys.stderr)
         return 2
-    html = page(done)
-    settle(folder)
     say(done.stem, folder, html and folder / html.relative_to(done.parent))
     print(f"{seconds / 60:.1f} minutes")
     return 0

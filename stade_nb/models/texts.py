@@ -2,7 +2,8 @@
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from stade_nb.corpus import documents as embedded
@@ -58,6 +59,15 @@ def text_of(source: str | Path, cache_dir: str | None = None) -> str:
     return "\n\n".join(parts)
 
 
+def check_source(source: str | Path, use: str) -> None:
+    """StadeError, before anything is read, for a text that nobody has, with the nearest name.
+
+    use: "calibration" or "evaluation". Whether the hub has its texts is not asked.
+    """
+    if source != "embedded":
+        _kind(source, {"calibration": CALIBRATION, "evaluation": EVALUATION}[use])
+
+
 def _kind(source: str | Path, named: dict[str, HubFile]) -> str:
     """The name of a hub file, or "folder" or "file"."""
     if str(source) in named:
@@ -110,7 +120,9 @@ def _hub(source, kind, named, cache_dir) -> Sequence[str]:
             with hub_access.answering(where, cache_dir):
                 file = hf_hub_download(place.repository, place.file, **options)
             where = file.removesuffix(place.file)
-        return load_dataset(where, data_files=files, split=place.split, cache_dir=cache_dir)["text"]
+        options = {"data_files": files, "split": place.split, "cache_dir": cache_dir}
+        with _bars_as_of_models():
+            return load_dataset(where, **options)["text"]
     except StadeError:
         raise
     except Exception as error:  # whatever datasets, pyarrow or the hub's client raises
@@ -120,6 +132,23 @@ def _hub(source, kind, named, cache_dir) -> Sequence[str]:
             "--repo-type dataset --local-dir FOLDER) and give FOLDER, or cache_dir, instead; "
             "source 'embedded' needs no network"
         ) from error
+
+
+@contextmanager
+def _bars_as_of_models() -> Iterator[None]:
+    """No progress bars of `datasets`, whose switch is its own, where models are to show none."""
+    from datasets import utils
+
+    from stade_nb.models.saving import bars_are_shown
+
+    if bars_are_shown() or utils.are_progress_bars_disabled():
+        yield
+        return
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.enable_progress_bars()
 
 
 def _read(path: Path) -> str:

@@ -18,6 +18,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from stade_nb.cli.program import main
 from stade_nb.engine.pruning import prune_model
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.files import digest_of_ids
@@ -115,6 +116,17 @@ def test_a_command_line_of_the_paper(hub, tokenizer, texts, tmp_path):
     assert loading.fingerprint(saved) == loading.fingerprint(with_all_biases(model))
     measured = perplexity(model, evaluation)
     assert reports[0]["perplexity"] == measured
+
+
+def test_a_quiet_command_shows_no_bar_of_a_text_either(hub, tmp_path, capsys):
+    words = ["evaluate", "--model", "llama-230k", "--evaluation", str(hub / WIKITEXT)]
+    words += ["--window-length", "16", "--evaluation-windows", "2"]
+    said = []
+    for quiet in ([], ["--quiet"]):  # a text that is in the cache shows no bar
+        cache = tmp_path / f"cache-{len(said)}"
+        assert main([*words, "--cache-dir", str(cache), *quiet]) == 0
+        said.append(capsys.readouterr().err)
+    assert "Generating test split" in said[0] and not said[1]
 
 
 def with_all_biases(model):

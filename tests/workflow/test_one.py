@@ -71,6 +71,9 @@ def unused(tmp_path, monkeypatch):
         ("windows: many", "windows = 'many' of table3_perplexity.ipynb: expected a whole number"),
         ("patterns: [2:4]", "YAML reads an unquoted 2:4 as 124"),
         ("models: [llama-230k, llama-23k]", "no model 'llama-23k': did you mean 'llama-230k'?"),
+        ("calibration: embeded", "unknown text source 'embeded': did you mean 'embedded'?"),
+        ("evaluation: wiki.tset.raw", "no file 'wiki.tset.raw'"),
+        ("evaluation: c4", "source 'c4' is for calibration here"),
         ("device: cdua", "unknown device 'cdua': did you mean 'cuda'?"),
     ],
 )
@@ -149,6 +152,19 @@ def test_a_run_keeps_its_verdicts_to_itself_and_prints_them(mini, tmp_path, caps
     said = capsys.readouterr().out
     assert "supported 3, open 1" in said and "minutes" in said
     assert f"page: {folder / '_build' / 'mini.html'}\nnotebook: {folder / 'mini.ipynb'}" in said
+
+
+def test_two_runs_of_one_page_and_model_are_not_mixed(mini, tmp_path, capsys):
+    mini(DECIDES)
+    folder = tmp_path / "one" / "mini-llama-230k"
+    with one.alone(folder):
+        assert one.main(["mini", "--model", "llama-230k"]) == 2
+        assert not folder.exists()
+        assert one.main(["mini", "--model", "opt-340k"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "another run of mini-llama-230k goes on: wait until it ends, or stop it" in said
+    assert one.main(["mini", "--model", "llama-230k"]) == 0
+    assert there(folder)
 
 
 def test_a_run_that_fails_leaves_what_an_earlier_one_has_left(mini, tmp_path, capsys):

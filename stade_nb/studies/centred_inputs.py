@@ -72,13 +72,20 @@ def _types(kinds: dict) -> list[str]:
 
 
 def split(table: pandas.DataFrame) -> pandas.DataFrame:
-    """Whether the paper's split holds: model, layers, agree (share), word."""
+    """Whether the paper's split holds: model, layers, agree, best, every (shares), word.
+
+    The word hangs on the limit `CENTRED`. best: how far place and measurement agree with the limit
+    that suits the paper most; every: how far place agrees with calling all inputs centred. Both
+    were added when the word was known, and judge nothing.
+    """
     rows = []
     for model, some in table.groupby("model", sort=False):
         agree = float((some["place"] == some["measured"]).mean())
+        limits = [*some["ratio"], math.inf]
+        best = max(float((some["place"] == (some["ratio"] < limit)).mean()) for limit in limits)
         word = "holds" if agree >= HOLDS else "does not hold" if agree < FAILS else "holds in part"
-        rows.append((model, len(some), agree, word))
-    return pandas.DataFrame(rows, columns=["model", "layers", "agree", "word"])
+        rows.append((model, len(some), agree, best, float(some["place"].mean()), word))
+    return pandas.DataFrame(rows, columns=["model", "layers", "agree", "best", "every", "word"])
 
 
 def choices(table: pandas.DataFrame, lost: pandas.DataFrame) -> pandas.DataFrame:

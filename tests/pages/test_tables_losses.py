@@ -82,3 +82,13 @@ def test_values_are_read_block_by_block():
     assert found.groupby("model").size().to_dict() == {REAL[0]: 30, REAL[1]: 18}
     assert (found["ratio"] == found["first"] / found["others"]).all()
     assert layer_losses.METHODS >= 5
+
+
+def test_effects_without_first_tokens_are_held_against_what_a_nudge_does():
+    gained = first_tokens.gains(first_tokens.recorded(REAL))
+    sure = gained[gained["verdict"] != "open"].copy()
+    assert losses.beyond_a_nudge(
+        sure.assign(change=1.0), REAL
+    ) == f"{len(sure)} of {len(sure)} " + ("are larger than")
+    assert losses.beyond_a_nudge(sure.assign(change=1e-6), REAL).startswith(f"0 of {len(sure)} ")
+    assert losses.beyond_a_nudge(sure.iloc[:0], REAL) == "not run here"

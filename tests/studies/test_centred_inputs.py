@@ -40,6 +40,9 @@ def test_place_and_measurement_are_compared_layer_by_layer():
     assert study.split(turned)[["agree", "word"]].values.tolist() == [[0.0, "does not hold"]]
     half = study.split(table([0.05, 1.0, 1.0, 1.0])).iloc[0]  # gate and up are not centred
     assert half["agree"] == pytest.approx(5 / 7) and half["word"] == "holds in part"
+    # Another limit, 2, would agree everywhere with a model whose norms leave means of half a sigma.
+    other = study.split(table([0.5, 3.0, 0.5, 3.0])).iloc[0]
+    assert (other["agree"], other["best"], other["every"]) == pytest.approx((2 / 7, 1, 5 / 7))
     row = found.iloc[0]
     assert (row["high"], row["kurtosis"], row["spread"]) == (0.1, 4.0, 8.0)
     assert (row["tail"], row["tail_rest"]) == (0.01, 0.0)

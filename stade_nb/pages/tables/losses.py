@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas
 
 from stade_nb.claims import paper
+from stade_nb.claims.verdicts import NOT_RUN, OPEN
 from stade_nb.engine import shipped
 from stade_nb.engine.cell import Cell, cells
 from stade_nb.models import loading
@@ -213,6 +214,16 @@ def _measured(record: dict) -> str:
 
 def _threads(number: int) -> str:
     return f"{number} thread{'s' * (number > 1)}"
+
+
+def beyond_a_nudge(gained: pandas.DataFrame, names: Sequence[str]) -> str:
+    """How many of a study's comparisons at `first_tokens.PATTERN` with a verdict exceed a nudge.
+
+    gained: from `first_tokens.gains`, one calibration seed. "1 of 3 are larger than".
+    """
+    sure = gained[gained["verdict"] != OPEN].assign(pattern=first_tokens.PATTERN, seeds="1 of 1")
+    sized = nudges.beyond(sure, nudges.spread(nudges.recorded(names)))
+    return f"{sized['beyond'].sum()} of {len(sized)} are larger than" if len(sized) else NOT_RUN
 
 
 def titled(found: pandas.DataFrame) -> pandas.DataFrame:

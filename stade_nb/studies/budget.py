@@ -106,6 +106,20 @@ def believable(found: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=columns.split())
 
 
+def pooled(found: pandas.DataFrame) -> float:
+    """What can be believed with one seed, by one s for all rows of `believable`: a relative change.
+
+    The second rule with the mean h, and s² the mean of the rows' squares, weighted by their degrees
+    of freedom. Added when the rows were known: a standard deviation of three seeds says little by
+    itself. Wanda's runs are in several rows, so that s is a little less certain than t takes it.
+    """
+    degrees = found["seeds"] - 1
+    half, spread = (found[name].map(math.log1p) for name in ("of_windows", "of_seeds"))
+    pooled = math.sqrt((degrees * spread**2).sum() / degrees.sum())
+    reach = stats.t.ppf(0.5 + verdicts.CONFIDENCE / 2, degrees.sum()) * pooled
+    return math.expm1(math.hypot(half.mean(), reach))
+
+
 def _shared(ours: dict, other: dict) -> tuple[dict, dict]:
     """Both with the seeds that both have."""
     seeds = sorted(ours.keys() & other.keys())

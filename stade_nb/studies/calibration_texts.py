@@ -4,8 +4,9 @@ The correction writes the mean of the calibration text into the biases. If it ca
 the model, it is worth more on that text than on another one.
 
 - The effect of the correction is the logarithm of the ratio of two perplexities, with the
-  correction and without, of the same mask on the same evaluation windows: negative helps. An
-  interval is paired over the windows, as in `claims.verdicts`.
+  correction and without, by the same metric on the same evaluation windows: negative helps. From
+  the second block on the correction changes what the metric sees, and so a few entries of the mask.
+  An interval is paired over the windows, as in `claims.verdicts`.
 - A text is evaluated with calibration on itself (other documents of it), and on each of the others.
   The correction carries the text where its effect at home is below its mean effect from the other
   texts, over the same windows. One comparison for each mask, pattern and evaluated text; all of
@@ -41,7 +42,7 @@ METHODS = ("wanda", "wanda_with_bias", "std", "std_without_correction", "stade")
 PATTERNS = ("0.5", "2:4")
 WINDOWS, LENGTH = 16, 512  # of calibration, and of each evaluated text
 
-# With the correction and without, of the same mask.
+# With the correction and without, by the same metric.
 CORRECTED = {"wanda": ("wanda_with_bias", "wanda"), "std": ("std", "std_without_correction")}
 NO_TEXT = "random tokens"
 

@@ -100,3 +100,16 @@ def test_what_a_correction_misses_is_a_median_over_the_pairs_of_texts():
     assert shown["same text"].tolist() == pytest.approx([0.15, 0.3])
     assert shown["another text"].tolist() == pytest.approx([0.6, 1.2])
     assert shown[study.NO_TEXT].tolist() == pytest.approx([3, 6])
+
+
+def test_the_gain_from_more_text_is_said_with_the_tokens_and_seeds_of_each_method():
+    rows = [
+        ("wanda", 8, 128, -0.003, "1 of 1", "open"),
+        ("std", 8, 32, -0.02, "3 of 3", "supported"),
+    ]
+    columns = ["method", "fewest", "most", "change", "seeds", "verdict"]
+    assert texts.by_budget(pandas.DataFrame(rows, columns=columns)) == (
+        "Wanda to 65,536 tokens: open (−0.3 %, 1 seed); "
+        "STD metric to 16,384 tokens: supported (−2.0 %, 3 seeds)"
+    )
+    assert texts.by_budget(pandas.DataFrame(columns=columns)) == "not run here"

@@ -88,3 +88,12 @@ def test_only_shared_seeds_count_and_one_alone_says_nothing():
 def test_budgets_that_share_no_seed_are_not_compared():
     rows = [row(8, "wanda", 1, BASE), row(64, "wanda", 0, BASE), row(8, "stade", 0, BASE)]
     assert budget.gains(budget.of_records(rows)).empty
+
+
+def test_one_standard_deviation_for_all_rows_is_that_of_their_squares():
+    found = budget.believable(budget.of_records(cells(0.02)))
+    half = np.log1p(found["of_windows"]).mean()
+    # Two rows of three seeds: four degrees of freedom, whose t is 2.776.
+    spread = 2.776445 * math.sqrt((np.log1p(found["of_seeds"]) ** 2).mean())
+    assert budget.pooled(found) == pytest.approx(math.expm1(math.hypot(half, spread)), rel=1e-5)
+    assert budget.pooled(found) < found["one"].min()

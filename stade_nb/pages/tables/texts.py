@@ -2,10 +2,11 @@
 
 import pandas
 
-from stade_nb.claims import verdicts
+from stade_nb.claims import paper, verdicts
 from stade_nb.claims.verdicts import Count, Difference
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
+from stade_nb.studies import budget
 from stade_nb.studies import calibration_texts as study
 
 
@@ -40,6 +41,22 @@ def helps(table: pandas.DataFrame) -> Count:
     """Whether the correction lowers the perplexity, counted over rows of `effects`."""
     ends = table[["change", "low", "high"]].itertuples(index=False)
     return verdicts.counted(table.assign(verdict=[verdicts.verdict(Difference(*e)) for e in ends]))
+
+
+def by_budget(gains: pandas.DataFrame) -> str:
+    """Which methods gain from how much text: "Wanda to 65,536 tokens: open (−0.3 %, 1 seed)".
+
+    gains: from `budget.gains`.
+    """
+    parts = []
+    for row in gains.itertuples():
+        number = int(row.seeds.rpartition(" ")[2])
+        seeds = f"{number} seed{'s' * (number > 1)}"
+        change = f"{100 * row.change:+.1f} %".replace("-", "−")
+        tokens = f"{row.most * budget.LENGTH:,}"
+        title = paper.title(row.method)
+        parts.append(f"{title} to {tokens} tokens: {row.verdict} ({change}, {seeds})")
+    return "; ".join(parts) or verdicts.NOT_RUN
 
 
 def shares(distances: pandas.DataFrame) -> pandas.DataFrame:

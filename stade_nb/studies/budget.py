@@ -15,6 +15,7 @@ The rules, in the code before any number of them was looked at:
 """
 
 import math
+from collections.abc import Iterable
 from statistics import fmean, stdev
 
 import pandas
@@ -93,17 +94,36 @@ def believable(found: pandas.DataFrame) -> pandas.DataFrame:
         ours, other = _shared(ours, by[AGAINST, windows])
         if len(ours) < 2:
             continue
-        pairs = [(ours[seed], other[seed]) for seed in ours]
-        means = [list(map(fmean, zip(*side, strict=True))) for side in zip(*pairs, strict=True)]
-        gap = verdicts.difference(*means)
-        half, count = gap.high - gap.mean, len(pairs)
-        spread = stdev(fmean(a) - fmean(b) for a, b in pairs)
-        reach = stats.t.ppf(0.5 + verdicts.CONFIDENCE / 2, count - 1) * spread
-        one, every = (math.hypot(half, reach / math.sqrt(k)) for k in (1, count))
-        sizes = map(math.expm1, (gap.mean, half, spread, one, every))
-        rows.append((method, windows, count, *sizes, abs(gap.mean) > every))
+        rows.append((method, windows, *_second_rule(verdicts.matched(ours, other))))
     columns = "method windows seeds change of_windows of_seeds one all believed"
     return pandas.DataFrame(rows, columns=columns.split())
+
+
+def against(pairs: Iterable[tuple]) -> pandas.DataFrame:
+    """The second rule on other comparisons: model, pattern, method, seeds, change, all, believed.
+
+    pairs: (model, pattern, method, losses by seed, Wanda's by the same seeds); those of a single
+    seed have no row.
+    """
+    rows = []
+    for *about, ours, other in pairs:
+        if len(both := verdicts.matched(ours, other)) > 1:
+            count, change, _, _, _, every, believed = _second_rule(both)
+            rows.append((*about, count, change, every, believed))
+    columns = "model pattern method seeds change all believed"
+    return pandas.DataFrame(rows, columns=columns.split())
+
+
+def _second_rule(pairs: list[tuple]) -> tuple:
+    """The columns of `believable` from `seeds` on. pairs: the losses of both, for each seed."""
+    means = [list(map(fmean, zip(*side, strict=True))) for side in zip(*pairs, strict=True)]
+    gap = verdicts.difference(*means)
+    half, count = gap.high - gap.mean, len(pairs)
+    spread = stdev(fmean(a) - fmean(b) for a, b in pairs)
+    reach = stats.t.ppf(0.5 + verdicts.CONFIDENCE / 2, count - 1) * spread
+    one, every = (math.hypot(half, reach / math.sqrt(k)) for k in (1, count))
+    sizes = map(math.expm1, (gap.mean, half, spread, one, every))
+    return count, *sizes, abs(gap.mean) > every
 
 
 def pooled(found: pandas.DataFrame) -> float:

@@ -75,8 +75,8 @@ def spread(cells: pandas.DataFrame) -> pandas.DataFrame:
     """The first rule, a row for each model, pattern and nudge with two runs or more.
 
     cells: columns model, pattern, nudge, draw, losses; the plain run is one of every nudge's.
-    Returns columns model, pattern, nudge, runs, lowest and highest (perplexities), deviation (s)
-    and reach (t s √2), both as relative changes of perplexity.
+    Returns columns model, pattern, nudge, runs, plain (the run without a nudge), lowest and highest
+    (perplexities), deviation (s) and reach (t s √2), both as relative changes of perplexity.
     """
     rows = []
     for (model, pattern, nudge), some in _with_plain(cells):
@@ -84,10 +84,11 @@ def spread(cells: pandas.DataFrame) -> pandas.DataFrame:
         deviation = stdev(means)
         t = float(stats.t.ppf(0.5 + verdicts.CONFIDENCE / 2, runs - 1))
         ends = (math.exp(min(means)), math.exp(max(means)))
-        about = (model, pattern, nudge, runs)
+        # The plain run is a draw like any other; what has one seed is compared with it alone.
+        about = (model, pattern, nudge, runs, math.exp(means[0]))
         reach = math.expm1(t * deviation * math.sqrt(2))
         rows.append((*about, *ends, math.expm1(deviation), reach))
-    columns = "model pattern nudge runs lowest highest deviation reach"
+    columns = "model pattern nudge runs plain lowest highest deviation reach"
     return pandas.DataFrame(rows, columns=columns.split())
 
 

@@ -1,5 +1,7 @@
 """Records computed earlier as frames: one model and pair of texts, beside Wanda, with origin."""
 
+import numpy as np
+import pandas
 import pytest
 
 from stade_nb.claims import paper, verdicts
@@ -50,6 +52,29 @@ def test_every_method_is_judged_against_wanda_and_they_share_the_95_percent():
     (shared,) = judged.query("method == 'stade' and pattern == '0.5'").itertuples()
     assert shared.change == alone["change"]
     assert shared.low < alone["low"] < alone["high"] < shared.high
+
+
+def test_stricter_looks_count_what_is_left_of_the_verdicts():
+    """STADE: steady over seeds. STD: seeds agree, and part. SparseGPT: in blocks of windows."""
+    draw, windows = np.random.default_rng(0), 64
+    base = draw.normal(3, 0.5, windows)
+    waves = np.repeat(draw.permutation(np.resize([-1.0, 1.0], windows // 4)), 4)
+    noise = draw.normal(0, 1e-3, windows)
+    ways = {
+        "wanda": [base] * 3,
+        "stade": [base - 0.02 + noise] * 3,
+        "std": [base + each + noise for each in (0.001, 0.02, 0.06)],
+        "sparsegpt": [base + 0.07 + 0.15 * waves],
+    }
+    rows = [("m", "0.5", way, seed, list(losses))
+            for way, seeds in ways.items() for seed, losses in enumerate(seeds)]  # fmt: skip
+    ran = pandas.DataFrame(rows, columns=["model", "pattern", "method", "seed", "losses"])
+    judged = earlier.against(ran)
+    assert not (judged["verdict"] == verdicts.OPEN).any()
+    found = {"seeds": "1 of 2", "seeds_stade": "lower in 1, higher in 0 of 1"}
+    assert earlier.doubts(ran, judged) == found | {"neighbours": "1 of 3"}
+    nothing = ran.iloc[:3]
+    assert earlier.doubts(nothing, earlier.against(nothing))["neighbours"] == "0 of 0"
 
 
 def test_it_says_with_what_the_records_were_computed():

@@ -97,3 +97,20 @@ def test_one_standard_deviation_for_all_rows_is_that_of_their_squares():
     spread = 2.776445 * math.sqrt((np.log1p(found["of_seeds"]) ** 2).mean())
     assert budget.pooled(found) == pytest.approx(math.expm1(math.hypot(half, spread)), rel=1e-5)
     assert budget.pooled(found) < found["one"].min()
+
+
+def test_other_comparisons_have_the_same_rule_and_one_seed_says_nothing():
+    found = budget.of_records(cells(0.003))
+    by = {m: {r.seed: r.losses for r in rows.itertuples()}
+          for m, rows in found[found["windows"] == 8].groupby("method")}  # fmt: skip
+    alone = {name: {0: seeds[0]} for name, seeds in by.items()}
+    (row,) = budget.against(
+        [("m", "0.5", "stade", by["stade"], by["wanda"]),
+         ("m", "2:4", "stade", alone["stade"], alone["wanda"])]
+    ).to_dict("records")  # fmt: skip
+    same = budget.believable(found).iloc[0]
+    assert (row["model"], row["pattern"], row["seeds"]) == ("m", "0.5", 3)
+    assert [row[name] for name in ("change", "all", "believed")] == [
+        same[name] for name in ("change", "all", "believed")
+    ]
+    assert budget.against([]).empty

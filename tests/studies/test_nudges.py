@@ -75,6 +75,7 @@ CELLS = pandas.DataFrame(
 def test_the_reach_is_that_of_a_difference_of_two_runs():
     count, rounding = nudges.spread(CELLS).itertuples()
     assert (count.pattern, count.nudge, count.runs) == ("0.5", "count", 3)
+    assert count.plain == pytest.approx(math.exp(3.0))
     assert (count.lowest, count.highest) == pytest.approx((math.exp(3.0), math.exp(3.02)))
     assert count.deviation == pytest.approx(math.expm1(0.01))
     assert math.log1p(count.reach) == pytest.approx(4.302653 * 0.01 * math.sqrt(2), rel=1e-6)

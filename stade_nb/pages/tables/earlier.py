@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import expm1
+from statistics import fmean
 
 import pandas
 
@@ -12,7 +13,7 @@ from stade_nb.errors import StadeError
 from stade_nb.models.packaged import packaged_models
 from stade_nb.numerics.bias import KEPT
 from stade_nb.numerics.methods import METHODS
-from stade_nb.studies import seeds
+from stade_nb.studies import budget, seeds
 
 # The texts of the paper's protocol as the records name them: C4, and WikiText-2's test set.
 TEXTS = ("c4_documents.txt", "wiki.test.raw")
@@ -121,6 +122,17 @@ def against(ran: pandas.DataFrame, other: str = RIVAL) -> pandas.DataFrame:
     seeds that both have. Returns columns model, pattern, method, claim, change (of perplexity,
     relative), low, high, seeds, verdict (on "has a lower perplexity than `other`").
     """
+    rows, pairs = [], _pairs(ran, other)
+    for *about, mine, yours in pairs:
+        gap, seeds, word = verdicts.compared(mine, yours, len(pairs))
+        claim = f"{paper.title(about[2])} < {paper.title(other)}"
+        rows.append((*about, claim, *map(expm1, gap), seeds, word))
+    columns = "model pattern method claim change low high seeds verdict"
+    return pandas.DataFrame(rows, columns=columns.split())
+
+
+def _pairs(ran: pandas.DataFrame, other: str) -> list[tuple]:
+    """(model, pattern, method, its losses by seed, those of `other`) of each comparison."""
     pruned = ran[ran["method"] != paper.DENSE]
     losses, pairs = verdicts.by_seed(pruned, ["model", "pattern", "method"]), []
     for (model, pattern, method), ours in losses.items():
@@ -131,13 +143,38 @@ def against(ran: pandas.DataFrame, other: str = RIVAL) -> pandas.DataFrame:
         if method != other and both:
             mine = {seed: ours[seed] for seed in both} if drawn else ours
             pairs.append((model, pattern, method, mine, {seed: theirs[seed] for seed in both}))
-    rows = []
-    for *about, mine, yours in pairs:
-        gap, seeds, word = verdicts.compared(mine, yours, len(pairs))
-        claim = f"{paper.title(about[2])} < {paper.title(other)}"
-        rows.append((*about, claim, *map(expm1, gap), seeds, word))
-    columns = "model pattern method claim change low high seeds verdict"
-    return pandas.DataFrame(rows, columns=columns.split())
+    return pairs
+
+
+TOGETHER = 4  # neighbouring windows that `doubts` counts as one
+
+
+def doubts(ran: pandas.DataFrame, judged: pandas.DataFrame) -> dict[str, str]:
+    """What two stricter looks leave of `judged`, from `against`: neither was a rule beforehand.
+
+    seeds: by the second rule of `budget`, which adds the spread between seeds to the interval, how
+    many comparisons with several seeds stand out; seeds_stade: of STADE's which side how many are
+    on. neighbours: how many of the verdicts an interval leaves open that counts `TOGETHER`
+    neighbouring windows as one, as these are not independent.
+    """
+    strict = budget.against(_pairs(ran, RIVAL))
+    own = strict[strict["method"] == "stade"]
+    lower, higher = (
+        (own["believed"] & side).sum() for side in (own["change"] < 0, own["change"] > 0)
+    )
+    blocks = against(ran.assign(losses=ran["losses"].map(_blocks)))
+    sure = (judged["verdict"] != verdicts.OPEN).to_numpy()
+    lost = sure & (blocks["verdict"] != judged["verdict"]).to_numpy()
+    return {
+        "seeds": f"{strict['believed'].sum()} of {len(strict)}",
+        "seeds_stade": f"lower in {lower}, higher in {higher} of {len(own)}",
+        "neighbours": f"{lost.sum()} of {sure.sum()}",
+    }
+
+
+def _blocks(losses: list[float]) -> list[float]:
+    """The means of neighbouring windows; what is left at the end is a block as well."""
+    return [fmean(losses[at : at + TOGETHER]) for at in range(0, len(losses), TOGETHER)]
 
 
 def by_length(names: Sequence[str]) -> pandas.DataFrame:

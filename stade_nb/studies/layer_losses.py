@@ -128,6 +128,29 @@ def firmness(found: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=columns.split())
 
 
+def spans(found: pandas.DataFrame) -> pandas.DataFrame:
+    """95 % of each model's median correlation, with the methods drawn again: model, low, high.
+
+    The patterns have the same methods, so one draw of methods is taken at all of them, and then the
+    median. Not part of the rule, as `firmness`.
+    """
+    rows, draw = [], numpy.random.default_rng(0)
+    ranked = found.groupby(["model", "pattern"])["loss"].transform("size") >= METHODS
+    for model, some in found[ranked].groupby("model", sort=False):
+        by = {pattern: rows.set_index("method") for pattern, rows in some.groupby("pattern")}
+        names, medians = list(dict.fromkeys(some["method"])), []
+        for _ in range(DRAWS):
+            drawn = [names[at] for at in draw.integers(len(names), size=len(names))]
+            rhos = []
+            for cells in by.values():
+                one = cells.loc[[name for name in drawn if name in cells.index]]
+                if min(one["loss"].nunique(), one["perplexity"].nunique()) > 1:
+                    rhos.append(float(spearmanr(one["loss"], one["perplexity"]).statistic))
+            medians += [median(rhos)] if rhos else []
+        rows.append((model, *numpy.quantile(medians, [0.025, 0.975])))
+    return pandas.DataFrame(rows, columns=["model", "low", "high"])
+
+
 def word(answered: pandas.DataFrame) -> str:
     """One word for all models of `answers`."""
     words = set(answered["word"])

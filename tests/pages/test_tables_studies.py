@@ -93,6 +93,20 @@ def test_real_cells_are_of_all_layers_and_compete_as_their_method_does():
     assert set(found["pattern"]) <= {"dense", *studies.STRONG}
 
 
+def test_what_the_bias_does_is_said_for_each_metric():
+    """It lowers STD's losses and raises Wanda's; the mean over both would say neither."""
+    effect = {"wanda": {"0.5": 0.04, "2:4": 0.16}, "std": {"0.5": -0.07, "2:4": -0.12}}
+    rows = [
+        row(method, pattern, [3 + effect[metric][pattern] * (rung == "bias")] * 2)
+        for metric in effect
+        for pattern in ("0.5", "2:4")
+        for rung, method in zip(RUNGS, LADDER[metric], strict=True)
+    ]
+    said = studies.of_the_bias(pandas.DataFrame(rows))
+    assert set(said.split(", ")) == {"Wanda +4.1 to +17.4 %", "STD −11.3 to −6.8 %"}
+    assert studies.of_the_bias(pandas.DataFrame(rows[:1])) == "not run"
+
+
 def test_how_far_a_nudge_reaches_is_said_by_pattern():
     found = pandas.DataFrame({"pattern": ["0.5", "2:4"], "reach": [0.009, 0.0312]})
     assert studies.by_pattern(found) == "0.9 % at 50 %, 3.1 % at 2:4"

@@ -97,3 +97,16 @@ def test_a_correlation_that_hangs_on_some_methods_is_seen():
     assert (row.methods, row.whole_methods) == (11, 6) and row.whole == pytest.approx(1)
     (alone,) = study.firmness(firm).itertuples()
     assert [alone.low, alone.high] == pytest.approx([1, 1]) and alone.whole_methods == 6
+
+
+def test_the_medians_interval_draws_the_same_methods_at_all_patterns():
+    """One pattern ranks as its losses, one the other way: the median is zero for any methods."""
+    up, down = cells(math.exp, patterns=("0.5",)), cells(lambda loss: -loss, patterns=("2:4",))
+    (both,) = study.spans(pandas.concat([up, down])).itertuples()
+    assert [both.low, both.high] == pytest.approx([0, 0], abs=1e-9)
+    (alone,) = study.spans(up).itertuples()
+    assert [alone.low, alone.high] == pytest.approx([1, 1])
+    turned = up.assign(perplexity=[3.0, 2, 1, 6, 5, 4])
+    (row,) = study.spans(turned).itertuples()
+    assert row.low < 0.5 < row.high
+    assert study.spans(up.iloc[: study.METHODS - 1]).empty

@@ -167,11 +167,22 @@ def sentence(found: Sequence[Answer], changes: pandas.DataFrame) -> str:
         DEPENDS: "Whether the mask or its compensation explains more depends on the model",
     }[overall(found)]
     signs = ", ".join(
-        f"{rung} {rows.mean():+.1%}".replace("-", "−")
-        for rung, rows in changes.groupby("compensation", sort=False)["change"]
+        f"{rung} {effects(changes, rung)}" for rung in dict.fromkeys(changes["compensation"])
     )
     models = "1 model" if len(found) == 1 else f"{len(found)} models"
     return f"{what} ({models}; perplexity against no compensation: {signs})."
+
+
+def effects(changes: pandas.DataFrame, rung: str) -> str:
+    """What a compensation does, from the least model to the most: "−62.7 to −37.7 %".
+
+    changes: of `gains`. A mean over models would hide that a bias helps one and harms the other.
+    """
+    values = changes.loc[changes["compensation"] == rung, "change"]
+    if values.empty:
+        return verdicts.NOT_RUN
+    ends = sorted({f"{100 * end:+.1f}" for end in (values.min(), values.max())}, key=float)
+    return f"{' to '.join(ends)} %".replace("-", "−")
 
 
 # Does a mask that knows covariances prune better? Supported where the first of a pair has a lower

@@ -61,7 +61,12 @@ def test_models_that_disagree_depend_and_sentences_give_the_signs():
     said = study.sentence(found[1:], changes[changes["model"] == "two"])
     assert said.startswith("The compensation explains more of the differences")
     assert "(1 model; " in said
-    assert "bias +10.5%" in said and "affine −39.3%" in said
+    assert "bias +10.5 %" in said and "affine −39.3 %" in said
+    one, other = changes["change"].where(changes["compensation"] == "affine").dropna()
+    assert study.effects(changes, "affine") == (
+        f"{100 * min(one, other):+.1f} to {100 * max(one, other):+.1f} %".replace("-", "−")
+    )
+    assert study.effects(changes, "of none") == "not run here"
     assert "nothing is decided" in study.sentence([], changes)
 
 

@@ -216,3 +216,8 @@ def test_updates_that_overflow_are_refused():
     large = (weight / weight.abs().max() * torch.finfo(torch.float32).max).float()
     with pytest.raises(StadeError, match="updated weights are not finite"):
         sparsegpt.solve(large, hessian, parse_pattern("2:4"))
+
+
+def test_dead_columns_count_as_one_in_the_mean_that_damps():
+    found, dead = sparsegpt.damped(torch.diag(torch.tensor([0.0, 4])), 0.5)
+    assert found.tolist() == [[2.25, 0], [0, 5.25]] and dead.tolist() == [True, False]

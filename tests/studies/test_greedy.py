@@ -83,3 +83,14 @@ def test_bad_patterns_are_refused():
         greedy.chosen(weight, second, masks.parse_pattern("0.5", "layer"))
     with pytest.raises(StadeError, match="multiple of 4"):
         greedy.chosen(weight, second, masks.parse_pattern("2:4"))
+
+
+@pytest.mark.parametrize(("name", "centres"), [("greedy", False), ("greedy_with_bias", True)])
+def test_each_method_takes_its_own_matrix(name, centres):
+    x, weight = inputs(mean=3.0), torch.randn(9, 12, generator=GENERATOR, dtype=torch.float64)
+    second, covariance = x.T @ x / len(x), torch.cov(x.T, correction=0)
+    parsed = masks.parse_pattern("0.5")
+    wanted = [slow(weight, matrix, parsed) for matrix in (second, covariance)]
+    assert not torch.equal(*wanted)
+    found = prune_layer(weight, None, Moments.of(x, gram=True), name, parsed, centred=False)
+    assert torch.equal(found.pruned, wanted[centres])

@@ -9,7 +9,8 @@ import torch
 from scipy import integrate
 
 from stade_nb.errors import StadeError
-from stade_nb.numerics import bias
+from stade_nb.numerics import bias, masks
+from stade_nb.studies import greedy
 from stade_nb.theory import correlated_inputs, many_layers, many_weights, synthetic
 
 # A joint distribution of three dependent inputs: values -> probability.
@@ -233,3 +234,11 @@ def test_simulation_agrees_whatever_the_distribution(family):
         )
         assert ((found.mean[:, 0] - exact) / found.error[:, 0]).abs().max() < 4
         assert (found.error[:, 0] < 0.1 * exact).all()
+
+
+@pytest.mark.parametrize("pattern", ["0.5", "2:4"])
+def test_each_step_adds_least_to_the_exact_loss(pattern):
+    weight, inputs = made(0.7, seed=2)
+    found = many_weights.stepwise(weight, inputs.second_moment, pattern)
+    wanted = greedy.chosen(weight, inputs.second_moment, masks.parse_pattern(pattern))
+    assert torch.equal(found, wanted)

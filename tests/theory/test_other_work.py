@@ -6,6 +6,7 @@ import torch
 
 from stade_nb.errors import StadeError
 from stade_nb.numerics import masks
+from stade_nb.numerics.moments import Moments
 from stade_nb.theory import other_work
 
 
@@ -77,3 +78,11 @@ def test_parameters_that_stade_adds_are_counted():
     ran = pandas.DataFrame([cell, cell | {"method": "wanda"}, cell | {"pattern": "2:4"}])
     found = other_work.parameters_added(ran, "0.5")
     assert found.values.tolist() == [["m", 32, 16, 4, 4 / 32]]
+
+
+def test_flap_has_eq_8_s_score_and_eq_7_s_bias():
+    x = torch.randn(200, 8, generator=generator(), dtype=torch.float64) + 3
+    weight = torch.randn(4, 8, generator=generator(1), dtype=torch.float64)
+    found = other_work.compared(weight, Moments.of(x, gram=True))
+    assert found["score"] < 1e-12 and found["bias"] < 1e-12
+    assert 0 < found["compensated"] < found["plain"] / 2

@@ -50,6 +50,11 @@ def slow(w, pruned, x, group, threshold, rounds):
     return pruned
 
 
+def test_it_stops_where_its_paper_does():
+    """The defaults of DSnoT's public code: threshold, rounds, and the power of the variance."""
+    assert (dsnot.THRESHOLD, dsnot.ROUNDS, dsnot.POWER) == (0.1, 50, 1.0)
+
+
 @given(
     seed=st.integers(0, 10_000),
     pattern=st.sampled_from(["0.5", "0.3", "2:4", "4:8"]),

@@ -43,6 +43,16 @@ def least_squares(x, w, bias, gone, constant):
     return new, found[-1] if constant else bias
 
 
+def test_its_damping_is_a_hundredth_of_the_mean_diagonal_unless_another_is_given(layer):
+    x, weight, _ = layer
+    second, gone = x.T @ x / len(x), uneven(weight)
+    own = refit.solved(weight, gone, second + 0.01 * second.diag().mean() * torch.eye(INPUTS), 0)
+    ridge = refit.solved(weight, gone, second)
+    assert not ridge.allclose(refit.solved(weight, gone, second, 0), atol=1e-6)
+    # λ stands in S_KK alone, and both ways have S_KP as it is.
+    assert ridge.allclose(own, atol=1e-9)
+
+
 @pytest.mark.parametrize("pattern", ["0.5", "2:4", "4:8", "0.7", "uneven"])
 @pytest.mark.parametrize("finish", [refit.linear, refit.affine])
 def test_every_row_is_the_least_squares_of_its_samples(layer, finish, pattern, monkeypatch):

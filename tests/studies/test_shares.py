@@ -60,6 +60,18 @@ def test_shares_lie_in_their_intervals_and_noisier_windows_widen_them():
     assert widths[0] < widths[1] / 3
 
 
+def test_an_interval_has_the_percentiles_of_the_draws_without_the_windows_as_they_are():
+    """Two cells and one factor: its share is 1 where they differ, so the rest tells the draw."""
+    cells = pandas.DataFrame({"row": [0, 0, 1, 1]})
+    # Within a row the cells are 2 r apart, the rows 2: the factor has 1 / (1 + r²).
+    draws = np.linspace(0, 1, 1001)
+    apart = np.sqrt(1 / np.r_[1e-6, np.linspace(0.2, 0.8, 1001)] - 1)
+    values = np.array([apart, -apart, 2 + apart, 2 - apart])
+    found = shares.shares(cells, [("row",)], values).iloc[0]
+    expected = [1e-6, 0.2 + 0.6 * draws[25], 0.2 + 0.6 * draws[975]]
+    assert found[["share", "low", "high"]].tolist() == pytest.approx(expected)
+
+
 def test_windows_are_drawn_together():
     """What all cells have in common in a window moves no difference."""
     common = np.random.default_rng(0).normal(size=30)

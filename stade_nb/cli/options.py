@@ -67,7 +67,10 @@ class Whole(click.IntRange):
         if len(str(value)) > DIGITS:
             given = shortened(value, 30)
             self.fail(f"{given!r}: expected a whole number of at most {DIGITS} digits.", param, ctx)
-        return super().convert(value, param, ctx)
+        number = super().convert(value, param, ctx)
+        if str(value).strip() != str(number):  # such as the 000 of the seeds 1,000
+            self.fail(f"{value!r}: write it as {number}, or without commas.", param, ctx)
+        return number
 
 
 class Duration(click.ParamType):

@@ -183,18 +183,23 @@ def leaves_attention(types: list[str]) -> bool:
     return all(map(is_mlp, types))
 
 
-def head(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Hidden states after the last block, (..., hidden), to logits, (..., vocabulary)."""
+def after_blocks(model: nn.Module) -> list[nn.Module]:
+    """The layers behind the last block in their order, the one that makes logits last."""
     stack = decoder(model)
     names = ("norm", "final_layer_norm", "project_out")
     last = [getattr(stack, name) for name in names if getattr(stack, name, None) is not None]
+    return [*last, model.lm_head]
+
+
+def head(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Hidden states after the last block, (..., hidden), to logits, (..., vocabulary)."""
+    last = after_blocks(model)
     cap = getattr(model.config, "final_logit_softcapping", None)
 
     def logits(hidden: Tensor) -> Tensor:
         for part in last:
             hidden = part(hidden)
-        out = model.lm_head(hidden)
-        return out if cap is None else torch.tanh(out / cap) * cap
+        return hidden if cap is None else torch.tanh(hidden / cap) * cap
 
     return logits
 

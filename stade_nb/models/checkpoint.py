@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import AutoTokenizer
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from stade_nb.errors import StadeError
+from stade_nb.models import architectures
 
 # Stored tensors that change no logits: tables of positions and a version number that older
 # libraries stored, and heads besides the one that predicts the next token.
@@ -159,6 +161,21 @@ def check_complete(name: str, report: dict) -> None:
             "that it was saved with (num_hidden_layers, model_type), or save the model again "
             "without them"
         )
+
+
+def check_head(name: str, model: nn.Module) -> None:
+    """StadeError for a weight behind the blocks that is no number: pruning would not see it.
+
+    What stands before them or in them meets the calibration text.
+    """
+    last = architectures.after_blocks(model)
+    ours = {id(weight) for part in last for weight in part.parameters()}
+    for label, weight in model.named_parameters():
+        if id(weight) in ours and not all(end.isfinite() for end in weight.aminmax()):
+            raise StadeError(
+                f"model {name!r} has values in {label} that are infinite or no numbers: download "
+                "or save it again, in float32 if it was made in float16"
+            )
 
 
 def _size(shape: tuple[int, ...]) -> str:

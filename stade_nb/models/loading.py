@@ -15,6 +15,7 @@ from stade_nb.models import architectures, gguf_file, hub_access
 from stade_nb.models.checkpoint import (
     adapter_beside,
     check_complete,
+    check_head,
     check_own_code,
     check_plain,
     reading,
@@ -245,6 +246,7 @@ def load(
         )
     architectures.blocks(model)
     check_complete(name, report)
+    check_head(name, model)
     return model.to(device).eval().requires_grad_(False), tokenizer
 
 

@@ -143,6 +143,7 @@ NUMBERS = [
     ("--sparsity-ratio", MANY, "expected at most 40"),
     ("--sparsity-type", f"{MANY}:{MANY}", "expected at most 40"),
     ("--seed", MANY, "at most 18 digits"),
+    ("--nsamples", "1_000", "'1_000': write it as 1000, or without commas"),
     ("--window-length", MANY, "at most 18 digits"),
     ("--layers", "all,q_proj", "expected 'all' alone, or layer types"),
     ("--model", "~nobodyx/y", "knows no home folder '~nobodyx'"),

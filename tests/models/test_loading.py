@@ -174,6 +174,21 @@ def test_damaged_checkpoints(folder, tokenizer):
         loading.load(str(folder))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+@pytest.mark.parametrize("name", ["llama", "opt"])
+def test_a_head_that_is_no_number_is_refused_as_pruning_would_not_see_it(
+    name, value, tokenizer, tmp_path
+):
+    model = build(name)
+    saving.save(model, tokenizer, tmp_path / "whole")
+    loading.load(str(tmp_path / "whole"))
+    with torch.no_grad():
+        architectures.after_blocks(model)[-1].weight[3, 1] = value
+    saving.save(model, tokenizer, tmp_path / "broken")
+    with pytest.raises(StadeError, match="weight that are infinite or no numbers: download"):
+        loading.load(str(tmp_path / "broken"))
+
+
 def test_dropped_biases_are_an_error(tokenizer, tmp_path):
     """REFERENCE: a plain `save_pretrained` writes biases that a reload silently drops."""
     model, ids = build("llama"), windows(4)

@@ -15,6 +15,11 @@ from stade_nb.claims.verdicts import Count, Verdict
 from stade_nb.errors import StadeError
 
 
+def test_as_many_open_as_supported_comparisons_leave_a_claim_open():
+    assert Count(2, 2, 0).word == "open"
+    assert Count(3, 2, 0).word == "supported"
+
+
 def test_difference_is_the_paired_t_interval():
     found = claims.verdicts.difference([1.0, 2.0, 3.0, 4.0], [1.5, 2.0, 4.0, 4.5])
     # Gaps -0.5, 0, -1, -0.5: mean -0.5, standard error 0.2041; t(3) at 97.5 % is 3.1824.

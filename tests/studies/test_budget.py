@@ -76,6 +76,13 @@ def test_more_text_helps_where_it_lowers_the_perplexity():
     assert helped[["fewest", "most"]].to_numpy().tolist() == [[8, 32], [8, 32]]
 
 
+def test_all_methods_share_the_95_percent():
+    rows = cells(0.001, gain=0.05)
+    shared = budget.gains(budget.of_records(rows)).set_index("method").loc["wanda"]
+    alone = budget.gains(budget.of_records([r for r in rows if r["method"] == "wanda"])).iloc[0]
+    assert shared["low"] < alone["low"] < alone["high"] < shared["high"]
+
+
 def test_only_shared_seeds_count_and_one_alone_says_nothing():
     made = cells(0.001)
     rows = [r for r in made if r["calibration_corpus"]["windows"] == 32 or r["seed"] == 0]

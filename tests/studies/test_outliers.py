@@ -26,6 +26,12 @@ def seen_by(model, ids):
     return {key: x.double().flatten(0, -2) for key, x in seen.items()}
 
 
+def test_dead_channels_do_not_lower_what_counts_as_far_out():
+    sizes = torch.tensor([0.0] * 6 + [1.0] * 3 + [6.0], dtype=torch.float64)
+    x = sizes * torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    assert outliers.outlying(Moments.of(x)).tolist() == [False] * 9 + [True]
+
+
 def test_a_channel_is_outlying_by_its_root_mean_square():
     x = torch.randn(400, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x[:, 2] += 8  # by its mean

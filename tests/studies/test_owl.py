@@ -29,6 +29,7 @@ def test_outliers_as_a_loop_counts_them(centres):
                 column = x[:, j].tolist()
                 middle = sum(column) / len(column) if centres else 0
                 plain.append(abs(w) * math.sqrt(sum((value - middle) ** 2 for value in column)))
+    assert torch.cat([layer.flatten() for layer in found]).tolist() == pytest.approx(plain)
     above = [score for score in plain if score > 5 * sum(plain) / len(plain)]
     assert 0 < owl.outliers(found) == pytest.approx(len(above) / len(plain))
 

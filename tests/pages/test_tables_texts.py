@@ -113,3 +113,10 @@ def test_the_gain_from_more_text_is_said_with_the_tokens_and_seeds_of_each_metho
         "STD metric to 16,384 tokens: supported (−2.0 %, 3 seeds)"
     )
     assert texts.by_budget(pandas.DataFrame(columns=columns)) == "not run here"
+
+
+def test_where_a_correction_is_not_worth_more_at_home_is_named():
+    rows = [("a", "C4", "open"), ("a", "C4", "supported"), ("a", "stories", "supported")]
+    carried = pandas.DataFrame(rows, columns=["model", "evaluation", "verdict"])
+    assert texts.exceptions(carried) == "1 of 2 on C4 (a)"
+    assert texts.exceptions(carried.iloc[1:]) == "none"

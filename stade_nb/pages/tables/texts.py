@@ -43,6 +43,18 @@ def helps(table: pandas.DataFrame) -> Count:
     return verdicts.counted(table.assign(verdict=[verdicts.verdict(Difference(*e)) for e in ends]))
 
 
+def exceptions(carried: pandas.DataFrame) -> str:
+    """Where a correction was not worth more at home: "3 of 4 on C4 (gemma-3-270m)", or "none".
+
+    carried: from `calibration_texts.carried`, with a column `model` beside.
+    """
+    parts = []
+    for (model, text), rows in carried.groupby(["model", "evaluation"], sort=False):
+        if against := int((rows["verdict"] != verdicts.SUPPORTED).sum()):
+            parts.append(f"{against} of {len(rows)} on {text} ({model})")
+    return "; ".join(parts) or "none"
+
+
 def by_budget(gains: pandas.DataFrame) -> str:
     """Which methods gain from how much text: "Wanda to 65,536 tokens: open (−0.3 %, 1 seed)".
 

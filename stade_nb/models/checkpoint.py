@@ -173,7 +173,7 @@ def check_head(name: str, model: nn.Module) -> None:
     for label, weight in model.named_parameters():
         if id(weight) in ours and not all(end.isfinite() for end in weight.aminmax()):
             raise StadeError(
-                f"model {name!r} has values in {label} that are infinite or no numbers: download "
+                f"model {name!r} has values in {label} that are not finite: download "
                 "or save it again, in float32 if it was made in float16"
             )
 

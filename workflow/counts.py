@@ -35,6 +35,7 @@ LATER = {
     "records computed elsewhere": (
         "engine/shipped.py", "pages/tables/earlier.py", "pages/tables/real.py",
         "pages/tables/ladder.py", "pages/tables/gpu.py", "pages/plots/real.py",
+        "pages/tables/guessed.py",
     ),
     "runs that go on after a kill": (
         "engine/unfinished.py", "engine/keeping.py", "engine/kept.py", "engine/effort.py",

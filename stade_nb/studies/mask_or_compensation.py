@@ -181,8 +181,13 @@ def effects(changes: pandas.DataFrame, rung: str) -> str:
     values = changes.loc[changes["compensation"] == rung, "change"]
     if values.empty:
         return verdicts.NOT_RUN
-    ends = sorted({f"{100 * end:+.1f}" for end in (values.min(), values.max())}, key=float)
-    return f"{' to '.join(ends)} %".replace("-", "−")
+    return span(values.min(), values.max())
+
+
+def span(low: float, high: float) -> str:
+    """Two relative changes in words, once where they are written alike: "−62.7 to −37.7 %"."""
+    ends = (f"{100 * end:+.1f}" for end in (low, high))
+    return f"{' to '.join(dict.fromkeys(ends))} %".replace("-", "−")
 
 
 # Does a mask that knows covariances prune better? Supported where the first of a pair has a lower

@@ -157,9 +157,8 @@ def of_the_bias(ran: pandas.DataFrame) -> str:
     parts, cells = [], study.design(study.placed(ran), study.JUDGED)
     for metric, rows in cells.groupby("metric", sort=False):
         found = study.gains(rows).query("compensation == 'bias'")
-        ends = [f"{100 * end:+.1f}" for end in (found["best"].min(), found["worst"].max())]
         name = paper.title(metric).removesuffix(" metric")
-        parts.append(f"{name} {' to '.join(dict.fromkeys(ends))} %".replace("-", "−"))
+        parts.append(f"{name} {study.span(found['best'].min(), found['worst'].max())}")
     return ", ".join(parts) or "not run"
 
 

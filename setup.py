@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 
 with TemporaryDirectory() as scratch:
     setup(
-        packages=[*find_packages(include=["stade_nb*"]), "stade_nb._data"],
+        packages=[*find_packages(include=["stade_nb*", "stade_book*"]), "stade_nb._data"],
         package_dir={"stade_nb._data": "data"},
         package_data={"stade_nb._data": ["**/*"]},
         # What a run makes: the built texts, and records.

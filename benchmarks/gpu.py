@@ -29,6 +29,8 @@ from plain import compute
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from stade_book.pages import provenance
+from stade_book.pages.tables.speed import layer_shapes
 from stade_nb.engine import arithmetic, speed
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows, cells
 from stade_nb.engine.streams import Room
@@ -38,8 +40,6 @@ from stade_nb.errors import StadeError
 from stade_nb.files import write_at_once
 from stade_nb.models import architectures, loading
 from stade_nb.models.shapes import filled, shapes
-from stade_nb.pages import provenance
-from stade_nb.pages.tables.speed import layer_shapes
 
 ROOT = Path(__file__).parents[1]
 # Tables 3, 5 and 6 of one model, and the methods of each.

@@ -30,6 +30,7 @@ import parts
 import torch
 from plain import run_cells
 
+from stade_book.pages import provenance
 from stade_nb.engine import plan
 from stade_nb.engine import sweep as engine
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
@@ -37,7 +38,6 @@ from stade_nb.engine.prepare import prepare
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.pages import provenance
 
 TABLE3_METHODS = ("magnitude", "wanda", "stade")
 TABLE2_METHODS = ("wanda", "std")

@@ -1,7 +1,7 @@
 """Prune language models as the STADE paper does (arXiv 2503.22451), and measure what is left.
 
-The names below are the library; the rest of the package is the companion to the paper. Importing
-it is quick: a name is looked up when it is first asked for, and torch or transformers with it.
+The names below are the library; what the companion to the paper is made with is the package
+`stade_book`. Importing this one is quick: a name is looked up when it is first asked for, and torch or transformers with it.
 
 >>> import stade_nb as snb
 >>> model, tokenizer = snb.load("llama-230k")

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from stade_nb.claims import paper
+from stade_book.claims import paper
 from stade_nb.models import loading, saving
 from stade_nb.numerics.moments import Moments
 from workflow import ROOT

@@ -6,7 +6,7 @@ import pytest
 import torch
 from browser import Page
 
-from stade_nb.theory import synthetic
+from stade_book.theory import synthetic
 
 # The drawing's scale, as its axes are labelled: B* from -7 to 7, loss from 0 to 20.
 LEFT, RIGHT, BOTTOM, TOP = 50.0, 630.0, 280.0, 10.0

@@ -21,17 +21,17 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from stade_nb import claims, style
-from stade_nb.claims import paper, verdicts
-from stade_nb.claims.verdicts import Count, Verdict
+from stade_book import claims, style
+from stade_book.claims import paper, verdicts
+from stade_book.claims.verdicts import Count, Verdict
+from stade_book.pages import notebooks, parameters, plots, tables
+from stade_book.pages.fields import whole
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.engine.sweep import sweep
 from stade_nb.models import architectures, saving
 from stade_nb.numerics.methods import METHODS
 from stade_nb.numerics.metrics import METRICS
-from stade_nb.pages import notebooks, parameters, plots, tables
-from stade_nb.pages.fields import whole
 
 # The two files of CONTRIBUTING.md, in as many lines, also run before `--help` in a new process.
 ADD_A_METHOD = """

@@ -3,16 +3,15 @@
 import ast
 import doctest
 import importlib
-from pathlib import Path
 
 import pytest
 
-import stade_nb
+from workflow import ROOT
 
-FOLDER = Path(stade_nb.__file__).parent
 FILES = {
-    ".".join(("stade_nb", *path.relative_to(FOLDER).with_suffix("").parts)): path
-    for path in sorted(FOLDER.rglob("*.py"))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in ("stade_nb", "stade_book")
+    for path in sorted((ROOT / package).rglob("*.py"))
 }
 WITH_EXAMPLES = [name for name, path in FILES.items() if ">>> " in path.read_text("utf-8")]
 

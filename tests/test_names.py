@@ -6,30 +6,31 @@ from pathlib import Path
 
 from workflow import ROOT
 
-TESTS, PACKAGE = ROOT / "tests", ROOT / "stade_nb"
+TESTS, PACKAGES = ROOT / "tests", (ROOT / "stade_nb", ROOT / "stade_book")
 # What no one module does: a machine, a hub, and what is shipped.
 SCENARIOS = {
     "engine/test_cuda.py",
     "models/test_hub.py",
     "models/test_model_names.py",
     "models/test_real_models.py",
-    "studies/test_symwanda_and_stade.py",
+    "beyond/test_symwanda_and_stade.py",
     "training/test_embedded_models.py",
 }
 
 
 def names_of(module: Path) -> set[str]:
     """The test files that a module may have; the folder's name in front where two share one."""
-    room = module.relative_to(PACKAGE).parts[0]
+    room = module.relative_to(ROOT).parts[1]
     return {f"{room}/test_{module.stem}.py", f"{room}/test_{module.parent.name}_{module.stem}.py"}
 
 
 def test_every_test_file_of_a_room_has_the_name_of_a_module_there():
-    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    rooms = {path.parent.name for package in PACKAGES for path in package.glob("*/__init__.py")}
     there = {
         path.relative_to(TESTS).as_posix() for room in rooms for path in TESTS.glob(f"{room}/*.py")
     }
-    known = {name for module in PACKAGE.glob("*/**/*.py") for name in names_of(module)}
+    modules = (module for package in PACKAGES for module in package.glob("*/**/*.py"))
+    known = {name for module in modules for name in names_of(module)}
     assert there - known == SCENARIOS
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stade_nb import style
+from stade_book import style
 from workflow import ROOT
 
 WHITE, DARK = "#ffffff", "#121212"  # the theme's pages

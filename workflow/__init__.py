@@ -1,4 +1,4 @@
-"""What runs the notebooks and keeps the checkout in order; no part of the package."""
+"""What runs the notebooks and keeps the checkout in order; no part of the packages."""
 
 import argparse
 import sys

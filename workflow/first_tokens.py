@@ -10,9 +10,9 @@ import sys
 from itertools import product
 from pathlib import Path
 
+from stade_book.studies import first_tokens
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
-from stade_nb.studies import first_tokens
 from workflow import growing
 
 

@@ -10,11 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
-from stade_nb.engine.cell import Cell, Setting, Windows, cells
-from stade_nb.engine.texts import sweep_texts
-from stade_nb.errors import unknown
-from stade_nb.studies.calibration_texts import (
+import stade_nb.beyond.methods  # noqa: F401, makes the methods beyond the paper known
+from stade_book.studies.calibration_texts import (
     CALIBRATIONS,
     EVALUATIONS,
     LENGTH,
@@ -22,6 +19,9 @@ from stade_nb.studies.calibration_texts import (
     PATTERNS,
     WINDOWS,
 )
+from stade_nb.engine.cell import Cell, Setting, Windows, cells
+from stade_nb.engine.texts import sweep_texts
+from stade_nb.errors import unknown
 from workflow import Words, status_of
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from stade_book.studies import measured
 from stade_nb.engine import pruning, records
 from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
-from stade_nb.studies import measured
 from workflow import Words, status_of
 
 WINDOWS, EVALUATED, LENGTH = 32, 64, 512

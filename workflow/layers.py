@@ -11,13 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import stade_nb.studies.methods  # noqa: F401, makes the methods beyond the paper known
+import stade_nb.beyond.methods  # noqa: F401, makes the methods beyond the paper known
+from stade_book.studies import layer_inputs, layer_losses, measured
 from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
-from stade_nb.studies import layer_inputs, layer_losses, measured
 from workflow import Words, status_of
 
 PATTERNS = ("0.3", "0.4", "0.5", "0.6", "0.7", "2:4", "4:8")

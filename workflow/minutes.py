@@ -9,9 +9,9 @@ shared their cores with other work. Rows for other hardware are computed with th
 import csv
 from pathlib import Path
 
+from stade_book.pages.tables import gpu
 from stade_nb.engine import shipped
 from stade_nb.models.packaged import packaged_models
-from stade_nb.pages.tables import gpu
 from workflow import ROOT
 
 # Parameters of models by name, in millions.

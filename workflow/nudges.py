@@ -9,9 +9,9 @@ that a run that is interrupted goes on with the next one:
 import sys
 from pathlib import Path
 
+from stade_book.studies import nudges
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
-from stade_nb.studies import nudges
 from workflow import growing
 
 

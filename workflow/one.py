@@ -64,8 +64,8 @@ def check(notebook: Path, given: dict) -> None:
     Models, texts and the device are looked for as well. A page of records alone says itself of
     which models it has some: these need not be here.
     """
+    from stade_book.pages import notebooks, parameters
     from stade_nb.models import loading, shapes, texts  # torch takes seconds
-    from stade_nb.pages import notebooks, parameters
 
     values = parameters.checked(profiles.defaults(notebook) | given, notebook.stem)
     if hasattr(values, "device"):
@@ -155,7 +155,7 @@ def page(notebook: Path) -> Path | None:
 
 def verdicts(folder: Path) -> list[str]:
     """What a run says of each claim, a line each."""
-    from stade_nb.claims import scorecard
+    from stade_book.claims import scorecard
 
     return [
         str(one)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from stade_book.studies import measured, outliers
 from stade_nb.engine import records
 from stade_nb.engine.cell import cells
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
-from stade_nb.studies import measured, outliers
 from workflow import Words, status_of
 
 PATTERNS = ("0.5", "2:4")

@@ -10,9 +10,9 @@ import sys
 from itertools import product
 from pathlib import Path
 
+from stade_book.studies import owl
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
-from stade_nb.studies import owl
 from workflow import growing
 
 SPARSITIES = (0.7, 0.5, 0.6)  # in order of worth

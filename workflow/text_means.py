@@ -8,12 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+from stade_book.studies import measured, text_means
+from stade_book.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
 from stade_nb.engine import records
 from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
-from stade_nb.studies import measured, text_means
-from stade_nb.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
 from workflow import Words, status_of
 
 

@@ -8,10 +8,10 @@ import re
 
 import click
 
+from stade_nb.beyond.methods import BEYOND
 from stade_nb.errors import shortened
 from stade_nb.models.tokenizing import BOS
 from stade_nb.numerics.methods import ALIASES, METHODS
-from stade_nb.studies.methods import BEYOND
 
 Section = tuple[str, list[click.Option]]
 DIGITS = 18  # of a whole number

@@ -25,7 +25,7 @@ from stade_nb.files import digest, remove_leftovers, try_folder, write_at_once
 
 FOLDER = "unfinished"  # beside the records
 # The rooms whose code decides what a cell comes to.
-_ROOMS = ("numerics", "models", "evaluation", "engine")
+_ROOMS = ("numerics", "beyond", "models", "evaluation", "engine")
 _STREAMS = ("calibration", "evaluation")
 
 

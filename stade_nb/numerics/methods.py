@@ -111,7 +111,7 @@ for _row in filter(lambda row: row.corrects, _ROWS):
     _name, _title = f"{_row.name}_equal_parameters", f"{_row.title}, equal parameters"
     METHODS[_name] = replace(_row, name=_name, title=_title, equal_parameters=True)
 
-# Methods beyond the paper, known by name and in none of its tables: `stade_nb.studies` adds some.
+# Methods beyond the paper, known by name and in none of its tables: `stade_nb.beyond` adds some.
 BEYOND: dict[str, Method] = {}
 
 # The options of the authors' command lines that are not a name above. Their second version also

@@ -8,9 +8,9 @@ import numpy as np
 import pandas
 import pytest
 
-from stade_nb import claims
-from stade_nb.claims.accuracy import above, difference, follows, mcnemar, verdict
-from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED, Difference, matched
+from stade_book import claims
+from stade_book.claims.accuracy import above, difference, follows, mcnemar, verdict
+from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED, Difference, matched
 from stade_nb.errors import StadeError
 
 

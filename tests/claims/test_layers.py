@@ -7,10 +7,10 @@ import pandas
 import pytest
 from layer_frames import frame
 
-from stade_nb import claims
-from stade_nb.claims import paper
-from stade_nb.claims.verdicts import CONTRADICTED, MIXED, NOT_RUN, OPEN, SUPPORTED
-from stade_nb.pages import tables
+from stade_book import claims
+from stade_book.claims import paper
+from stade_book.claims.verdicts import CONTRADICTED, MIXED, NOT_RUN, OPEN, SUPPORTED
+from stade_book.pages import tables
 
 Q = "self_attn.q_proj"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stade_nb.claims import paper
+from stade_book.claims import paper
 from stade_nb.errors import StadeError
 from stade_nb.models import PAPERS_MODELS, papers_model
 from workflow import profiles

@@ -5,9 +5,9 @@ import math
 import pandas
 import pytest
 
-from stade_nb import claims
-from stade_nb.claims import paper
-from stade_nb.claims.printed import Counts
+from stade_book import claims
+from stade_book.claims import paper
+from stade_book.claims.printed import Counts
 from stade_nb.errors import StadeError
 
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pandas
 import pytest
 
-from stade_nb import claims
-from stade_nb.claims.verdicts import MIXED, SUPPORTED
+from stade_book import claims
+from stade_book.claims.verdicts import MIXED, SUPPORTED
+from stade_book.pages import tables
 from stade_nb.models import texts
-from stade_nb.pages import tables
 
 PROTOCOL = {
     "calibration": "c4",

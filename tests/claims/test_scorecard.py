@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from stade_nb import claims
-from stade_nb.claims import paper, scorecard
-from stade_nb.claims.scorecard import RULES, decides
-from stade_nb.claims.verdicts import (
+from stade_book import claims
+from stade_book.claims import paper, scorecard
+from stade_book.claims.scorecard import RULES, decides
+from stade_book.claims.verdicts import (
     CONTRADICTED,
     MIXED,
     NOT_PRINTED,

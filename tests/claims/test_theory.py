@@ -3,8 +3,8 @@
 import pandas
 import pytest
 
-from stade_nb.claims import theory
-from stade_nb.claims.verdicts import CONTRADICTED, MIXED, SUPPORTED
+from stade_book.claims import theory
+from stade_book.claims.verdicts import CONTRADICTED, MIXED, SUPPORTED
 
 
 def agreed(**short: int) -> pandas.DataFrame:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stade_nb import claims
-from stade_nb.claims import paper
-from stade_nb.claims.verdicts import Count, Verdict
+from stade_book import claims
+from stade_book.claims import paper
+from stade_book.claims.verdicts import Count, Verdict
 from stade_nb.errors import StadeError
 
 

@@ -9,7 +9,7 @@ from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from stade_nb import claims
+from stade_book import claims
 from stade_nb.corpus import documents, pairs, questions, sentences
 from stade_nb.corpus.prose import template_key
 from stade_nb.corpus.questions import TASKS

@@ -4,13 +4,13 @@ import pytest
 import torch
 from tiny_models import build, windows
 
+from stade_book.theory import brute_force, equalities, synthetic, variance_estimates
 from stade_nb.engine import pruning
 from stade_nb.models import architectures
 from stade_nb.numerics import masks
 from stade_nb.numerics.methods import METHODS, prune_layer
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
-from stade_nb.theory import brute_force, equalities, synthetic, variance_estimates
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

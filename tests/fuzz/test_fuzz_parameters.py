@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stade_book.pages import parameters
 from stade_nb.cli.program import program
 from stade_nb.errors import StadeError
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.pages import parameters
 from workflow.profiles import NOTEBOOKS, defaults
 
 EVERY = {path.stem: defaults(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}

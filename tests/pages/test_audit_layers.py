@@ -6,9 +6,9 @@ import pytest
 import tiny_models
 import torch
 
-from stade_nb.pages import audit
-from stade_nb.pages import models as page_models
-from stade_nb.theory import misprints
+from stade_book.pages import audit
+from stade_book.pages import models as page_models
+from stade_book.theory import misprints
 
 
 @pytest.fixture(scope="module", params=["llama", "opt"])

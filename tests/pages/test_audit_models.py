@@ -8,18 +8,18 @@ import pytest
 import tiny_models
 import torch
 
-from stade_nb import claims
-from stade_nb.claims import paper
+from stade_book import claims
+from stade_book.claims import paper
+from stade_book.pages import audit
+from stade_book.pages import models as page_models
+from stade_book.pages.audit import v_proj
+from stade_book.pages.models import LayerInputs
+from stade_book.theory import other_work
 from stade_nb.engine import pruning
 from stade_nb.evaluation.perplexity import perplexity, perplexity_of, window_losses
 from stade_nb.models import architectures
 from stade_nb.numerics import bias, metrics
 from stade_nb.numerics.moments import Moments
-from stade_nb.pages import audit
-from stade_nb.pages import models as page_models
-from stade_nb.pages.audit import v_proj
-from stade_nb.pages.models import LayerInputs
-from stade_nb.theory import other_work
 
 
 @pytest.fixture(scope="module", params=["llama", "opt"])

@@ -7,10 +7,10 @@ import pandas
 import pytest
 from bs4 import BeautifulSoup
 
+from stade_book.pages import html, provenance
+from stade_book.training import cards
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
-from stade_nb.pages import html, provenance
-from stade_nb.training import cards
 
 
 def read(shown) -> pandas.DataFrame:

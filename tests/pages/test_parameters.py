@@ -8,8 +8,8 @@ import pandas
 import pytest
 import yaml
 
+from stade_book.pages import parameters
 from stade_nb.errors import StadeError
-from stade_nb.pages import parameters
 from workflow import profiles
 from workflow.profiles import NOTEBOOKS, defaults
 

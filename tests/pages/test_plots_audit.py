@@ -6,10 +6,10 @@ import pytest
 import torch
 from figures import legend, marks, points, ticks
 
-from stade_nb import claims
-from stade_nb.pages import plots
-from stade_nb.pages.audit import v_proj
-from stade_nb.pages.plots.audit import OUTCOMES
+from stade_book import claims
+from stade_book.pages import plots
+from stade_book.pages.audit import v_proj
+from stade_book.pages.plots.audit import OUTCOMES
 
 
 def test_every_printed_change_of_perplexity_is_drawn_by_its_outcome():

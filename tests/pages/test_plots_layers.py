@@ -7,9 +7,9 @@ import pytest
 from figures import legend
 from layer_frames import LAYERS, SPARSITIES, frame
 
-from stade_nb import claims
+from stade_book import claims
+from stade_book.pages import plots
 from stade_nb.models import architectures
-from stade_nb.pages import plots
 
 
 def test_each_layer_type_has_its_line_by_its_marked_metric():

@@ -5,9 +5,9 @@ import pytest
 import torch
 from figures import marks
 
-from stade_nb.claims import paper
-from stade_nb.pages import plots
-from stade_nb.theory import many_layers, synthetic
+from stade_book.claims import paper
+from stade_book.pages import plots
+from stade_book.theory import many_layers, synthetic
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pandas
 import pytest
 from figures import legend
 
-from stade_nb.pages import plots
-from stade_nb.studies.methods import RUNGS
+from stade_book.pages import plots
+from stade_nb.beyond.methods import RUNGS
 
 GRID = pandas.DataFrame(
     [("one", "0.5", "wanda", 9.0, 8.0, 7.0, 6.0), ("one", "0.5", "std", 10.0, 9.0, math.nan, 5.0)],

@@ -6,8 +6,8 @@ import pytest
 import torch
 from figures import legend, marks, points, words
 
-from stade_nb.pages import plots
-from stade_nb.theory import brute_force, synthetic, variance_estimates, worked_example
+from stade_book.pages import plots
+from stade_book.theory import brute_force, synthetic, variance_estimates, worked_example
 
 
 def test_each_parabolas_filled_mark_is_its_lowest_point():

@@ -8,10 +8,10 @@ import pytest
 from bs4 import BeautifulSoup
 from figures import legend, marks, points, ticks
 
-from stade_nb import claims
-from stade_nb.claims import paper
-from stade_nb.pages import plots, tables
-from stade_nb.style import METHOD_STYLE, VERDICT_STYLE
+from stade_book import claims
+from stade_book.claims import paper
+from stade_book.pages import plots, tables
+from stade_book.style import METHOD_STYLE, VERDICT_STYLE
 
 PATTERNS = {"0.5": "50 %", "2:4": "2:4"}
 

@@ -6,7 +6,7 @@ import pytest
 from browser import needs_browser, opened
 from sliders import check, shown, slide
 
-from stade_nb.pages import sliders
+from stade_book.pages import sliders
 
 
 @pytest.fixture(scope="module")

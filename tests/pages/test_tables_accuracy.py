@@ -8,10 +8,10 @@ import pandas
 import pytest
 import zero_shot_questions
 
-from stade_nb import claims
+from stade_book import claims
+from stade_book.pages import plots, tables
 from stade_nb.corpus import questions
 from stade_nb.evaluation import harness
-from stade_nb.pages import plots, tables
 
 PATTERNS = ["0.5", "2:4"]
 

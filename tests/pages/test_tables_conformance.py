@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pandas
 import pytest
 
+from stade_book.pages.tables import conformance as table
 from stade_nb.models import architectures, conformance
 from stade_nb.models.conformance import KEPT, LOST, OTHER, SAME, TOLERANCE
 from stade_nb.models.gguf_export import BIASES
-from stade_nb.pages.tables import conformance as table
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import numpy as np
 import pandas
 import pytest
 
-from stade_nb.claims import paper, verdicts
+from stade_book.claims import paper, verdicts
+from stade_book.pages.tables import earlier
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 from stade_nb.numerics.methods import METHODS
-from stade_nb.pages.tables import earlier
 
 MODEL = "smollm2-135m"
 

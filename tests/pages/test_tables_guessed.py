@@ -3,8 +3,8 @@
 import pandas
 import pytest
 
+from stade_book.pages.tables import earlier, guessed
 from stade_nb.engine import shipped
-from stade_nb.pages.tables import earlier, guessed
 
 MODEL = "smollm2-135m"
 

@@ -3,10 +3,10 @@
 import pandas
 import pytest
 
-from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_book.pages.tables import ladder
 from stade_nb.errors import StadeError
 from stade_nb.models import loading
-from stade_nb.pages.tables import ladder
 
 WORDS = {"-": SUPPORTED, "+": CONTRADICTED, "0": OPEN, "?": ladder.NOT_RUN}
 

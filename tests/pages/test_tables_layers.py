@@ -7,13 +7,13 @@ import pytest
 from layer_frames import SPARSITIES, frame
 from tiny_models import CONFIGS, build
 
-from stade_nb import claims
-from stade_nb.claims import paper
-from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_book import claims
+from stade_book.claims import paper
+from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_book.pages import html, tables
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
-from stade_nb.pages import html, tables
 
 NINE = [f"0.{tenth}" for tenth in range(1, 10)]
 

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
+from stade_book.pages.notebooks import LayerInputs
+from stade_book.pages.tables import earlier, losses
+from stade_book.studies import first_tokens, layer_inputs, layer_losses, measured
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
-from stade_nb.pages.notebooks import LayerInputs
-from stade_nb.pages.tables import earlier, losses
-from stade_nb.studies import first_tokens, layer_inputs, layer_losses, measured
 
 REAL = ["smollm2-135m", "gemma-3-270m"]
 

@@ -9,11 +9,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
-from stade_nb.claims import paper
+from stade_book.claims import paper
+from stade_book.pages import html, models, tables
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.models import saving
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.pages import html, models, tables
 
 METHODS = ["magnitude", "wanda", "stade"]
 

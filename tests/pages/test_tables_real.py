@@ -7,11 +7,11 @@ import pandas
 import pytest
 from bs4 import BeautifulSoup
 
+from stade_book.pages import tables
+from stade_book.pages.tables import earlier, real
+from stade_book.studies import measured, owl
 from stade_nb.engine import records, shipped
 from stade_nb.models import packaged
-from stade_nb.pages import tables
-from stade_nb.pages.tables import earlier, real
-from stade_nb.studies import measured, owl
 
 SMALL, LARGE = "smollm2-135m", "gemma-3-270m"
 

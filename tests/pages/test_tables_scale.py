@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from stade_nb.claims import paper, verdicts
+from stade_book.claims import paper, verdicts
+from stade_book.pages.tables import scale
 from stade_nb.engine import arithmetic, shipped
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.models import PAPERS_MODELS
 from stade_nb.models.shapes import empty
-from stade_nb.pages.tables import scale
 
 P = SimpleNamespace(
     windows=128,

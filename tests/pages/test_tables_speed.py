@@ -9,10 +9,10 @@ import torch
 from figures import marks, ticks
 from tiny_models import build
 
+from stade_book.pages import plots
+from stade_book.pages.tables import speed
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, shapes
-from stade_nb.pages import plots
-from stade_nb.pages.tables import speed
 
 P = SimpleNamespace(
     model="smollm2-135m",

@@ -5,11 +5,11 @@ import math
 import pandas
 import pytest
 
+from stade_book.pages import parameters
+from stade_book.pages.tables import earlier, perplexity, studies
+from stade_nb.beyond.methods import LADDER, RUNGS
 from stade_nb.engine.cell import DENSE
 from stade_nb.numerics.methods import BEYOND, METHODS
-from stade_nb.pages import parameters
-from stade_nb.pages.tables import earlier, perplexity, studies
-from stade_nb.studies.methods import LADDER, RUNGS
 
 MODEL = "smollm2-135m"
 GIVEN = {

@@ -8,11 +8,11 @@ import pandas
 import pytest
 from figures import words
 
+from stade_book.pages.plots import texts as plots
+from stade_book.pages.tables import texts
+from stade_book.studies import calibration_texts as study
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
-from stade_nb.pages.plots import texts as plots
-from stade_nb.pages.tables import texts
-from stade_nb.studies import calibration_texts as study
 
 
 def record(method, calibration, evaluation, loss, pattern="0.5", windows=study.WINDOWS):

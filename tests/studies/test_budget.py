@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from stade_nb.studies import budget
+from stade_book.studies import budget
 
 GENERATOR = np.random.default_rng(0)
 BASE = GENERATOR.normal(4, 0.5, budget.EVALUATED)

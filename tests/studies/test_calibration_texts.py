@@ -6,8 +6,8 @@ import numpy as np
 import pandas
 import pytest
 
-from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
-from stade_nb.studies import calibration_texts as study
+from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_book.studies import calibration_texts as study
 
 TEXTS = ["C4", "WikiText", "stories"]
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from stade_nb.studies import centred_inputs as study
-from stade_nb.studies.layer_losses import long
+from stade_book.studies import centred_inputs as study
+from stade_book.studies.layer_losses import long
 
 SHARES = [0.0, 0.5, 0.95, 1.0]
 KINDS = ("self_attn.q_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj")

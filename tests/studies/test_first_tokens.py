@@ -4,13 +4,13 @@ import pytest
 import torch
 from tiny_models import CONFIGS, build, windows
 
+from stade_book.studies import first_tokens, layer_inputs
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics import methods
 from stade_nb.numerics.moments import Moments
-from stade_nb.studies import first_tokens, layer_inputs
 from workflow import first_tokens as workflow_first_tokens
 from workflow import growing
 

@@ -5,7 +5,7 @@ from itertools import permutations
 import pandas
 import pytest
 
-from stade_nb.studies import helpful
+from stade_book.studies import helpful
 
 TEXTS = ("C4", "WikiText", "documentation")
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stade_nb.studies import ladder
+from stade_book.studies import ladder
 
 
 def drawn(seed, tokens=300, inputs=12, outputs=5, offset=2.0):

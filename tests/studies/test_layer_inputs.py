@@ -4,13 +4,13 @@ import pytest
 import torch
 from tiny_models import CONFIGS, build, windows
 
+from stade_book.studies import layer_inputs, measured
 from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics.methods import prune_layer
 from stade_nb.numerics.moments import Moments
-from stade_nb.studies import layer_inputs, measured
 from workflow import layers
 
 

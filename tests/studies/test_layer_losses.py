@@ -5,7 +5,7 @@ import math
 import pandas
 import pytest
 
-from stade_nb.studies import layer_losses as study
+from stade_book.studies import layer_losses as study
 
 
 def cells(perplexity, model="m", patterns=("0.5", "2:4")):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas
 import pytest
 
-from stade_nb.studies import mask_or_compensation as study
-from stade_nb.studies.methods import LADDER, RUNGS
+from stade_book.studies import mask_or_compensation as study
+from stade_nb.beyond.methods import LADDER, RUNGS
 
 METRIC = {"magnitude": 1.0, "wanda": 0.0, "std": 0.4}
 RUNG = dict(zip(RUNGS, (0.0, 0.1, -0.3, -0.5), strict=True))

@@ -7,10 +7,10 @@ import pytest
 import torch
 from tiny_models import build, windows
 
+from stade_book.studies import nudges
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
 from stade_nb.numerics.moments import Moments
-from stade_nb.studies import nudges
 from workflow import growing
 from workflow import nudges as workflow_nudges
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from tiny_models import CONFIGS, build, windows
 
-from stade_nb.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
+from stade_book.studies import outliers
 from stade_nb.engine.cell import cells
 from stade_nb.models import architectures
 from stade_nb.numerics.moments import Moments
-from stade_nb.studies import outliers
 
 
 def seen_by(model, ids):

@@ -8,12 +8,12 @@ import pytest
 import torch
 from tiny_models import build, windows
 
+from stade_book.studies import owl
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics.moments import Moments
-from stade_nb.studies import owl
 
 
 @pytest.mark.parametrize("centres", [False, True])

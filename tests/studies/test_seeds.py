@@ -3,7 +3,7 @@
 import pandas
 import pytest
 
-from stade_nb.studies import helpful, mask_or_compensation, seeds
+from stade_book.studies import helpful, mask_or_compensation, seeds
 
 
 def ran(rows, **more):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas
 import pytest
 
-from stade_nb.studies import shares
+from stade_book.studies import shares
 
 TERMS = [("row",), ("column",), ("row", "column")]
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from tiny_models import build, windows
 
+from stade_book.studies import text_means
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 from stade_nb.numerics.moments import Moments
-from stade_nb.studies import text_means
 
 
 def captured(model, ids):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stade_nb.theory import equalities, synthetic
+from stade_book.theory import equalities, synthetic
 
 
 @pytest.fixture

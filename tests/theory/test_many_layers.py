@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stade_nb.theory import correlated_inputs, many_layers, many_weights, synthetic
+from stade_book.theory import correlated_inputs, many_layers, many_weights, synthetic
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy import integrate
 
+from stade_book.theory import correlated_inputs, many_layers, many_weights, synthetic
+from stade_nb.beyond import greedy
 from stade_nb.errors import StadeError
 from stade_nb.numerics import bias, masks
-from stade_nb.studies import greedy
-from stade_nb.theory import correlated_inputs, many_layers, many_weights, synthetic
 
 # A joint distribution of three dependent inputs: values -> probability.
 JOINT = {

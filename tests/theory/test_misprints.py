@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from stade_book.theory import correlated_inputs, misprints, synthetic
 from stade_nb.errors import StadeError
 from stade_nb.numerics import sparsegpt
 from stade_nb.numerics.moments import Moments
-from stade_nb.theory import correlated_inputs, misprints, synthetic
 
 
 def generator(seed=0):

@@ -4,10 +4,10 @@ import pandas
 import pytest
 import torch
 
+from stade_book.theory import other_work
 from stade_nb.errors import StadeError
 from stade_nb.numerics import masks
 from stade_nb.numerics.moments import Moments
-from stade_nb.theory import other_work
 
 
 def generator(seed=0):

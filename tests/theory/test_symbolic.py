@@ -2,8 +2,8 @@
 
 import pytest
 
+from stade_book.theory import symbolic
 from stade_nb.errors import StadeError
-from stade_nb.theory import symbolic
 
 
 def test_every_step_is_confirmed():

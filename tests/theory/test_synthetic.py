@@ -11,7 +11,7 @@ import pandas
 import pytest
 import torch
 
-from stade_nb.theory import brute_force, synthetic
+from stade_book.theory import brute_force, synthetic
 
 # Three independent inputs: value -> probability.
 INPUTS = [

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from stade_nb.theory import variance_estimates as ve
+from stade_book.theory import variance_estimates as ve
 
 # Symmetric about its mean, 1/2: value -> probability.
 VALUES = {

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from stade_book.pages import audit
+from stade_book.pages.models import LayerInputs
+from stade_book.theory import misprints, worked_example
 from stade_nb.numerics.masks import select
 from stade_nb.numerics.methods import METHODS
 from stade_nb.numerics.metrics import METRICS
-from stade_nb.pages import audit
-from stade_nb.pages.models import LayerInputs
-from stade_nb.theory import misprints, worked_example
 
 EXACT = torch.float64
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from stade_book.training import cards, recipes, train
+from stade_book.training.cards import record
+from stade_book.training.recipes import RECIPES
 from stade_nb.corpus import documents
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.models import loading
-from stade_nb.training import cards, recipes, train
-from stade_nb.training.cards import record
-from stade_nb.training.recipes import RECIPES
 
 NAMES = loading.embedded_models()
 

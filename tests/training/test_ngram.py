@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from stade_nb.training.ngram import Trigram
+from stade_book.training.ngram import Trigram
 
 VOCABULARY = 7
 

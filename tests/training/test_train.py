@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from stade_book.training import recipes, train
+from stade_book.training.recipes import RECIPES, Recipe, configuration, recipe
 from stade_nb.errors import StadeError
-from stade_nb.training import recipes, train
-from stade_nb.training.recipes import RECIPES, Recipe, configuration, recipe
 
 TINY = Recipe("llama", 16, 32, layers=1, heads=2, kv_heads=1, tokens_per_parameter=1, window=16)
 

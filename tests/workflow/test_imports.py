@@ -1,4 +1,4 @@
-"""The rooms of the package import each other downwards only, and a step upwards is caught."""
+"""The rooms of both packages import each other downwards only, and a step upwards is caught."""
 
 import os
 import shutil
@@ -10,11 +10,12 @@ import pytest
 
 from workflow import ROOT
 
+PACKAGES = ("stade_nb", "stade_book")
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 
 def lint(folder):
-    """What lint-imports says of the package in a folder, and how it ends."""
+    """What lint-imports says of the packages in a folder, and how it ends."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         [sys.executable, "-c", LINT, "--no-cache", "--no-logo"],
@@ -29,31 +30,38 @@ def test_every_contract_is_kept():
 
 
 @pytest.mark.parametrize(
-    ("room", "line", "said"),
+    ("module", "line", "said"),
     [
-        ("numerics", "import numpy", "stade_nb.numerics is not allowed to import numpy"),
-        ("numerics", "from stade_nb.models import loading", "numerics is not allowed to import"),
-        ("evaluation", "from stade_nb.engine import cell", "evaluation is not allowed to import"),
-        ("engine", "from stade_nb.theory import synthetic", "engine is not allowed to import"),
-        ("engine", "from stade_nb.studies import methods", "engine is not allowed to import"),
-        ("cli", "from stade_nb.claims import paper", "cli is not allowed to import"),
-        ("claims", "from matplotlib import pyplot", "claims is not allowed to import matplotlib"),
-        ("pages", "from workflow import ROOT", "stade_nb is not allowed to import workflow"),
+        ("stade_nb.numerics.a", "import numpy", "numerics is not allowed to import numpy"),
+        ("stade_nb.numerics.a", "from stade_nb.models import loading", "not allowed to import"),
+        ("stade_nb.evaluation.a", "from stade_nb.engine import cell", "not allowed to import"),
+        ("stade_nb.engine.a", "from stade_nb.beyond import methods", "not allowed to import"),
+        ("stade_nb.cli.a", "from stade_book.claims import paper", "not allowed to import"),
+        ("stade_nb.engine.a", "import matplotlib", "stade_nb is not allowed to import matplotlib"),
+        (
+            "stade_book.claims.a",
+            "from matplotlib import pyplot",
+            "not allowed to import matplotlib",
+        ),
+        ("stade_book.theory.a", "from stade_book.pages import html", "not allowed to import"),
+        ("stade_book.pages.a", "from workflow import ROOT", "not allowed to import workflow"),
     ],
 )
-def test_a_forbidden_import_is_named(tmp_path, room, line, said):
+def test_a_forbidden_import_is_named(tmp_path, module, line, said):
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "stade_nb", tmp_path / "stade_nb", ignore=ignore)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignore)
     shutil.copy(ROOT / ".importlinter", tmp_path)
-    (tmp_path / "stade_nb" / room / "added.py").write_text(f"{line}\n")
+    (tmp_path / f"{module.replace('.', '/')}.py").write_text(f"{line}\n")
     found = lint(tmp_path)
     assert found.returncode == 1
-    assert said in found.stdout and f"stade_nb.{room}.added" in found.stdout
+    assert said in found.stdout and module in found.stdout
 
 
-def test_the_readme_has_a_line_for_each_room():
-    tree = (ROOT / "README.md").read_text("utf-8").split("```\nstade_nb/")[1].split("```")[0]
-    rooms = {path.parent.name for path in (ROOT / "stade_nb").glob("*/__init__.py")}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_readme_has_a_line_for_each_room(package):
+    tree = (ROOT / "README.md").read_text("utf-8").split(f"\n{package}/")[1].split("\n```")[0]
+    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
     named = {line.split()[0] for line in tree.splitlines() if line.startswith("  ")}
     assert {f"{room}/" for room in rooms} <= named
 

@@ -5,8 +5,8 @@ import json
 import nbformat
 import pytest
 
+from stade_book.pages import notebooks
 from stade_nb.errors import StadeError
-from stade_nb.pages import notebooks
 from workflow import one, profiles
 
 TABLE3 = profiles.NOTEBOOKS / "table3_perplexity.ipynb"
@@ -103,7 +103,7 @@ def test_every_notebook_can_be_run_with_its_defaults(path):
 
 
 DECIDES = (
-    "from stade_nb.claims import scorecard, verdicts\n"
+    "from stade_book.claims import scorecard, verdicts\n"
     "count = verdicts.Count(3, 1, 0)\n"
     "scorecard.write('mini', [verdicts.Verdict('more-general', by='runs', rule='a < b', "
     "count=count, where=models[0])]);"

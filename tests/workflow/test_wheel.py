@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from stade_book.claims import paper
 from stade_nb import paths
-from stade_nb.claims import paper
 from stade_nb.corpus import questions
 from workflow import ROOT
 
 pytestmark = pytest.mark.slow
 
-SOURCES = ("stade_nb", "data", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+PACKAGES = ("stade_nb", "stade_book")
+SOURCES = (*PACKAGES, "data", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 TEXTS = {"STADE_CORPUS": str(paths.CORPUS)}  # which need not be built once more
 WINDOWS = ["--window-length", "32", "--evaluation-windows", "4", "--quiet"]
 MADE = ("corpus", "results")  # in data/
@@ -28,7 +29,7 @@ import json
 from stade_nb import paths
 from stade_nb.corpus import questions
 from stade_nb.evaluation import tasks
-from stade_nb.pages import provenance
+from stade_book.pages import provenance
 loaded = tasks.load("embedded_rte", None, 2)
 facts = {
     "module": paths.__file__, "home": str(paths.HOME), "checkout": paths.CHECKOUT,
@@ -43,7 +44,7 @@ documents.PACKAGES = {"evaluation": ("tqdm",)}  # seconds instead of a minute
 documents.part("evaluation")
 """
 TABLE = """\
-from stade_nb.claims import paper
+from stade_book.claims import paper
 print(paper.table(3).to_csv(index=False), end="")
 """
 RECORD = """\
@@ -126,7 +127,8 @@ def state(folder: Path) -> dict[Path, int]:
 
 def test_the_wheel_has_every_module_and_the_data_but_nothing_that_a_run_made(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "stade_nb").rglob("*.py")}
+    found = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    modules = {str(path.relative_to(ROOT)) for path in found}
     assert modules == {name for name in names if name.endswith(".py")}
     files = (path.relative_to(ROOT / "data") for path in (ROOT / "data").rglob("*.*"))
     data = {f"stade_nb/_data/{path}" for path in files if path.parts[0] not in MADE}

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from stade_nb.claims import verdicts
-from stade_nb.pages.tables import losses
-from stade_nb.studies import measured, outliers
+from stade_book.claims import verdicts
+from stade_book.pages.tables import losses
+from stade_book.studies import measured, outliers
 from workflow import outliers as command
 
 SMALL = ["--model", "llama-230k", "--calibration", "embedded", "--windows", "2", "--length", "64"]

@@ -102,8 +102,8 @@ def _papermill(words: list[str]) -> int:
     """Papermill reads its words; the notebook's second cell checks what they hand over."""
     from papermill import cli
 
+    from stade_book.pages import parameters
     from stade_nb.errors import StadeError
-    from stade_nb.pages import parameters
     from workflow.profiles import defaults
 
     handed = {}

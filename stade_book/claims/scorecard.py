@@ -1,0 +1,109 @@
+"""Every claim of the paper with all that is known of it here: by theory, by print and by runs.
+
+A claim has at most one rule for each kind of evidence (`RULES`). Some need nothing but the
+paper; the others are given the data of a page, which writes what came out to a file of its own.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas
+
+from stade_book.claims import paper
+from stade_book.claims.verdicts import PRINTED, RUNS, THEORY, Count, Verdict
+from stade_nb.errors import StadeError
+from stade_nb.files import write_at_once
+from stade_nb.paths import VERDICTS, results
+
+KINDS = (THEORY, PRINTED, RUNS)
+
+
+class Rule(NamedTuple):
+    """The function that decides a claim by one kind of evidence, and the page that calls it."""
+
+    decide: Callable[..., Any]
+    page: str
+
+
+RULES: dict[tuple[str, str], Rule] = {}  # by (claim, by): every claim's rules, one for each kind
+
+
+def decides(by: str, page: str, *claims: str) -> Callable[[Callable], Callable]:
+    """Name the function that decides `claims` by one kind of evidence; StadeError for a second.
+
+    page: the notebook whose data it is given, "" where it needs none.
+    """
+
+    def register(function: Callable) -> Callable:
+        for claim in claims:
+            if (claim, by) in RULES:
+                there = RULES[claim, by].decide.__name__
+                raise StadeError(f"{claim!r} has a rule by {by} already: change {there}")
+            RULES[claim, by] = Rule(function, page)
+        return function
+
+    return register
+
+
+def write(page: str, found: Iterable[Verdict]) -> list[Verdict]:
+    """Keep a page's verdicts in `VERDICTS`/<page>.json for the scorecard, and return them."""
+    found = list(found)
+    VERDICTS.mkdir(parents=True, exist_ok=True)
+    rows = [v._asdict() | {"count": v.count._asdict(), "word": v.word} for v in found]
+    text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    write_at_once(VERDICTS / f"{page}.json", text)
+    return found
+
+
+def read(page: str, folder: Path = VERDICTS) -> list[Verdict]:
+    """What a page wrote into `folder`; nothing where it has not run here."""
+    path = folder / f"{page}.json"
+    if not path.is_file():
+        return []
+    rows = json.loads(path.read_text("utf-8"))
+    return [
+        Verdict(**{name: row[name] for name in Verdict._fields} | {"count": Count(**row["count"])})
+        for row in rows
+    ]
+
+
+def without_page() -> list[Verdict]:
+    """The verdicts that need no page's data: of the printed tables, and of arithmetic."""
+    functions = dict.fromkeys(rule.decide for rule in RULES.values() if not rule.page)
+    return [verdict for function in functions for verdict in function()]
+
+
+def collected(folder: Path | str = VERDICTS) -> list[Verdict]:
+    """A verdict for each rule there is, in the order of the list of claims.
+
+    folder: of the pages' files, relative to the project. Where a page has not run, an empty verdict
+    that says how to run it.
+    """
+    known = {(v.id, v.by): v for v in without_page()}
+    pages = {rule.page: read(rule.page, results(folder)) for rule in RULES.values() if rule.page}
+    for (claim, by), rule in RULES.items():
+        if rule.page:
+            own = (v for v in pages[rule.page] if (v.id, v.by) == (claim, by))
+            note = f"papermill notebooks/{rule.page}.ipynb mine.ipynb"
+            empty = Verdict(claim, by, "", Count(0, 0, 0, note=note))
+            known[claim, by] = next(own, empty)
+    ids = paper.claims()["id"]
+    return [known[claim, by] for claim in ids for by in KINDS if (claim, by) in known]
+
+
+def table(found: Iterable[Verdict]) -> pandas.DataFrame:
+    """Verdicts side by side: columns id, claim, theory, print, runs, as far as any has them.
+
+    Each is the word, the models that it holds on where these are small, and the count. A claim that
+    two kinds of evidence read differently has the words of the list of claims.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for verdict in found:
+        row = rows.setdefault(verdict.id, {"id": verdict.id, "claim": verdict.claim})
+        if row["claim"] != verdict.claim:
+            row["claim"] = paper.claim_text(verdict.id)
+        row[verdict.by] = ": ".join(filter(None, (verdict.said, str(verdict.count))))
+    frame = pandas.DataFrame(rows.values(), columns=["id", "claim", *KINDS])
+    return frame.dropna(axis="columns", how="all").fillna("")

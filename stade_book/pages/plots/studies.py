@@ -1,0 +1,145 @@
+"""The figures of the pages beyond the paper."""
+
+import math
+
+import pandas
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from stade_book import style
+from stade_nb.beyond.methods import RUNGS
+
+# The metrics look as the methods do that bear their names.
+METRICS = ("magnitude", "wanda", "std")
+# Of perplexity against loss, both over Wanda's: lowest and highest shown.
+SHOWN = (0.85, 1.5), (0.75, 2.2)
+TITLES = {"magnitude": "magnitude", "wanda": "Wanda's metric", "std": "STD metric"}
+
+
+def rungs(grid: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
+    """Perplexity by compensation, a line for each metric, a panel for each model and pattern.
+
+    grid: columns model, pattern, metric and the rungs; NaN where there is no cell. patterns:
+    pattern -> heading.
+    """
+    models = list(dict.fromkeys(grid["model"]))
+    figure, panels = style.axes(
+        0.7 + 2.1 * len(models),
+        rows=len(models),
+        columns=len(patterns),
+        sharey="row",
+        squeeze=False,
+    )
+    looks = style.methods(METRICS)
+    for row, model in zip(panels, models, strict=True):
+        for axes, (pattern, heading) in zip(row, patterns.items(), strict=True):
+            found = grid[(grid["model"] == model) & (grid["pattern"] == pattern)]
+            for metric, (colour, marker) in looks.items():
+                values = found.loc[found["metric"] == metric, list(RUNGS)]
+                heights = values.iloc[0] if len(values) else [float("nan")] * len(RUNGS)
+                axes.plot(range(len(RUNGS)), heights, f"{marker}-", color=colour,
+                          label=TITLES[metric])  # fmt: skip
+            if found[list(RUNGS)].isna().all(axis=None):
+                axes.text(0.5, 0.5, "no record yet", transform=axes.transAxes, ha="center")
+            axes.set_title(f"{model}, {heading}", fontsize=9)
+            axes.set(xticks=range(len(RUNGS)), xlim=(-0.3, len(RUNGS) - 0.7), yscale="log")
+            axes.set_xticklabels(RUNGS)
+            axes.yaxis.set_major_formatter("{x:,g}")
+            axes.yaxis.set_minor_formatter(
+                LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 1))
+            )
+        row[0].set_ylabel("perplexity")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def shares(found: pandas.DataFrame, names: dict[str, str]) -> Figure:
+    """Shares of the variance of log-perplexity with their intervals, a line for each term.
+
+    found: from `studies.shares.shares`. names: of the terms.
+    """
+    figure, axes = style.axes(0.8 + 0.3 * len(found))
+    for height, row in enumerate(found.itertuples()):
+        axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=style.BLUE, linewidth=1.6)
+        axes.plot(100 * row.share, height, "o", color=style.BLUE)
+    axes.set_yticks(range(len(found)), [names.get(term, term) for term in found["term"]])
+    axes.set(ylim=(len(found) - 0.5, -0.5), xlim=(-2, 102))
+    axes.set_xlabel("share of the variance of log-perplexity, %")
+    return figure
+
+
+def loss_and_perplexity(found: pandas.DataFrame, headings: dict[str, str]) -> Figure:
+    """Loss and perplexity of each method over Wanda's at the same pattern, a panel for each model.
+
+    found: from `layer_losses.beside`. headings: pattern -> words. What lies outside of `SHOWN`
+    stands at its edge.
+    """
+    names, wide = list(dict.fromkeys(found["model"])), SHOWN
+    figure, panels = _two_by_two(len(names), 2.5)
+    colours = dict(zip(headings, (colour for colour, _ in style.SERIES), strict=False))
+    for axes, name in zip(panels, names, strict=False):
+        for pattern, colour in colours.items():
+            some = found[(found["model"] == name) & (found["pattern"] == pattern)]
+            own = some[some["method"] == "wanda"]
+            if own.empty or len(some) < 2:
+                continue
+            others = some[some["method"] != "wanda"]
+            loss = (others["loss"] - own["loss"].iloc[0]).map(math.exp).clip(*wide[0])
+            over = (others["perplexity"] / own["perplexity"].iloc[0]).clip(*wide[1])
+            axes.plot(loss, over, "o", markersize=5, color=colour, alpha=0.85,
+                      label=headings[pattern], clip_on=False)  # fmt: skip
+        axes.axvline(1, color="0.5", linestyle=":", linewidth=1.2)
+        axes.axhline(1, color="0.5", linestyle=":", linewidth=1.2)
+        axes.set(xscale="log", yscale="log", xlim=wide[0], ylim=wide[1])
+        axes.set_title(name, fontsize=10)
+        axes.set_xticks([0.9, 1, 1.2, 1.4], ["0.9", "1", "1.2", "1.4"], minor=False)
+        axes.set_yticks([0.8, 1, 1.25, 1.6, 2], ["0.8", "1", "1.25", "1.6", "2"], minor=False)
+        axes.minorticks_off()
+        axes.set_xlabel("layers' error / Wanda's", fontsize=10)
+        axes.set_ylabel("perplexity / Wanda's", fontsize=10)
+    handles = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=7)
+    return figure
+
+
+def _two_by_two(panels: int, height: float) -> tuple[Figure, list]:
+    """Two panels in a row, as many rows as are needed; what is left over is empty."""
+    rows = (panels + 1) // 2
+    figure, grid = style.axes(height * rows + 0.4, rows, min(panels, 2), squeeze=False)
+    flat = list(grid.flat)
+    for axes in flat[panels:]:
+        axes.set_axis_off()
+    return figure, flat
+
+
+def ratios(inputs: pandas.DataFrame, limit: float) -> Figure:
+    """|mean| / sigma of what enters each layer type: a dot for each block, a bar at the median.
+
+    inputs: from `centred_inputs.described`. limit: below it an input counts as centred.
+    """
+    names = list(dict.fromkeys(inputs["model"]))
+    figure, panels = _two_by_two(len(names), 2.5)
+    span = inputs["ratio"].min() / 1.2, inputs["ratio"].max() * 1.2
+    for axes, name in zip(panels, names, strict=False):
+        some = inputs[inputs["model"] == name]
+        kinds = list(dict.fromkeys(some["layer_type"]))
+        for height, kind in enumerate(kinds):
+            layer = some[some["layer_type"] == kind]
+            colour = style.BLUE if layer["place"].iloc[0] else style.ORANGE
+            axes.plot(layer["ratio"], [height] * len(layer), "o", color=colour, alpha=0.35,
+                      markersize=4)  # fmt: skip
+            axes.plot([layer["ratio"].median()] * 2, [height - 0.3, height + 0.3], color=colour,
+                      linewidth=2.2)  # fmt: skip
+        axes.axvline(limit, color="0.5", linestyle=":", linewidth=1.2)
+        axes.set_yticks(range(len(kinds)), [kind.rpartition(".")[2] for kind in kinds])
+        axes.set(ylim=(len(kinds) - 0.5, -0.5), xscale="log", xlim=span)
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel("|mean| / sigma", fontsize=10)
+        ticks = [one for one in (0.03, 0.1, 0.3, 1) if span[0] < one < span[1]]
+        axes.set_xticks(ticks, [f"{one:g}" for one in ticks])
+        axes.minorticks_off()
+    return figure

@@ -1,0 +1,35 @@
+"""What the pages of the paper's tables run and show."""
+
+from stade_book.pages.tables import (
+    accuracy,
+    conformance,
+    earlier,
+    gpu,
+    guessed,
+    ladder,
+    layers,
+    losses,
+    perplexity,
+    real,
+    scale,
+    speed,
+    studies,
+    texts,
+)
+
+__all__ = [
+    "accuracy",
+    "conformance",
+    "earlier",
+    "gpu",
+    "guessed",
+    "ladder",
+    "layers",
+    "losses",
+    "perplexity",
+    "real",
+    "scale",
+    "speed",
+    "studies",
+    "texts",
+]

@@ -1,0 +1,93 @@
+"""What the page on calibration texts shows: the grid, and what its verdicts say in a sentence."""
+
+import pandas
+
+from stade_book.claims import paper, verdicts
+from stade_book.claims.verdicts import Count, Difference
+from stade_book.studies import budget
+from stade_book.studies import calibration_texts as study
+from stade_nb.engine import shipped
+from stade_nb.errors import StadeError
+
+
+def grid(model: str) -> pandas.DataFrame:
+    """A model's records of the grid, see `calibration_texts.of_records`; StadeError for none."""
+    found = study.of_records(shipped.rows(model))
+    if found.empty:
+        rows = {name: shipped.rows(name) for name in shipped.models()}
+        known = [name for name, some in rows.items() if not study.of_records(some).empty]
+        raise StadeError(
+            f"no records of the grid of texts of {model!r} in data/results: expected a model with "
+            f"some ({', '.join(known) or 'none has any'}); python -m workflow.grid computes them"
+        )
+    return found
+
+
+def perplexities(found: pandas.DataFrame) -> pandas.DataFrame:
+    """A row for each method, pattern and calibration text, a column for each evaluated one."""
+    methods = ["dense", *study.METHODS]
+    found = found[found["method"].isin(methods)]  # records of corrections in some layers are others
+    found = found.assign(
+        calibration=pandas.Categorical(found["calibration"], ["", *study.CALIBRATIONS]),
+        method=pandas.Categorical(found["method"], methods),
+        evaluation=pandas.Categorical(found["evaluation"], list(study.EVALUATIONS)),
+    )
+    keys = ["pattern", "calibration", "method"]
+    mean = found.groupby([*keys, "evaluation"], observed=True)["perplexity"].mean()
+    return mean.unstack("evaluation").reset_index().rename_axis(columns=None)
+
+
+def helps(table: pandas.DataFrame) -> Count:
+    """Whether the correction lowers the perplexity, counted over rows of `effects`."""
+    ends = table[["change", "low", "high"]].itertuples(index=False)
+    return verdicts.counted(table.assign(verdict=[verdicts.verdict(Difference(*e)) for e in ends]))
+
+
+def exceptions(carried: pandas.DataFrame) -> str:
+    """Where a correction was not worth more at home: "3 of 4 on C4 (gemma-3-270m)", or "none".
+
+    carried: from `calibration_texts.carried`, with a column `model` beside.
+    """
+    parts = []
+    for (model, text), rows in carried.groupby(["model", "evaluation"], sort=False):
+        if against := int((rows["verdict"] != verdicts.SUPPORTED).sum()):
+            parts.append(f"{against} of {len(rows)} on {text} ({model})")
+    return "; ".join(parts) or "none"
+
+
+def by_budget(gains: pandas.DataFrame) -> str:
+    """Which methods gain from how much text: "Wanda to 65,536 tokens: open (−0.3 %, 1 seed)".
+
+    gains: from `budget.gains`.
+    """
+    parts = []
+    for row in gains.itertuples():
+        number = int(row.seeds.rpartition(" ")[2])
+        seeds = f"{number} seed{'s' * (number > 1)}"
+        change = f"{100 * row.change:+.1f} %".replace("-", "−")
+        tokens = f"{row.most * budget.LENGTH:,}"
+        title = paper.title(row.method)
+        parts.append(f"{title} to {tokens} tokens: {row.verdict} ({change}, {seeds})")
+    return "; ".join(parts) or verdicts.NOT_RUN
+
+
+def shares(distances: pandas.DataFrame) -> pandas.DataFrame:
+    """What a correction misses on the same text, on another and from random tokens, by layer type.
+
+    distances: from `text_means.by_layer_type`. The median over the pairs of texts of `missed`.
+    """
+    kinds = {True: "same text", False: "another text"}
+    where = (distances["calibration"] == distances["evaluation"]).map(kinds)
+    where = where.mask(distances["calibration"] == study.NO_TEXT, study.NO_TEXT)
+    by = distances.assign(where=pandas.Categorical(where, [*kinds.values(), study.NO_TEXT]))
+    by = by.groupby(["layer_type", "where"], sort=False, observed=True)["missed"].median()
+    order = list(dict.fromkeys(distances["layer_type"]))
+    return by.unstack("where").loc[order].rename_axis(columns=None).reset_index()
+
+
+def missing(found: pandas.DataFrame) -> int:
+    """How many records of the whole grid there are not yet, one seed of each cell."""
+    cells = len(study.CALIBRATIONS) * len(study.METHODS) * len(study.PATTERNS)
+    there = found[found["method"].isin(study.METHODS)]
+    keys = ["calibration", "evaluation", "method", "pattern"]
+    return cells * len(study.EVALUATIONS) - len(there[keys].drop_duplicates())

@@ -1,0 +1,1 @@
+"""The questions that the paper leaves open: what is measured for each, and its rule."""

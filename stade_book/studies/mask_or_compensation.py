@@ -1,0 +1,234 @@
+"""Mask or compensation? The rule, fixed before the numbers that it judges.
+
+A context is a model, a pattern and two texts. In each, every metric has stood on every rung of the
+ladder of compensations (`methods.LADDER`), with the same windows. The question is what explains the
+differences of log-perplexity between the cells of a context: which weights go, or what is done
+about those that went.
+
+- The variance of log-perplexity over the cells of a model's contexts is split into context, metric,
+  compensation and the two together (their interaction). The design is balanced, so that no order of
+  the factors favours one. "Metric against compensation" leaves the context out: it is
+  compensation / (metric + compensation).
+- Its interval is of the evaluation windows, drawn again 1,000 times, the same ones for all cells.
+- "compensation" where the whole interval lies above a half, "mask" where it lies below,
+  "undecided" otherwise. For several models: the word that all of them give, else "it depends".
+- What explains the variance may do so by harm. So the sentence goes with the sign: on each rung the
+  geometric mean of the perplexity's ratio to that of no compensation, over metrics and contexts.
+- Judged are the paper's two metrics, Wanda's and STD, on all four rungs. The paper's own choice,
+  none or bias, and the ladder with magnitude beside it, are shown by the same rule.
+
+DSnoT swaps weights to bring Σ_j mean_j ΔW_ij to zero, which Eq. 7 does for any mask. Prediction:
+its gain vanishes once the bias is corrected. Supported where DSnoT is below Wanda and, both
+corrected, they are comparable (±1 %); contradicted where DSnoT is below Wanda and still is, by more
+than that; open otherwise, all by the intervals of `claims.verdicts`.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas
+
+from stade_book.claims import paper, verdicts
+from stade_book.studies import seeds, shares
+from stade_nb.beyond.methods import LADDER, RUNGS
+from stade_nb.errors import StadeError
+
+MASK, COMPENSATION, UNDECIDED, DEPENDS = "mask", "compensation", "undecided", "it depends"
+DRAWS = 1000
+CONTEXT = ["model", "pattern", "text"]
+# The metrics and rungs of each comparison, by what a page calls it; the first one is judged.
+DESIGNS = {
+    "Wanda and STD, every compensation": (("wanda", "std"), RUNGS),
+    "Wanda and STD, with or without bias": (("wanda", "std"), RUNGS[:2]),
+    "magnitude, Wanda and STD, every compensation": (("magnitude", "wanda", "std"), RUNGS),
+}
+JUDGED = next(iter(DESIGNS))
+TERMS = (("metric",), ("compensation",), ("metric", "compensation"))
+
+
+class Answer(NamedTuple):
+    """What decides in one model: the word, and compensation's part of what the two explain."""
+
+    model: str
+    design: str
+    contexts: int
+    word: str
+    part: float
+    low: float
+    high: float
+
+
+def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """The cells of `ran` that are on the ladder, with their metric and compensation.
+
+    ran: columns model, method, pattern, seed, losses; text, where there are several. The rows of a
+    cell's calibration seeds, those that all methods of a context have (`seeds.common`), become one,
+    with each window's mean loss.
+    """
+    places = {
+        method: (metric, rung)
+        for metric, methods in LADDER.items()
+        for rung, method in zip(RUNGS, methods, strict=True)
+    }
+    rows = ran[ran["method"].isin(places)].assign(text=ran.get("text", ""))
+    rows = seeds.common(rows, CONTEXT)
+    means = rows.groupby([*CONTEXT, "method"], sort=False)["losses"].agg(
+        lambda several: [math.fsum(window) / len(window) for window in zip(*several, strict=True)]
+    )
+    found = means.reset_index()
+    found["metric"] = found["method"].map(lambda method: places[method][0])
+    found["compensation"] = found["method"].map(lambda method: places[method][1])
+    return found
+
+
+def design(cells: pandas.DataFrame, name: str) -> pandas.DataFrame:
+    """The cells of a design, from `placed`, of those contexts that have all of them."""
+    metrics, rungs = DESIGNS[name]
+    inside = cells[cells["metric"].isin(metrics) & cells["compensation"].isin(rungs)]
+    sizes = inside.groupby(CONTEXT)["losses"].transform("size")
+    return inside[sizes == len(metrics) * len(rungs)].reset_index(drop=True)
+
+
+def _drawn(cells: pandas.DataFrame):
+    """`shares.resampled` within each text of a model, whose windows are its own."""
+    parts = [
+        pandas.DataFrame(shares.resampled(list(rows["losses"]), DRAWS, 0), index=rows.index)
+        for _, rows in cells.groupby(["model", "text"])
+    ]
+    return pandas.concat(parts).loc[cells.index].to_numpy()
+
+
+def explained(cells: pandas.DataFrame) -> pandas.DataFrame:
+    """Shares of the variance of log-perplexity: model, text and pattern first, see `shares.shares`.
+
+    cells: from `design`. StadeError where the contexts do not have the same cells.
+    """
+    if not len(cells) or not shares.balanced(cells, ["metric", "compensation"], CONTEXT):
+        raise StadeError(
+            "the cells are no balanced design: expected every metric on every rung, once in each "
+            "model, pattern and text; take those of `design`"
+        )
+    first = [(factor,) for factor in CONTEXT if cells[factor].nunique() > 1]
+    if len(first) > 1:
+        first.append(tuple(CONTEXT))
+    return shares.shares(cells, (*first, *TERMS), _drawn(cells))
+
+
+def answers(cells: pandas.DataFrame, name: str = JUDGED) -> list[Answer]:
+    """The word for each model by the rule above; models without a full context have none."""
+    found = []
+    for model, rows in design(cells, name).groupby("model", sort=False):
+        rows = rows.reset_index(drop=True)
+        squares = shares.sums_of_squares(rows, (tuple(CONTEXT), *TERMS), _drawn(rows))
+        part = squares[2] / (squares[1] + squares[2])
+        low, high = (float(end) for end in pandas.Series(part[1:]).quantile([0.025, 0.975]))
+        word = COMPENSATION if low > 0.5 else MASK if high < 0.5 else UNDECIDED
+        contexts = len(rows.drop_duplicates(CONTEXT))
+        found.append(Answer(model, name, contexts, word, float(part[0]), low, high))
+    return found
+
+
+def overall(found: Sequence[Answer]) -> str:
+    """One word for several models: the one that all give; "" for none."""
+    words = {answer.word for answer in found}
+    return "" if not words else words.pop() if len(words) == 1 else DEPENDS
+
+
+def gains(cells: pandas.DataFrame) -> pandas.DataFrame:
+    """Each rung against none: the perplexity's ratio, geometric mean over metrics and contexts.
+
+    cells: from `design`. Returns columns model, compensation, change (relative), best and worst (of
+    one metric in one context).
+    """
+    loss = cells["losses"].map(lambda losses: math.fsum(losses) / len(losses))
+    wide = cells.assign(loss=loss).pivot(
+        index=[*CONTEXT, "metric"], columns="compensation", values="loss"
+    )
+    rungs = [rung for rung in RUNGS[1:] if rung in wide]
+    rows = []
+    for model, found in wide.groupby("model", sort=False):
+        for rung in rungs:
+            change = found[rung] - found[RUNGS[0]]
+            rows.append(
+                (model, rung, *map(math.expm1, (change.mean(), change.min(), change.max())))
+            )
+    return pandas.DataFrame(rows, columns=["model", "compensation", "change", "best", "worst"])
+
+
+def sentence(found: Sequence[Answer], changes: pandas.DataFrame) -> str:
+    """The verdict in a sentence: who decides, and whether compensations help or harm."""
+    if not found:
+        return "No model has every metric on every rung yet: nothing is decided."
+    what = {
+        MASK: "The mask explains more of the differences than its compensation",
+        COMPENSATION: "The compensation explains more of the differences than the mask",
+        UNDECIDED: "Neither the mask nor its compensation explains more of the differences",
+        DEPENDS: "Whether the mask or its compensation explains more depends on the model",
+    }[overall(found)]
+    signs = ", ".join(
+        f"{rung} {effects(changes, rung)}" for rung in dict.fromkeys(changes["compensation"])
+    )
+    models = "1 model" if len(found) == 1 else f"{len(found)} models"
+    return f"{what} ({models}; perplexity against no compensation: {signs})."
+
+
+def effects(changes: pandas.DataFrame, rung: str) -> str:
+    """What a compensation does, from the least model to the most: "−62.7 to −37.7 %".
+
+    changes: of `gains`. A mean over models would hide that a bias helps one and harms the other.
+    """
+    values = changes.loc[changes["compensation"] == rung, "change"]
+    if values.empty:
+        return verdicts.NOT_RUN
+    return span(values.min(), values.max())
+
+
+def span(low: float, high: float) -> str:
+    """Two relative changes in words, once where they are written alike: "−62.7 to −37.7 %"."""
+    ends = (f"{100 * end:+.1f}" for end in (low, high))
+    return f"{' to '.join(dict.fromkeys(ends))} %".replace("-", "−")
+
+
+# Does a mask that knows covariances prune better? Supported where the first of a pair has a lower
+# perplexity than the second, the metric that leaves the covariances out.
+COVARIANCES = (("greedy", "wanda"), ("greedy_with_bias", "std"))
+
+
+def against(ran: pandas.DataFrame, pairs: Sequence[tuple[str, str]], comparable: bool = False):
+    """Methods in pairs, "the first is below the second" (or comparable), by `verdicts.judge`.
+
+    All comparisons share the 95 %. Of a model and pattern those calibration seeds count that all of
+    these methods have, as far as the seed means anything to them. Returns its columns, and below
+    and above, the methods.
+    """
+    asked = {name for pair in pairs for name in pair}
+    ran = seeds.common(ran[ran["method"].isin(asked)], ["model", "pattern"])
+    patterns = tuple(each for each in ran["pattern"].unique() if each != paper.DENSE)
+    every = [paper.Claim("study", *pair, patterns, comparable) for pair in pairs]
+    judged = verdicts.judge(ran, every)
+    names = {claim.words: (claim.below, claim.above) for claim in every}
+    below, above = zip(*judged["claim"].map(names), strict=True) if len(judged) else ((), ())
+    return judged.assign(below=below, above=above)
+
+
+def vanishes(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """DSnoT's gain before and after the bias is corrected, and the word on the prediction.
+
+    Columns model, pattern, before, after (changes of perplexity), verdict.
+    """
+    keys = ["model", "pattern"]
+    before = against(ran, [("dsnot", "wanda")]).set_index(keys)
+    corrected = ("dsnot_with_bias", "wanda_with_bias")
+    below = against(ran, [corrected]).set_index(keys)
+    same = against(ran, [corrected], comparable=True).set_index(keys)
+    rows = []
+    for key in before.index.intersection(below.index):
+        word = verdicts.OPEN
+        if before["verdict"][key] == verdicts.SUPPORTED:
+            if same["verdict"][key] == verdicts.SUPPORTED:
+                word = verdicts.SUPPORTED
+            elif same["verdict"][key] == verdicts.CONTRADICTED and below["change"][key] < 0:
+                word = verdicts.CONTRADICTED
+        rows.append((*key, before["change"][key], below["change"][key], word))
+    return pandas.DataFrame(rows, columns=[*keys, "before", "after", "verdict"])

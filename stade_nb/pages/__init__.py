@@ -1,9 +1,0 @@
-"""What only a notebook needs: parameters, HTML, figures, provenance."""
-
-import time
-
-STARTED = time.monotonic()  # a notebook's second cell imports this room
-
-from stade_nb.pages.html import glue  # noqa: E402
-
-__all__ = ["STARTED", "glue"]

@@ -1,7 +1,8 @@
 """Prune language models as the STADE paper does (arXiv 2503.22451), and measure what is left.
 
 The names below are the library; what the companion to the paper is made with is the package
-`stade_book`. Importing this one is quick: a name is looked up when it is first asked for, and torch or transformers with it.
+`stade_book`. Importing this one is quick: a name is looked up when it is first asked for, and torch
+or transformers with it.
 
 >>> import stade_nb as snb
 >>> model, tokenizer = snb.load("llama-230k")

@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from stade_nb.engine import prepare, records
 from stade_nb.engine.cell import Cell, Setting
-from stade_nb.engine.pruning import prune_model, restore, snapshot
+from stade_nb.engine.pruning import prune_model
+from stade_nb.engine.weights import restore, snapshot
 from stade_nb.evaluation.perplexity import window_losses
 
 

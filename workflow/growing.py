@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from stade_book.studies import measured
-from stade_nb.engine import pruning, records
+from stade_nb.engine import records, weights
 from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
@@ -35,7 +35,7 @@ class Growing:
         wanted: of each cell what it is known by. prune: prunes the model so, in place; afterwards
         it is evaluated, and is as it was again.
         """
-        dense, cells = pruning.snapshot(self.model), self.result["cells"]
+        dense, cells = weights.snapshot(self.model), self.result["cells"]
         for about in wanted:
             if any(about.items() <= cell.items() for cell in cells):
                 continue
@@ -46,7 +46,7 @@ class Growing:
             found = {"losses": losses.tolist(), "seconds": seconds}
             cells.append(about | found | measured.made(self.model.device))
             records.write(self.folder, self.fields, self.result, indent=None)
-            pruning.restore(dense)
+            weights.restore(dense)
         return records.path_of(self.folder, self.fields)
 
 

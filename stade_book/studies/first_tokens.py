@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from stade_book.studies import measured
 from stade_book.studies.layer_inputs import passed, rest_moments, watched
-from stade_nb.engine import pruning
+from stade_nb.engine import pruning, weights
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.report import Report
 from stade_nb.errors import StadeError
@@ -57,7 +57,7 @@ def prune_apart(
             found, _ = watched(block, nothing, ids.shape[1], rest_moments, run)
             statistics = {kind: one.moments for kind, one in found.items()}
             for layer, full, result in pruning.block_results(block, name, statistics, cell):
-                report[full] = pruning.replace(layer, result)
+                report[full] = weights.replace(layer, result)
             batches = list(run())
     return report
 

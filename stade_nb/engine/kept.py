@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from stade_nb import paths
 from stade_nb.engine import unfinished
 from stade_nb.engine.keeping import Pace, has_room
-from stade_nb.engine.pruning import put
 from stade_nb.engine.report import LayerReport, Report
+from stade_nb.engine.weights import put
 from stade_nb.errors import StadeError
 from stade_nb.files import digest
 from stade_nb.models import architectures

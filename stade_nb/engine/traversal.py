@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from stade_nb.engine import pruning, streams
+from stade_nb.engine import pruning, streams, weights
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.prepare import measured
 from stade_nb.engine.streams import Block, Carried, Results, Room, Stream, Watch
@@ -153,7 +153,7 @@ def advance(
     reuse = one.leaves_attention
     with timed(one, "prune", room.device):
         results = pruned(one, block, statistics_for(one, carried, block, shared, room))
-    with pruning.wearing(results):
+    with weights.wearing(results):
         with timed(one, "prune", room.device):
             if one.calibration is not None:
                 one.calibration = (
@@ -238,7 +238,7 @@ def pruned(one: Carried, block: Block, known: dict[str, Moments]) -> Results:
     """What pruning makes of the block's layers in one cell; their reports are noted."""
     results: Results = {}
     for layer, full, result in pruning.block_results(block.module, block.name, known, one.cell):
-        one.report[full] = pruning.report_of(layer, result)
+        one.report[full] = weights.report_of(layer, result)
         results[layer] = result
     return results
 

@@ -9,8 +9,9 @@ from tqdm import tqdm
 from stade_nb.engine import kept, records, unfinished
 from stade_nb.engine.cell import Cell, Setting
 from stade_nb.engine.prepare import measured, prepare
-from stade_nb.engine.pruning import drop_biases, prune_model, restore, snapshot
+from stade_nb.engine.pruning import prune_model
 from stade_nb.engine.report import Report
+from stade_nb.engine.weights import drop_biases, restore, snapshot
 from stade_nb.evaluation.harness import HARNESS, Harness
 from stade_nb.evaluation.kept_answers import KeptAnswers
 from stade_nb.evaluation.perplexity import window_losses

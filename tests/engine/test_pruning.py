@@ -8,7 +8,7 @@ from conftest import needs_shared
 from golden_models import RESULTS
 from tiny_models import CONFIGS, build, windows
 
-from stade_nb.engine import pruning
+from stade_nb.engine import pruning, weights
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.pruning import prune_model
 from stade_nb.engine.streams import Room
@@ -135,7 +135,7 @@ def obvious_prune(model, ids, method, pattern):
                 pattern,
                 centred=architectures.is_centred(layer_type),
             )
-            pruning.replace(layer, result)
+            weights.replace(layer, result)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from stade_nb.engine import kept, pruning
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
-from stade_nb.engine.pruning import drop_biases, snapshot
+from stade_nb.engine.weights import drop_biases, snapshot
 from stade_nb.engine.zero_shot import DROPPED, KEPT, run
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness

@@ -12,7 +12,7 @@ from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from stade_nb.corpus import questions
-from stade_nb.engine import pruning
+from stade_nb.engine import pruning, weights
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness
 from stade_nb.evaluation import tasks as task_files
@@ -113,7 +113,7 @@ def test_reload_keeps_the_accuracies_of_corrected_biases(tasks, loaded, tmp_path
     windows = calibration_windows("embedded", tokenizer, 8, 64, 0)
     dense = harness.evaluate(model, tokenizer, tasks)
     pruning.prune_model(model, windows, "stade", "4:8")
-    assert any(layer.bias is not None for layer, _, _ in pruning.snapshot(model))
+    assert any(layer.bias is not None for layer, _, _ in weights.snapshot(model))
     pruned = harness.evaluate(model, tokenizer, tasks)
     assert numbers(pruned) != numbers(dense)
     saving.save(model, tokenizer, tmp_path / "saved")

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from stade_book.theory.many_weights import AnyPattern
-from stade_nb.engine import pruning
+from stade_nb.engine import pruning, weights
 from stade_nb.engine.cell import Cell
-from stade_nb.engine.pruning import restore, snapshot
+from stade_nb.engine.weights import restore, snapshot
 from stade_nb.evaluation.perplexity import losses_of, perplexity, perplexity_of
 from stade_nb.models import architectures, saving
 from stade_nb.numerics.moments import Moments
@@ -50,7 +50,7 @@ def prune(
                 for hidden in inputs:
                     run(hidden)
             for layer, full, result in pruning.block_results(block, name, statistics, cell):
-                pruning.replace(layer, result)
+                weights.replace(layer, result)
                 seen[full] = statistics[architectures.input_of(full.removeprefix(f"{name}."))]
             if hand_on:
                 inputs = [run(hidden) for hidden in inputs]

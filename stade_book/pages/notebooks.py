@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from stade_book.pages import fields
 from stade_book.pages.fields import Parameters, Several, between, text, whole
+from stade_nb.errors import unknown
 
 
 class RandomLayers(Parameters):
@@ -151,6 +152,15 @@ class Speed(Parameters):
     tokens: Several[fields.Windows]
     repetitions: fields.Windows
     device: fields.Device
+
+    @field_validator("whole_patterns")
+    @classmethod
+    def _among_the_patterns(cls, value: list[str], given: ValidationInfo) -> list[str]:
+        """The whole model is in the format that was the fastest for its pattern's layers."""
+        for pattern in value:
+            if pattern not in (patterns := given.data.get("patterns", value)):
+                raise unknown("pattern", pattern, patterns)
+        return value
 
 
 class Scorecard(Parameters):

@@ -218,6 +218,13 @@ def test_every_notebook_declares_its_schema_and_valid_defaults(path):
     parameters.checked(declared, path.stem)
 
 
+def test_the_whole_model_takes_patterns_of_its_page():
+    given = defaults(NOTEBOOKS / "sparse_speed.ipynb")
+    given |= {"patterns": ["0.5"], "whole_patterns": ["2:4"]}
+    with pytest.raises(StadeError, match=r"whole_patterns.*unknown pattern '2:4'.*known: 0\.5"):
+        parameters.checked(given, "sparse_speed")
+
+
 @pytest.mark.parametrize("profile", sorted(p.stem for p in profiles.PROFILES.glob("*.yaml")))
 def test_every_profile_gives_valid_parameters(profile):
     for notebook, run in profiles.load(profile).items():

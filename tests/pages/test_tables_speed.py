@@ -11,7 +11,6 @@ from tiny_models import build
 
 from stade_book.pages import plots
 from stade_book.pages.tables import speed
-from stade_nb.errors import StadeError
 from stade_nb.models import architectures, shapes
 
 P = SimpleNamespace(
@@ -75,9 +74,6 @@ def test_the_whole_model_is_computed_in_the_fastest_format_of_its_pattern(small)
     table = speed.whole(P, found)
     assert list(table["way"]) == ["COO"] and list(table["tokens"]) == [1]
     assert (table["error"] < 1e-5).all() and (table["dense"] > 0).all()
-    unknown = SimpleNamespace(**vars(P) | {"whole_patterns": ["0.8"]})
-    with pytest.raises(StadeError, match=r"unknown pattern of whole_patterns '0\.8'"):
-        speed.whole(unknown, found)
 
 
 def test_the_figure_has_every_format_at_its_ratio_and_grey_where_it_is_faster():

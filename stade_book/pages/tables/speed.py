@@ -6,7 +6,6 @@ from torch import nn
 
 from stade_book.pages.notebooks import Speed
 from stade_nb.engine import speed
-from stade_nb.errors import unknown
 from stade_nb.models import architectures
 from stade_nb.models.shapes import empty, filled
 
@@ -76,14 +75,11 @@ def whole(p: Speed, found: pandas.DataFrame) -> pandas.DataFrame:
     """The whole model of a page, in the format that `found` (from `measured`) has as the fastest.
 
     A row for each of `whole_patterns` and each of the page's numbers of tokens, the last, largest
-    one left out where there are several. StadeError for a pattern that is not one of the page's
-    `patterns`. Columns pattern, way, tokens, dense and sparse (tokens a
+    one left out where there are several. Columns pattern, way, tokens, dense and sparse (tokens a
     second), ratio, setup (seconds), error.
     """
     rows = []
     for pattern in p.whole_patterns:
-        if pattern not in p.patterns:
-            raise unknown("pattern of whole_patterns", pattern, p.patterns)
         by_way = found[found["pattern"] == pattern].groupby("way")["ratio"].median()
         way, model = by_way.idxmax(), pruned_model(p.model, pattern, p.device)
         for tokens in p.tokens[:-1] or p.tokens:

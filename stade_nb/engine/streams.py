@@ -141,11 +141,8 @@ class Stream:
             self.attention[place] = room.keep(out[0])
             return out
 
-        module.forward = forward
-        try:
+        with architectures.answering(module, forward):
             yield
-        finally:
-            del module.forward
 
 
 @dataclass

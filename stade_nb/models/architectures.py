@@ -1,7 +1,7 @@
 """Where a model keeps its blocks and linear layers, and which of their inputs count as centred."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 import torch
@@ -229,15 +229,27 @@ def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
             raise Enough
         return entering
 
-    try:
+    with ExitStack() as answers, suppress(Enough):
         for block, kind in zip(stack, kinds, strict=True):
-            block.forward = partial(record, kind)
-        with suppress(Enough):
-            decoder(model)(input_ids=ids.to(model.device), use_cache=False)
-    finally:
-        for block in stack:
-            del block.forward
+            answers.enter_context(answering(block, partial(record, kind)))
+        decoder(model)(input_ids=ids.to(model.device), use_cache=False)
     return hidden[0], [arguments[kind] for kind in kinds]
+
+
+@contextmanager
+def answering(module: nn.Module, forward: Callable) -> Iterator[None]:
+    """`forward` is what the module computes inside; afterwards its own, or what others put there.
+
+    Libraries that move weights, and callers who watch a model, hook themselves in as we do.
+    """
+    before = vars(module).get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward
+        if before is not None:
+            module.forward = before
 
 
 def run_block(block: nn.Module, hidden: Tensor, arguments: dict) -> Tensor:
@@ -252,11 +264,12 @@ def run_block(block: nn.Module, hidden: Tensor, arguments: dict) -> Tensor:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """No dropout and no gradients inside; the model's training flag is restored afterwards."""
-    was_training = model.training
+    """No dropout and no gradients inside; each module's training flag is restored afterwards."""
+    were_training = [part for part in model.modules() if part.training]
     model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        model.train(was_training)
+        for part in were_training:  # a caller may train some parts of a model only
+            part.training = True

@@ -124,6 +124,38 @@ def test_evaluating_restores_training():
     assert model.training and torch.is_grad_enabled()
 
 
+def test_evaluating_leaves_the_parts_that_are_not_trained_as_they_were():
+    model = build("opt").train()
+    model.model.decoder.layers[1].eval()
+    before = [part.training for part in model.modules()]
+    with architectures.evaluating(model):
+        assert not any(part.training for part in model.modules())
+    assert [part.training for part in model.modules()] == before and not all(before)
+
+
+def test_what_others_have_put_in_the_place_of_a_forward_stays_there():
+    """As accelerate does, and callers who count or time."""
+    model, calls = build("llama"), []
+    first = architectures.blocks(model)[0]
+    compute = first.forward
+    first.forward = lambda *args, **kw: calls.append(1) or compute(*args, **kw)
+    hidden, arguments = architectures.enter(model, windows(2))
+    assert not calls
+    architectures.run_block(first, hidden, arguments[0])
+    assert calls == [1]
+    with architectures.answering(first, lambda hidden: hidden + 1):
+        assert first(torch.zeros(1)).item() == 1
+    architectures.run_block(first, hidden, arguments[0])
+    assert calls == [1, 1] and "forward" not in vars(architectures.blocks(model)[1])
+
+
+def test_a_block_that_is_there_twice_is_entered():
+    model = build("llama")
+    model.model.layers[1] = model.model.layers[0]
+    architectures.enter(model, windows(2))
+    assert not any("forward" in vars(part) for part in model.modules())
+
+
 @pytest.mark.parametrize(
     ("ids", "message"),
     [

@@ -233,9 +233,9 @@ def load(
     options = _options(cache_dir)
     # Reading a local folder takes no time worth a progress bar; a download does.
     with (
+        quiet(bars=not Path(where).is_dir()),
         reading(name, _remedy(where)),
         hub_access.answering(where, cache_dir),
-        quiet(bars=not Path(where).is_dir()),
     ):
         config = _config(name, where, cache_dir)
         check_plain(name, where, config, cache_dir)

@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -23,6 +24,9 @@ BIAS_SWITCHES = ("attention_bias", "mlp_bias", "enable_bias")
 HALF = ".half"
 # Bytes of a tokenizer's files for an entry of its vocabulary, about; and of all other small files.
 _OF_AN_ENTRY, _OF_THE_REST = 160, 1 << 20
+# transformers takes `tie_weights` from the class of all models while it loads one, and puts back
+# what it found: two loads at once leave no model of this process tied ever again.
+_ALONE = threading.RLock()
 
 
 def biases_that_can_be_stored(model: nn.Module) -> set[str]:
@@ -170,15 +174,17 @@ def with_biases(config: object) -> object:
 def quiet(bars: bool = False) -> Iterator[None]:
     """No warnings of transformers inside, and no progress bars of it unless `bars` are wanted.
 
-    What it warns of when it loads is checked, see `checkpoint.check_complete`.
+    What it warns of when it loads is checked, see `checkpoint.check_complete`. One thread at a time
+    is inside, as the switches are the whole process's.
     """
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with nullcontext() if bars else without_bars():
-            yield
-    finally:
-        transformers_logging.set_verbosity(level)
+    with _ALONE:
+        level = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
+        try:
+            with nullcontext() if bars else without_bars():
+                yield
+        finally:
+            transformers_logging.set_verbosity(level)
 
 
 @contextmanager

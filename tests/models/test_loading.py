@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import threading
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.pruning import prune_model
@@ -269,3 +271,20 @@ def test_fingerprint_of_corrected_biases_needs_no_announcement(tokenizer, tmp_pa
     reloaded, _ = loading.load(str(tmp_path))
     assert reloaded.config.attention_bias and not model.config.attention_bias
     assert loading.fingerprint(reloaded) == loading.fingerprint(model) != dense
+
+
+def test_threads_that_load_at_once_get_whole_models():
+    """Several at once: transformers takes from the class of all models what ties their heads."""
+    found, before = [], transformers_logging.get_verbosity()
+
+    def load():
+        model, _ = loading.load("llama-230k")
+        found.append(model.lm_head.weight is model.model.embed_tokens.weight)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 4
+    assert transformers_logging.get_verbosity() == before

@@ -45,7 +45,7 @@ class Harness:
         self.model, self.batch_size = model, batch_size
         # lm-eval gives the tokenizer a padding token where it has none.
         tokenizer = copy.deepcopy(tokenizer)
-        with quiet():
+        with quiet(), architectures.evaluating(model), _as_it_is(model):
             self.lm = HFLM(
                 pretrained=model,
                 tokenizer=tokenizer,
@@ -86,7 +86,7 @@ class Harness:
         if self.batch_size == "auto" and self.lm.device.type != "cuda":
             longest = min(max(lengths), self.positions)
             self.lm.batch_size_per_gpu = max(1, min(MOST_AT_ONCE, CPU_TOKENS // longest))
-        name = questions.task.task_name
+        name = questions.name
         bar = tqdm(
             total=len(lengths), desc=name, delay=2, mininterval=1, leave=False, disable=not progress
         )
@@ -131,6 +131,16 @@ class Harness:
             yield
         finally:
             del self.lm._model_call
+
+
+@contextmanager
+def _as_it_is(model: nn.Module) -> Iterator[None]:
+    """No `tie_weights` inside: of a head that was untied it would make the embeddings again."""
+    model.tie_weights = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        del model.tie_weights
 
 
 def check_tokenizer(tokenizer: object) -> None:

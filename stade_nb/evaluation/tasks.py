@@ -6,12 +6,14 @@ questions come from may change, from the hub to a local folder.
 
 import functools
 import hashlib
-import io
 import logging
+import random
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import datasets
 import lm_eval
@@ -182,20 +184,36 @@ def quiet() -> Iterator[None]:
     """No messages and bars of lm-eval and what it uses inside, and lm-eval's templates fast.
 
     lm-eval compiles a task's template again for every question, which takes longer than a small
-    model takes to answer it.
+    model takes to answer it. What other threads print is shown, and what it draws at random for
+    names of its own is put back: the caller's draws stay what they would have been.
     """
-    logger, environment = logging.getLogger("lm_eval"), lm_eval_utils.env
-    level, shown = logger.level, not datasets.are_progress_bars_disabled()
-    original = environment.from_string
-    logger.setLevel(logging.ERROR)
-    datasets.disable_progress_bars()
-    environment.from_string = functools.cache(original)
-    nowhere = io.StringIO()
-    try:
-        with saving.quiet(bars=True), redirect_stdout(nowhere), redirect_stderr(nowhere):
-            yield
-    finally:
-        logger.setLevel(level)
-        environment.from_string = original
-        if shown:
-            datasets.enable_progress_bars()
+    with saving.quiet(bars=True):
+        logger, environment = logging.getLogger("lm_eval"), lm_eval_utils.env
+        level, shown = logger.level, not datasets.are_progress_bars_disabled()
+        original, state = environment.from_string, random.getstate()
+        logger.setLevel(logging.ERROR)
+        datasets.disable_progress_bars()
+        environment.from_string = functools.cache(original)
+        try:
+            with redirect_stdout(_Muted(sys.stdout)), redirect_stderr(_Muted(sys.stderr)):
+                yield
+        finally:
+            logger.setLevel(level)
+            environment.from_string = original
+            random.setstate(state)
+            if shown:
+                datasets.enable_progress_bars()
+
+
+class _Muted:
+    """In a stream's place: what this thread writes is dropped, what others write passed on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.thread = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """As of a stream."""
+        return len(text) if threading.get_ident() == self.thread else self.stream.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)

@@ -3,6 +3,9 @@
 import copy
 import json
 import math
+import random
+import sys
+import threading
 
 import pytest
 import yaml
@@ -10,6 +13,7 @@ import zero_shot_questions
 from conftest import SHARED, needs_shared
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
+from torch import nn
 
 from stade_nb.corpus import questions
 from stade_nb.engine import pruning, weights
@@ -238,3 +242,27 @@ def test_a_bar_counts_the_requests(tasks, loaded, capsys, monkeypatch):
     assert quiet["correct"] == shown["correct"]
     assert counted[0].n == 0 < counted[1].n <= counted[1].total == len(tasks[0].task.instances)
     assert "_model_call" not in vars(asking.lm)
+
+
+def test_the_caller_finds_everything_as_it_was(tasks, loaded):
+    """Training flags, an untied head, and the numbers that `random` draws next."""
+    model, tokenizer = loaded
+    model.lm_head.weight = nn.Parameter(model.lm_head.weight.detach().clone())
+    model.train().model.layers[1].eval()
+    flags, head = [part.training for part in model.modules()], model.lm_head.weight
+    state = random.getstate()
+    harness.evaluate(model, tokenizer, tasks[:1])
+    assert [part.training for part in model.modules()] == flags
+    assert model.lm_head.weight is head and "tie_weights" not in vars(model)
+    assert random.getstate() == state
+
+
+def test_only_what_its_own_thread_prints_is_dropped(capsys):
+    with task_files.quiet():
+        print("of lm-eval")
+        other = threading.Thread(target=print, args=("of another thread",))
+        other.start()
+        other.join()
+        print("of lm-eval", file=sys.stderr)
+    print("afterwards")
+    assert capsys.readouterr() == ("of another thread\nafterwards\n", "")

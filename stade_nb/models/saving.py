@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from stade_nb.errors import StadeError
@@ -17,6 +18,7 @@ from stade_nb.files import ordinary, try_folder
 from stade_nb.models import architectures
 from stade_nb.numerics import methods
 from stade_nb.numerics.methods import Method
+from stade_nb.paths import expanded
 
 # The switches by which configurations give biases to linear layers that usually have none.
 BIAS_SWITCHES = ("attention_bias", "mlp_bias", "enable_bias")
@@ -69,7 +71,8 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     Whole or not at all: the files are written into a folder of their own in there, and moved when
     all of them are whole. StadeError where the architecture has no way to announce a bias, ask
     `check_biases` first; where the folder cannot be written, has no room, as `try_room` has it,
-    or the disk fills up on the way: nothing half is left then.
+    or the disk fills up on the way: nothing half is left then. And for what is no model of
+    transformers; what torch.compile has made of one is saved as that one.
 
     >>> from stade_nb.models.loading import load
     >>> folder = getfixture("tmp_path") / "pruned"
@@ -77,6 +80,15 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     >>> (folder / "config.json").is_file()
     True
     """
+    was_there = os.path.isdir(_place(folder))
+    model = getattr(model, "_orig_mod", model)
+    architectures.check_model(model)
+    if not isinstance(model, PreTrainedModel) or not hasattr(tokenizer, "save_pretrained"):
+        raise StadeError(
+            f"a model of the type {type(model).__name__} with a tokenizer of the type "
+            f"{type(tokenizer).__name__}: expected both of transformers, such as stade_nb.load "
+            "returns; take a model out of what is wrapped around it"
+        )
     config, state = model.config, model.state_dict()
     saved = with_biases(config) if _unannounced(model) else copy.deepcopy(config)
     with torch.device("meta"):
@@ -84,7 +96,6 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     for name in announced.keys() - state.keys():
         weight = state[name.removesuffix("bias") + "weight"]
         state[name] = weight.new_zeros(announced[name].shape)
-    was_there = os.path.isdir(folder)
     half = try_room(model, tokenizer, folder) / HALF
     model.config = saved  # save_pretrained writes its model's configuration, and into it
     try:
@@ -114,16 +125,21 @@ def try_room(model: nn.Module, tokenizer: object, folder: str | Path) -> Path:
     What a killed process has left half is removed. StadeError where `folder` is none, cannot be
     written or has no room.
     """
-    if not str(folder).strip():
-        raise StadeError(f"folder {folder!r}: expected the name of a folder, new or old")
-    if Path(folder).is_file():
-        raise StadeError(f"{str(folder)!r} is a file: expected a folder, new or old")
-    place = try_folder(folder)
+    place = try_folder(_place(folder))
     shutil.rmtree(place / HALF, ignore_errors=True)
     size = sum(parameter.nbytes for parameter in model.parameters())  # a tied one counts once
     entries = len(tokenizer) if isinstance(tokenizer, Sized) else 0
     size += _OF_AN_ENTRY * entries + _OF_THE_REST
-    return try_folder(folder, size, "the model and its tokenizer")
+    return try_folder(place, size, "the model and its tokenizer")
+
+
+def _place(folder: str | Path) -> Path:
+    """The folder that is meant, "~" as the home folder. StadeError for no name, and for a file."""
+    if not str(folder).strip():
+        raise StadeError(f"folder {folder!r}: expected the name of a folder, new or old")
+    if os.path.isfile(place := expanded(folder)):
+        raise StadeError(f"{str(folder)!r} is a file: expected a folder, new or old")
+    return place
 
 
 def _move(half: Path) -> None:

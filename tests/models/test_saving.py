@@ -5,7 +5,9 @@ import os
 import shutil
 
 import pytest
+import torch
 from tiny_models import build
+from torch import nn
 from transformers import AutoModelForCausalLM
 
 from stade_nb.errors import StadeError
@@ -82,3 +84,39 @@ def test_what_a_killed_process_has_left_half_goes(tmp_path, tokenizer):
     saving.save(build("llama"), tokenizer, tmp_path)
     assert saving.HALF not in os.listdir(tmp_path)
     AutoModelForCausalLM.from_pretrained(tmp_path)
+
+
+def test_what_torch_compile_has_made_is_saved_as_the_model(tmp_path, tokenizer):
+    model = build("llama")
+    saving.save(torch.compile(model, backend="eager"), tokenizer, tmp_path)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert loading.fingerprint(again) == loading.fingerprint(model)
+
+
+def test_a_tilde_is_the_home_folder_as_it_is_for_load(tmp_path, tokenizer, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    saving.save(build("llama"), tokenizer, "~/saved")
+    assert os.listdir(tmp_path) == ["saved"]
+    assert loading.fingerprint(loading.load("~/saved")[0]) == loading.fingerprint(build("llama"))
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "with_tokenizer", "message"),
+    [
+        (nn.DataParallel, True, "model of the type DataParallel"),
+        (lambda model: model.model, False, "with a tokenizer of the type NoneType"),
+        (lambda model: model, False, "with a tokenizer of the type NoneType: expected both"),
+        (lambda model: model.to("meta"), True, "'meta', which holds no numbers"),
+    ],
+)
+def test_what_cannot_be_saved_is_said_first(tmp_path, tokenizer, wrapped, with_tokenizer, message):
+    model = wrapped(build("llama"))
+    with pytest.raises(StadeError, match=message):
+        saving.save(model, tokenizer if with_tokenizer else None, tmp_path / "new")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path, tokenizer):
+    with pytest.raises(StadeError, match="File name too long"):
+        saving.save(build("llama"), tokenizer, tmp_path / ("n" * 300))

@@ -45,7 +45,8 @@ def prune_model(
     looks at weights only. cell: what is to be done, or a method by name, with a `pattern`, for all
     layers. batch_size: windows at once. keep: a `kept.KeptBlocks`, from which a killed run goes on.
     Returns a report for each pruned layer by its full name, in module order. StadeError, and
-    nothing pruned, where method, pattern, layers and windows do not fit the model.
+    nothing pruned, where method, pattern, layers and windows do not fit the model; where inputs
+    overflow on the way, the blocks before are pruned.
 
     >>> import stade_nb as snb
     >>> model, tokenizer = snb.load("llama-230k")
@@ -97,9 +98,11 @@ def check(model: nn.Module, calibration_ids: Tensor | None, cell: Cell) -> None:
     if cell.method.equal_parameters:
         masks.check_extra(cell.pattern)
     chosen = cell.types_in(architectures.blocks(model)[0])
+    architectures.check_model(model)
     for full, layer_type, layer in architectures.named_layers(model):
         if layer_type in chosen:
             with named(full):
+                architectures.check_layer(layer)
                 masks.check_groups(layer.in_features, cell.pattern)
     if cell.needs_calibration:
         if calibration_ids is None:

@@ -26,7 +26,8 @@ def put(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> None:
     """Copy a weight, (out, in), and a bias, (out,), where there is one, into `layer`."""
     layer.weight.copy_(weight)
     if bias is not None and layer.bias is None:
-        layer.bias = nn.Parameter(bias.to(layer.weight), layer.weight.requires_grad)
+        with torch.inference_mode(False):  # or it could not be changed outside of that mode
+            layer.bias = nn.Parameter(bias.to(layer.weight).clone(), layer.weight.requires_grad)
     elif bias is not None:
         layer.bias.copy_(bias)
 

@@ -14,6 +14,7 @@ from lm_eval.evaluator import evaluate as lm_evaluate
 from lm_eval.models.huggingface import HFLM
 from torch import nn
 from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
 
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.kept_answers import KeptAnswers
@@ -39,6 +40,7 @@ class Harness:
     """
 
     def __init__(self, model: nn.Module, tokenizer: object, batch_size: int | str = "auto") -> None:
+        architectures.check_model(model)
         check_tokenizer(tokenizer)
         if batch_size != "auto" and (not isinstance(batch_size, int) or batch_size < 1):
             raise StadeError(f"batch_size {batch_size!r}: expected 1 or more, or 'auto'")
@@ -147,6 +149,11 @@ def check_tokenizer(tokenizer: object) -> None:
     """StadeError where lm-eval could not ask anything with this tokenizer."""
     if isinstance(tokenizer, Missing):
         raise StadeError(tokenizer.why)
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise StadeError(
+            f"tokenizer of the type {type(tokenizer).__name__}: expected one of transformers, such "
+            "as the second of the two that stade_nb.load returns"
+        )
     if tokenizer.bos_token_id is None and tokenizer.eos_token_id is None:
         raise StadeError(
             "zero-shot tasks with a tokenizer that has neither BOS nor EOS: lm-eval puts one of "

@@ -55,6 +55,34 @@ def decoder(model: nn.Module) -> nn.Module:
     return stack
 
 
+def check_model(model: object) -> None:
+    """StadeError for what is no language model with its weights in memory, such as a wrapper."""
+    if not isinstance(model, nn.Module) or getattr(model, "config", None) is None:
+        raise StadeError(
+            f"model of the type {type(model).__name__}: expected a language model of transformers, "
+            "such as stade_nb.load returns with its tokenizer; unwrap it"
+        )
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise StadeError(
+            f"{type(model).__name__} has weights on the device 'meta', which holds no numbers: "
+            "load it whole into memory, with nothing offloaded"
+        )
+
+
+def check_layer(layer: nn.Linear) -> None:
+    """StadeError for a weight that is no parameter of floats: zeros put into it would not stay.
+
+    torch.nn.utils.prune and parametrizations make a weight anew from tensors of their own.
+    """
+    if "weight" not in dict(layer.named_parameters(recurse=False)):
+        raise StadeError(
+            "its weight is made anew at each pass, and what is pruned would come back: make it a "
+            "parameter first (torch.nn.utils.prune.remove, parametrize.remove_parametrizations)"
+        )
+    if not layer.weight.is_floating_point():
+        raise StadeError(f"weight of {layer.weight.dtype}: expected a float dtype; convert it")
+
+
 def _lacking(model: nn.Module) -> str:
     """What a model of an unknown architecture would need to be supported."""
     body = getattr(model, "model", None)
@@ -238,10 +266,7 @@ def enter(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[dict]]:
 
 @contextmanager
 def answering(module: nn.Module, forward: Callable) -> Iterator[None]:
-    """`forward` is what the module computes inside; afterwards its own, or what others put there.
-
-    Libraries that move weights, and callers who watch a model, hook themselves in as we do.
-    """
+    """`forward` is what the module computes inside; afterwards what was there, others' too."""
     before = vars(module).get("forward")
     module.forward = forward
     try:

@@ -9,6 +9,7 @@ from numpy.lib import format as npy
 from torch import Tensor, nn
 
 from stade_nb.errors import StadeError, absent
+from stade_nb.models import architectures
 
 LONGEST_WINDOW = 2048
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -42,27 +43,28 @@ def in_batches(ids: Tensor, batch_size: int) -> tuple[Tensor, ...]:
     StadeError where that is no number of windows.
     """
     check_batch_size(batch_size)
-    return ids.long().split(min(batch_size, max(1, len(ids))))
+    return ids.long().split(min(int(batch_size), max(1, len(ids))))
 
 
 def check_windows(model: nn.Module, ids: Tensor) -> None:
     """StadeError where `ids`, (windows, tokens), is nothing the model can read."""
-    config = model.config
+    architectures.check_model(model)
     if not isinstance(ids, Tensor):
         raise StadeError(
             f"token windows of the type {type(ids).__name__}: expected a torch.Tensor of integer "
             "ids, (windows, tokens); torch.as_tensor makes one of lists and arrays"
         )
-    if ids.dtype not in _INTEGERS or ids.ndim != 2 or not ids.numel():
+    if ids.dtype not in _INTEGERS or ids.ndim != 2 or not ids.numel() or ids.is_meta:
         raise StadeError(
-            f"token windows of shape {tuple(ids.shape)} and dtype {ids.dtype}: expected integer "
-            "ids, (windows, tokens), at least one of each"
+            f"token windows of shape {tuple(ids.shape)} and dtype {ids.dtype}"
+            f"{' on the device meta' * ids.is_meta}: expected integer ids, (windows, tokens), at "
+            "least one of each"
         )
     window_length(model, ids.shape[1])
     low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= config.vocab_size:
+    if low < 0 or high >= model.config.vocab_size:
         raise StadeError(
-            f"token ids from {low} to {high}: expected 0 to {config.vocab_size - 1}; "
+            f"token ids from {low} to {high}: expected 0 to {model.config.vocab_size - 1}; "
             "tokenize the text with the tokenizer of this model"
         )
 

@@ -7,6 +7,9 @@ import torch
 from conftest import needs_shared
 from golden_models import RESULTS
 from tiny_models import CONFIGS, build, windows
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils import prune as torch_prune
 
 from stade_nb.engine import pruning, weights
 from stade_nb.engine.cell import DENSE, Cell
@@ -303,6 +306,64 @@ def test_errors_before_anything_is_pruned(arguments, message):
     with pytest.raises(StadeError, match=message):
         prune_model(model, *arguments)
     assert loading.fingerprint(model) == before
+
+
+def masked(layer):
+    """What torch itself offers for pruning: the weight is made of two tensors at each pass."""
+    torch_prune.random_unstructured(layer, "weight", 0.25)
+
+
+def doubled(layer):
+    class Double(nn.Module):
+        def forward(self, weight):
+            return 2 * weight
+
+    parametrize.register_parametrization(layer, "weight", Double())
+
+
+def whole_numbers(layer):
+    layer.weight = nn.Parameter((10 * layer.weight).to(torch.int8), requires_grad=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (masked, "what is pruned would come back"),
+        (doubled, "what is pruned would come back"),
+        (whole_numbers, r"weight of torch\.int8: expected a float dtype"),
+    ],
+)
+def test_a_weight_in_which_zeros_would_not_stay(change, message):
+    model = build("llama")
+    layer = model.model.layers[1].mlp.up_proj
+    change(layer)
+    before = model.model.layers[0].mlp.up_proj.weight.clone()
+    with pytest.raises(StadeError, match=f"layer 'model.layers.1.mlp.up_proj': .*{message}"):
+        prune_model(model, None, "magnitude", "0.5")
+    assert model.model.layers[0].mlp.up_proj.weight.equal(before)
+    prune_model(model, None, Cell("magnitude", "0.5", "q_proj"))
+    if change is masked:
+        torch_prune.remove(layer, "weight")
+        assert prune_model(model, None, "magnitude", "0.5")["model.layers.1.mlp.up_proj"].zeros
+
+
+def test_a_model_without_numbers_is_refused():
+    with pytest.raises(StadeError, match="on the device 'meta'"):
+        prune_model(build("llama").to("meta"), None, "magnitude", "0.5")
+
+
+def test_a_bias_that_was_added_in_inference_mode_can_be_trained_and_pruned_again():
+    model, other = build("llama").requires_grad_(True), build("llama")
+    with torch.inference_mode():
+        prune_model(model, windows(3), "stade", "0.5")
+    prune_model(other, windows(3), "stade", "0.5")
+    assert loading.fingerprint(model) == loading.fingerprint(other)
+    model(input_ids=windows(2)).logits.sum().backward()
+    bias = model.model.layers[0].mlp.down_proj.bias
+    before = bias.detach().clone()
+    torch.optim.SGD(model.parameters(), 0.1).step()
+    assert not bias.equal(before)
+    prune_model(model, windows(3), "stade", "0.6")
 
 
 @needs_shared

@@ -180,6 +180,11 @@ def test_a_tokenizer_that_asks_nothing_is_said_before_the_work(loaded):
     for one, words in ((silent, "neither BOS nor EOS"), (Missing("no files here"), "no files")):
         with pytest.raises(StadeError, match=words):
             harness.Harness(model, one)
+    with pytest.raises(StadeError, match="tokenizer of the type NoneType"):
+        harness.Harness(model, None)
+    # A name would be a model of the hub to lm-eval.
+    with pytest.raises(StadeError, match="model of the type str"):
+        harness.Harness(MODEL, tokenizer)
 
 
 def test_missing_files_are_listed(folder, tmp_path):

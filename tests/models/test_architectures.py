@@ -1,5 +1,6 @@
 """Blocks, layers and heads of every supported architecture."""
 
+import numpy as np
 import pytest
 import torch
 from tiny_models import CONFIGS, POSITIONS, VOCABULARY, build, windows
@@ -170,6 +171,33 @@ def test_a_block_that_is_there_twice_is_entered():
 def test_bad_windows(ids, message):
     with pytest.raises(StadeError, match=message):
         token_ids.check_windows(build("llama"), ids)
+
+
+def offloaded():
+    return build("llama").to("meta")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: nn.DataParallel(build("llama")), "model of the type DataParallel: expected a"),
+        (lambda: None, "model of the type NoneType"),
+        (lambda: (build("llama"), "tokenizer"), "model of the type tuple"),
+        (offloaded, "LlamaForCausalLM has weights on the device 'meta'"),
+    ],
+)
+def test_what_is_no_model_in_memory(model, message):
+    with pytest.raises(StadeError, match=message):
+        token_ids.check_windows(model(), windows(2))
+
+
+def test_ids_without_numbers():
+    with pytest.raises(StadeError, match="int64 on the device meta: expected integer ids"):
+        token_ids.check_windows(build("llama"), windows(2).to("meta"))
+
+
+def test_batches_of_a_number_of_numpy():
+    assert [len(part) for part in token_ids.in_batches(windows(3), np.int64(2))] == [2, 1]
 
 
 def test_window_length():

@@ -5,10 +5,15 @@ issues, Colab and Binder. Where it is empty no page has any of them, and buildin
 
 The first time that a page uses a word of the glossary, the word leads there, and shows its
 definition to whoever points at it. Plain HTML: no script, nothing that is fetched.
+
+Numbers in sentences are written in one way, wherever they come from: "−0.3 %", with a true minus
+and a space that no line ends at. What search engines show is a page's first plain paragraph.
 """
 
 import re
+import textwrap
 from collections.abc import Iterator
+from html import escape
 
 from docutils import nodes
 from sphinx.addnodes import glossary
@@ -28,6 +33,12 @@ BUTTONS = {
 }
 # A word in here is a name, a link or a heading already.
 NO_PROSE = (nodes.reference, nodes.literal, nodes.title, nodes.math, nodes.raw, nodes.caption)
+# What stands as it was typed: code, LaTeX, HTML.
+VERBATIM = (nodes.literal, nodes.math, nodes.FixedTextElement)
+GLUED = "pasted-text"  # myst_nb's class of what a notebook gave
+PERCENT, HYPHEN = re.compile(r"(?<=\d) ?%"), re.compile(r"(?<![\w)\]-])-(?=\d)")
+TABLE_NUMBER = re.compile(r'<span class="caption-number">Table [^<]*</span>')
+DESCRIPTION = 85, 200  # characters, the fewest and the most
 
 
 def buttons(app: Sphinx, config: Config) -> None:
@@ -43,12 +54,42 @@ def source_of_page(app: Sphinx, pagename: str, template: str, context: dict, doc
     """Where a page's source is in the repository: notebooks at its top, the others in book/.
 
     And what Sphinx leaves out of its tables, which cells a heading heads; and without its list of
-    citations being called a list, as its members are called entries of a bibliography.
+    citations being called a list, as its members are called entries of a bibliography. Tables have
+    no numbers: "Table 1" is the paper's.
     """
     context["doc_path"] = "" if pagename.startswith("notebooks/") else "book"
+    if text := doctree and description(doctree):
+        tag = f'<meta name="description" content="{escape(text)}" />\n'
+        context["metatags"] = context.get("metatags", "") + tag
     if "body" in context:
         body = context["body"].replace('<th class="head', '<th scope="col" class="head')
-        context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
+        body = body.replace('<div role="list" class="citation-list">', "<div>")
+        context["body"] = TABLE_NUMBER.sub("", body)
+
+
+def description(doctree: nodes.document) -> str:
+    """The first paragraph of a page that is more than a line of links, and has no equation."""
+    fewest, most = DESCRIPTION
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if len(text) >= fewest and not any(paragraph.findall(nodes.math)):
+            return textwrap.shorten(text, most, placeholder=" …")
+    return ""
+
+
+def numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Write percentages and the signs of glued numbers as the tables of the pages have them."""
+    for text in list(doctree.findall(nodes.Text)):
+        above = [text.parent]
+        while above[-1] is not None:
+            above.append(above[-1].parent)
+        if any(isinstance(one, VERBATIM) for one in above):
+            continue
+        written = PERCENT.sub("\N{NO-BREAK SPACE}%", text)
+        if GLUED in text.parent.get("classes", ()):
+            written = HYPHEN.sub("−", written)
+        if written != text:
+            text.parent.replace(text, nodes.Text(written))
 
 
 def definitions(page: nodes.document) -> dict[str, tuple[str, str]]:
@@ -114,4 +155,5 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", buttons, priority=400)
     app.connect("html-page-context", source_of_page, priority=400)
     app.connect("doctree-resolved", explain)
+    app.connect("doctree-resolved", numbers)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,6 @@
 """Tables on a page: plain HTML that the book's style sheet knows, numbers written for readers."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 
@@ -10,6 +11,9 @@ from stade_book import claims
 from stade_book.claims.verdicts import Verdict
 
 Format = str | Callable[[object], str]
+
+GROUPED = re.compile(r"(?<![\d.])\d{4,}(?![\d,])")  # whole parts without their commas
+LOOSE = re.compile(r"(?<=±) |(?<=\d) ?(?=%)")  # where a line must not end
 
 
 def written(value: object) -> str:
@@ -30,7 +34,16 @@ def _by(form: Format | None) -> Callable[[object], str]:
         return written
     if callable(form):
         return form
-    return lambda value: "0" if value == 0 else form.format(value).replace("-", "−")
+
+    def formatted(value: object) -> str:
+        if value == 0:
+            return "0"
+        text = form.format(value)
+        if not isinstance(value, str):  # in which digits may be a name's
+            text = GROUPED.sub(lambda whole: f"{int(whole[0]):,}", text)
+        return text.replace("-", "−")
+
+    return formatted
 
 
 def table(
@@ -39,7 +52,7 @@ def table(
     names: Mapping[str, str] | None = None,
     caption: str = "",
 ) -> HTML:
-    """`frame` as a table without its index; where a cell is narrow, lines break before a ±.
+    """`frame` as a table without its index; no line ends between ± or a number and what is its.
 
     formats: per column a format string or function; other values as `written` has them; `latex`
     sets equations. names: headings to show instead of column names. caption: what the table is.
@@ -50,17 +63,19 @@ def table(
     shown = pandas.DataFrame(
         {
             column: [
-                _by(formats.get(column))(value).replace("± ", "±\N{NO-BREAK SPACE}")
+                LOOSE.sub("\N{NO-BREAK SPACE}", _by(formats.get(column))(value))
                 for value in frame[column].tolist()
             ]
             for column in frame.columns
         }
     ).rename(columns=names or {})
+    shown.columns = [LOOSE.sub("\N{NO-BREAK SPACE}", str(name)) for name in shown.columns]
     with pandas.option_context("display.max_colwidth", None):
         text = shown.to_html(index=False, border=0, justify="left", classes=classes)
     # A screen reader says a cell's heading with it, and what the table is before it.
     text = text.replace("<th>", '<th scope="col">')
-    titled = f"<caption>{escape(caption)}</caption>\n  <thead>" if caption else "<thead>"
+    caption = escape(LOOSE.sub("\N{NO-BREAK SPACE}", caption))
+    titled = f"<caption>{caption}</caption>\n  <thead>" if caption else "<thead>"
     return HTML(text.replace("<thead>", titled, 1))
 
 

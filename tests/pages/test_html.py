@@ -29,6 +29,16 @@ def test_values_are_written_for_readers():
     assert list(shown["text"]) == ["a b", "<i>"]
 
 
+def test_large_numbers_have_commas_and_a_percent_sign_keeps_its_line():
+    frame = pandas.DataFrame(
+        {"seconds": [2781.4, 99.5], "change": [-0.5, 12.34], "text": ["50 % of 1234", "±  2"]}
+    )
+    shown = read(html.table(frame, {"seconds": "{:.1f}", "change": "{:+.1%}", "text": "{}"}))
+    assert list(shown["seconds"]) == ["2,781.4", "99.5"]
+    assert list(shown["change"]) == ["−50.0\u00a0%", "+1,234.0\u00a0%"]
+    assert shown["text"][0] == "50\u00a0% of 1234"  # as it was given: it may be a name
+
+
 def test_a_table_has_a_caption_and_says_what_its_headings_head():
     frame = pandas.DataFrame({"n": [1], "text": ["<i>"]})
     shown = BeautifulSoup(html.table(frame, caption='of "a" & <b>').data, "lxml").find("table")

@@ -23,7 +23,7 @@ def test_single_losses_stand_over_the_exact_ones(layers):
     ):
         drawn = torch.from_numpy(marks(axes, "o"))
         assert torch.equal(drawn, torch.stack([pair.exact, pair.singles], dim=1))
-        heading = f"correlation {rho:g}:\noff by {many_layers.relative_error(pair):.0%}"
+        heading = f"correlation {rho:g}:\noff by {100 * many_layers.relative_error(pair):.0f} %"
         assert axes.get_title() == heading
 
 
@@ -32,7 +32,7 @@ def test_each_gain_is_written_in_its_square(layers):
     for axes, column in zip(plots.sets.bias_gains(table).axes, plots.sets.GAINS, strict=False):
         written = {text.get_position(): text.get_text() for text in axes.texts}
         grid = table.pivot(index="spread", columns="correlation", values=column).to_numpy()
-        assert written == {(x, y): f"{grid[y, x]:.0%}" for y in (0, 1) for x in (0, 1)}
+        assert written == {(x, y): f"{100 * grid[y, x]:.0f}" for y in (0, 1) for x in (0, 1)}
 
 
 def test_every_choice_has_its_line_of_losses(layers):

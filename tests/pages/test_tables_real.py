@@ -54,8 +54,8 @@ def text_of(shown):
 
 
 def cells_of(shown):
-    """The first table of a block as a frame of texts."""
-    table = BeautifulSoup(shown.data, "lxml").find("table")
+    """The first table of a block as a frame of texts, its unbroken spaces as plain ones."""
+    table = BeautifulSoup(shown.data.replace("\N{NO-BREAK SPACE}", " "), "lxml").find("table")
     head = [cell.get_text() for cell in table.find_all("th")]
     rows = [[cell.get_text() for cell in row.find_all("td")] for row in table.find_all("tr")]
     return pandas.DataFrame([row for row in rows if row], columns=head)

@@ -14,6 +14,8 @@ import reader
 
 SETTINGS = """
 extensions = ["myst_parser", "sphinx_book_theme", "reader"]
+myst_enable_extensions = ["attrs_inline"]
+numfig = True
 html_theme = "sphinx_book_theme"
 html_theme_options = {"repository_url": "%s", "repository_branch": "main"}
 """
@@ -29,7 +31,10 @@ def built(request, tmp_path_factory):
     )
     (folder / "index.md").write_text(
         "# A mask\n\n`mask`, unmasked: Masks and a mask.\n\n[no window](https://a.invalid).\n\n"
-        "| a | b |\n|---|---|\n| 1 | 2 |\n\n```{toctree}\nglossary\n```\n"
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        "At 5% and 6 %, `7%`, a-1: [-8%]{.pasted-text}; a sentence that is long enough to be shown "
+        "by whoever searches.\n\n```{table} Few words.\n| c |\n|---|\n| 3 |\n```\n\n"
+        "```{toctree}\nglossary\n```\n"
     )
     command = [sys.executable, "-m", "sphinx", "-q", "-W", str(folder), str(folder / "html")]
     path = str(ROOT / "book" / "_extensions")
@@ -57,7 +62,22 @@ def test_the_first_use_of_a_word_explains_it(built):
 
 
 def test_a_heading_says_what_it_heads(built):
-    assert [heading["scope"] for heading in built[1].select("article th")] == ["col", "col"]
+    assert {heading["scope"] for heading in built[1].select("article th")} == {"col"}
+
+
+def test_numbers_are_written_in_one_way_but_in_code(built):
+    text = built[1].select_one("article").get_text()
+    assert "At 5\u00a0% and 6\u00a0%, 7%, a-1: −8\u00a0%;" in text
+
+
+def test_no_table_has_a_number_that_could_be_the_papers(built):
+    assert built[1].select_one("article caption .caption-text").text == "Few words."
+    assert not built[1].select("article .caption-number")
+
+
+def test_search_engines_get_the_first_plain_paragraph(built):
+    (tag,) = built[1].select("meta[name=description]")
+    assert tag["content"].startswith("At 5 % and 6 %, 7%, ") and len(tag["content"]) <= 200
 
 
 def test_notebooks_are_edited_at_the_top_of_the_repository():

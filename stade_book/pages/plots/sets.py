@@ -69,7 +69,7 @@ def single_against_exact(pairs: dict[float, many_layers.Pair]) -> Figure:
         axes.plot(ends, ends, color=INK, linestyle=":")
         exact, singles = (part.numpy(force=True) for part in (pair.exact, pair.singles))
         axes.plot(exact, singles, "o", color=BLUE, markersize=3.5, alpha=0.6)
-        error = f"off by {many_layers.relative_error(pair):.0%}"
+        error = f"off by {100 * many_layers.relative_error(pair):.0f} %"
         axes.set(title=f"correlation {correlation:g}:\n{error}", xlabel="exact loss")
         axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
     panels[0][0].set(ylabel="sum of single losses, Eq. 8")
@@ -87,11 +87,13 @@ def bias_gains(table: pandas.DataFrame) -> Figure:
         image = axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")
         for (row, at), share in np.ndenumerate(grid.to_numpy()):
             colour = "white" if share > 0.6 else BLACK
-            axes.text(at, row, f"{share:.0%}", ha="center", va="center", color=colour)
+            axes.text(at, row, f"{100 * share:.0f}", ha="center", va="center", color=colour)
         axes.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
         axes.set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
         axes.set(title=title, xlabel="correlation of inputs")
         axes.grid(False)
     panels[0].set(ylabel="means are drawn\nfrom ± this")
-    figure.colorbar(image, ax=panels, format=lambda share, _: f"{share:.0%}", label="loss saved")
+    figure.colorbar(
+        image, ax=panels, format=lambda share, _: f"{100 * share:.0f}", label="loss saved, %"
+    )
     return figure

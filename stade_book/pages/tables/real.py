@@ -89,7 +89,7 @@ def _asked(methods: Iterable[str], patterns: Iterable[str]) -> list[tuple[str, s
 
 
 def _written(numbers: list[float], judged: pandas.DataFrame, key: tuple) -> str:
-    text = f"{perplexity.over_seeds(numbers):.2f}"
+    text = f"{perplexity.over_seeds(numbers):,.2f}"
     if key not in judged.index:
         return text
     found = judged.loc[key]
@@ -129,7 +129,7 @@ def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HT
 
 def number(value: object) -> str:
     """A perplexity, with its spread over seeds; a cell without one was not run."""
-    return ladder.NOT_RUN if value != value else f"{value:.2f}"  # only NaN differs from itself
+    return ladder.NOT_RUN if value != value else f"{value:,.2f}"  # only NaN differs from itself
 
 
 def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
@@ -210,7 +210,7 @@ def allocation(names: Sequence[str]) -> pandas.DataFrame:
 
 def change(value: float) -> str:
     """A relative change as a table has it, "+2.1%"; nothing of what is not compared."""
-    return "" if value != value else f"{value:+.1%}".replace("-", "−")
+    return "" if value != value else f"{value:+,.1%}".replace("-", "−")
 
 
 def nothing(command: str) -> HTML:

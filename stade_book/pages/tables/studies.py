@@ -100,7 +100,7 @@ def grid(ran: pandas.DataFrame) -> pandas.DataFrame:
 
 def shown(perplexity: float) -> str:
     """A perplexity of `grid` for a page; a cell without a record says so."""
-    return "no record yet" if math.isnan(perplexity) else f"{perplexity:.2f}"
+    return "no record yet" if math.isnan(perplexity) else f"{perplexity:,.2f}"
 
 
 def answers(*frames: pandas.DataFrame) -> pandas.DataFrame:

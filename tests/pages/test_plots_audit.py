@@ -6,7 +6,7 @@ import pytest
 import torch
 from figures import legend, marks, points, ticks
 
-from stade_book import claims
+from stade_book import claims, style
 from stade_book.pages import plots
 from stade_book.pages.audit import v_proj
 from stade_book.pages.plots.audit import OUTCOMES
@@ -99,4 +99,6 @@ def test_ratios_stand_beside_the_line_at_one():
     (axes,) = figure.axes
     assert points(axes, "bias kept").tolist() == [[0.5, 0], [2.0, 1]]
     assert legend(figure) == ["bias kept", "no bias"]
+    (own,) = plots.audit.ratios(table, {"kept": "Wanda's"}, "ratio", ["wanda"]).axes
+    assert own.get_lines()[0].get_color() == style.METHOD_STYLE["wanda"][0]
     assert ticks(axes.get_yticklabels()) == ["fc1", "fc2"]

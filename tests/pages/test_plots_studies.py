@@ -4,7 +4,7 @@ import math
 
 import pandas
 import pytest
-from figures import legend
+from figures import legend, marks
 
 from stade_book.pages import plots
 from stade_nb.beyond.methods import RUNGS
@@ -34,3 +34,20 @@ def test_shares_stand_in_percent_in_their_intervals():
     lines = [list(map(float, line.get_xdata())) for line in axes.get_lines()]
     assert lines[0] == pytest.approx([60, 80]) and lines[1] == pytest.approx([70])
     assert [t.get_text() for t in axes.get_yticklabels()] == ["which weights go", "the rest"]
+
+
+def test_patterns_differ_in_more_than_colour():
+    methods = [("wanda", 0.0, 10.0), ("std", 0.1, 11.0)]
+    rows = [("one", pattern, *each) for pattern in ("0.5", "2:4") for each in methods]
+    found = pandas.DataFrame(rows, columns=["model", "pattern", "method", "loss", "perplexity"])
+    (axes,) = plots.studies.loss_and_perplexity(found, {"0.5": "50 %", "2:4": "2:4"}).axes
+    named = [line for line in axes.get_lines() if line.get_label() in ("50 %", "2:4")]
+    assert len({line.get_marker() for line in named}) == len(named) == 2
+
+
+def test_inputs_taken_as_centred_are_circles_and_the_others_squares():
+    rows = [("q_proj", True, 0.2), ("q_proj", True, 0.1), ("o_proj", False, 1.0)]
+    inputs = pandas.DataFrame(rows, columns=["layer_type", "place", "ratio"]).assign(model="one")
+    (axes,) = plots.studies.ratios(inputs, 0.1).axes
+    assert marks(axes, "o").tolist() == [[0.2, 0], [0.1, 0]]
+    assert marks(axes, "s").tolist() == [[1.0, 1]]

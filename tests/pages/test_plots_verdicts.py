@@ -138,6 +138,15 @@ def test_the_opening_figure_has_every_run_comparison_and_grey_where_it_is_better
     assert grey.get_xy()[0] == half.get_xlim()[0] and grey.get_x() + grey.get_width() == 0
 
 
+def test_the_opening_figure_is_told_in_words():
+    columns = ["model", "pattern", "method", "change"]
+    rows = [("one", "0.5", "stade", 0.021), ("two", "0.5", "stade", -0.13), ("one", "0.5", "x", 9)]
+    assert plots.real.in_words(pandas.DataFrame(rows, columns=columns), ["0.5", "2:4"]) == (
+        "Change of perplexity from Wanda in percent; below zero a method is better. "
+        "At 50 % STADE: one +2.1, two −13.0. At 2:4 nothing was run."
+    )
+
+
 def test_what_a_nudge_does_has_a_line_above_the_methods():
     columns = ["model", "pattern", "method", "change", "low", "high"]
     rows = [("one", "0.5", "stade", 0.02, 0.01, 0.03), ("two", "0.5", "stade", 0.05, 0.04, 0.06)]

@@ -74,6 +74,16 @@ def test_models_stand_in_the_order_of_size_and_what_was_not_run_says_so():
     assert set(climbed.query("pattern == '0.5'")["verdict"]) == {ladder.NOT_RUN}
 
 
+def test_the_figure_is_told_in_words():
+    between = "turns between 1 M and 9 M"
+    rows = [("0.5", "stade", "stays"), ("0.5", "std", "open"), ("2:4", "stade", between)]
+    said = ladder.in_words(pandas.DataFrame(rows, columns=["pattern", "method", "turn"]))
+    assert said.endswith(
+        "Its sign at 50 %: STADE: stays; STD metric: open. "
+        "Its sign at 2:4: STADE: turns between 1 M and 9 M."
+    )
+
+
 def test_sizes_are_those_of_the_models():
     for name in loading.embedded_models():
         model, _ = loading.load(name)

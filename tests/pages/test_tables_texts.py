@@ -8,9 +8,7 @@ import pandas
 import pytest
 from figures import words
 
-from stade_book.pages.plots import texts as plots
-from stade_book.pages.tables import texts
-from stade_book.studies import calibration_texts as study
+from stade_book import style
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 
@@ -87,6 +85,29 @@ def test_the_heat_map_prints_every_effect(grid):
     assert sum(text == "−9.5*" for text in written) == 3
     assert sum(text == "+5.1*" for text in written) == 15
     assert any(re.fullmatch("Wanda's mask, 50 %", text) for text in written)
+
+
+def drawn_as(axes):
+    """The look of each line of `axes` by its first word."""
+    return {
+        line.get_label().split()[0]: (line.get_color(), line.get_marker())
+        for line in axes.get_lines()
+        if not line.get_label().startswith("_")
+    }
+
+
+def test_a_method_looks_as_on_other_pages(grid):
+    columns = ["method", "tokens", "perplexity", "low", "high"]
+    rows = [("std", 4096, 9, 8, 10), ("wanda", 4096, 8, 7, 9), ("std", 8192, 7, 6, 8)]
+    figure = plots.by_budget(pandas.DataFrame(rows, columns=columns))
+    shown = {box.get_label(): box[0] for box in figure.axes[0].containers}
+    for title, method in (("STD metric", "std"), ("Wanda", "wanda")):
+        line = shown[title]
+        assert (line.get_color(), line.get_marker()) == style.METHOD_STYLE[method]
+    pairs = [(one, other, 0.1) for one in study.CALIBRATIONS for other in study.EVALUATIONS]
+    distances = pandas.DataFrame(pairs, columns=["calibration", "evaluation", "sigmas"])
+    looks = drawn_as(plots.by_distance(study.effects(grid), distances).axes[0])
+    assert looks == {"Wanda's": style.METHOD_STYLE["wanda"]}
 
 
 def test_what_a_correction_misses_is_a_median_over_the_pairs_of_texts():

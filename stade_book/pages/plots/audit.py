@@ -178,13 +178,17 @@ def likeness(statistics: pandas.DataFrame) -> Figure:
     return figure
 
 
-def ratios(table: pandas.DataFrame, names: dict[str, str], label: str) -> Figure:
+def ratios(
+    table: pandas.DataFrame, names: dict[str, str], label: str, methods: Sequence[str] = ()
+) -> Figure:
     """One or more ratios for each layer type, beside the line at 1.
 
-    table: column layer and those of `names`, column -> legend. label: of the axis.
+    table: column layer and those of `names`, column -> legend. label: of the axis. methods: whose
+    looks the ratios take, in the order of `names`.
     """
+    looks = [style.methods([method])[method] for method in methods] or style.series()
     figure, axes = style.axes(0.3 * len(table) + 1.2)
-    for (column, name), (colour, marker) in zip(names.items(), style.series(), strict=False):
+    for (column, name), (colour, marker) in zip(names.items(), looks, strict=False):
         axes.plot(table[column], range(len(table)), marker, color=colour, label=name)
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_yticks(range(len(table)), table["layer"])

@@ -63,3 +63,21 @@ def against_wanda(
             *panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3
         )
     return figure
+
+
+def in_words(
+    judged: pandas.DataFrame, patterns: Sequence[str], methods: Sequence[str] = METHODS
+) -> str:
+    """What `against_wanda` shows, for those who do not see it: every change in percent."""
+    parts = ["Change of perplexity from Wanda in percent; below zero a method is better."]
+    for pattern in patterns:
+        some, said = judged[judged["pattern"] == pattern], []
+        for method in methods:
+            name = PLAIN.get(method, paper.title(method)).replace("\n", " ")
+            found = [
+                f"{one.model} {100 * one.change:+.1f}".replace(" -", " −")
+                for one in some[some["method"] == method].itertuples()
+            ]
+            said += [f"{name}: {', '.join(found)}"] if found else []
+        parts += [f"At {paper.sparsity(pattern)} {'; '.join(said) or 'nothing was run'}."]
+    return " ".join(parts)

@@ -76,9 +76,9 @@ def loss_and_perplexity(found: pandas.DataFrame, headings: dict[str, str]) -> Fi
     """
     names, wide = list(dict.fromkeys(found["model"])), SHOWN
     figure, panels = _two_by_two(len(names), 2.5)
-    colours = dict(zip(headings, (colour for colour, _ in style.SERIES), strict=False))
+    looks = dict(zip(headings, style.series(), strict=False))
     for axes, name in zip(panels, names, strict=False):
-        for pattern, colour in colours.items():
+        for pattern, (colour, marker) in looks.items():
             some = found[(found["model"] == name) & (found["pattern"] == pattern)]
             own = some[some["method"] == "wanda"]
             if own.empty or len(some) < 2:
@@ -86,7 +86,7 @@ def loss_and_perplexity(found: pandas.DataFrame, headings: dict[str, str]) -> Fi
             others = some[some["method"] != "wanda"]
             loss = (others["loss"] - own["loss"].iloc[0]).map(math.exp).clip(*wide[0])
             over = (others["perplexity"] / own["perplexity"].iloc[0]).clip(*wide[1])
-            axes.plot(loss, over, "o", markersize=5, color=colour, alpha=0.85,
+            axes.plot(loss, over, marker, markersize=5, color=colour, alpha=0.85,
                       label=headings[pattern], clip_on=False)  # fmt: skip
         axes.axvline(1, color="0.5", linestyle=":", linewidth=1.2)
         axes.axhline(1, color="0.5", linestyle=":", linewidth=1.2)
@@ -119,7 +119,8 @@ def _two_by_two(panels: int, height: float) -> tuple[Figure, list]:
 def ratios(inputs: pandas.DataFrame, limit: float) -> Figure:
     """|mean| / sigma of what enters each layer type: a dot for each block, a bar at the median.
 
-    inputs: from `centred_inputs.described`. limit: below it an input counts as centred.
+    inputs: from `centred_inputs.described`; circles are of inputs that the paper takes as centred,
+    squares of the others. limit: below it an input counts as centred.
     """
     names = list(dict.fromkeys(inputs["model"]))
     figure, panels = _two_by_two(len(names), 2.5)
@@ -129,8 +130,9 @@ def ratios(inputs: pandas.DataFrame, limit: float) -> Figure:
         kinds = list(dict.fromkeys(some["layer_type"]))
         for height, kind in enumerate(kinds):
             layer = some[some["layer_type"] == kind]
-            colour = style.BLUE if layer["place"].iloc[0] else style.ORANGE
-            axes.plot(layer["ratio"], [height] * len(layer), "o", color=colour, alpha=0.35,
+            by_place = layer["place"].iloc[0]
+            colour, marker = (style.BLUE, "o") if by_place else (style.ORANGE, "s")
+            axes.plot(layer["ratio"], [height] * len(layer), marker, color=colour, alpha=0.45,
                       markersize=4)  # fmt: skip
             axes.plot([layer["ratio"].median()] * 2, [height - 0.3, height + 0.3], color=colour,
                       linewidth=2.2)  # fmt: skip

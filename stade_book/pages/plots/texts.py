@@ -72,7 +72,9 @@ def by_distance(table: pandas.DataFrame, distances: pandas.DataFrame) -> Figure:
     pairs = distances.groupby(["calibration", "evaluation"])["sigmas"].median().rename("sigmas")
     joined = table.merge(pairs.reset_index(), on=["calibration", "evaluation"])
     figure, axes = style.axes(3.4)
-    for (mask, some), (colour, marker) in zip(joined.groupby("mask"), style.series(), strict=False):
+    looks = style.methods(CORRECTED)
+    for mask, some in joined.groupby("mask"):
+        colour, marker = looks[mask]
         for home, fill in ((True, colour), (False, "none")):
             part = some[some["home"] == home]
             where = "same text" if home else "another text"
@@ -94,9 +96,9 @@ def by_budget(table: pandas.DataFrame) -> Figure:
     """
     figure, axes = style.axes(3.4)
     ways = list(table.groupby("method", sort=False))
-    for place, ((method, some), (colour, marker)) in enumerate(
-        zip(ways, style.series(), strict=False)
-    ):
+    looks = style.methods(method for method, _ in ways)
+    for place, (method, some) in enumerate(ways):
+        colour, marker = looks[method]
         middle, at = some["perplexity"], some["tokens"] * 1.03 ** (place - (len(ways) - 1) / 2)
         ends = [middle - some["low"], some["high"] - middle]
         look = {"marker": marker, "color": colour, "capsize": 3}

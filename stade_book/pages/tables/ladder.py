@@ -194,9 +194,18 @@ def layout(rungs: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame(rows.values())
 
 
+def in_words(turned: pandas.DataFrame) -> str:
+    """What the figure of the ladder shows, for those who do not see it. turned: from `turns`."""
+    parts = ["Change of perplexity from Wanda by the size of the model, a line for each method."]
+    for pattern, some in turned.groupby("pattern", sort=False):
+        said = [f"{paper.title(one.method)}: {one.turn}" for one in some.itertuples()]
+        parts += [f"Its sign at {paper.sparsity(pattern)}: {'; '.join(said)}."]
+    return " ".join(parts)
+
+
 def percent(change: float) -> str:
     """A relative change in percent as a page writes it: "+1.9", "−0.4"."""
-    return f"{100 * change:+.1f}".replace("-", "−")
+    return f"{100 * change:+,.1f}".replace("-", "−")
 
 
 def million(parameters: int) -> str:

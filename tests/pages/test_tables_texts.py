@@ -9,6 +9,9 @@ import pytest
 from figures import words
 
 from stade_book import style
+from stade_book.pages.plots import texts as plots
+from stade_book.pages.tables import texts
+from stade_book.studies import calibration_texts as study
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 

@@ -27,8 +27,8 @@ def unknown(kind: str, value: object, options: Iterable[str]) -> StadeError:
     # What is known is no answer to itself, where it only stands in the wrong place.
     close = get_close_matches(given, [option for option in known if option != given], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    said = given if isinstance(value, str) else value
-    return StadeError(f"unknown {kind} {said!r}: {hint}known: {', '.join(known)}")
+    said = repr(given) if isinstance(value, str) else shortened(repr(value))
+    return StadeError(f"unknown {kind} {said}: {hint}known: {', '.join(known)}")
 
 
 def absent(path: Path, suffixes: Collection[str], expected: str) -> StadeError:

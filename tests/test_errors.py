@@ -30,6 +30,7 @@ def test_what_stands_in_the_wrong_place_is_not_suggested_as_itself():
 
 def test_a_value_is_quoted_only_so_far():
     assert len(str(unknown("method", "x" * 10**6, ["wanda"]))) < 200
+    assert len(str(unknown("method", ["x" * 10**6], ["wanda"]))) < 200
     assert shortened("x" * 80) == "x" * 80
     assert shortened("x" * 81) == "x" * 80 + "... (81 characters)"
 

@@ -55,9 +55,10 @@ class Pattern:
         number = isinstance(self.sparsity, int | float) and not isinstance(self.sparsity, bool)
         if not number or not 0 <= self.sparsity <= 1:
             raise StadeError(
-                f"sparsity {self.sparsity}: expected a share from 0 to 1, such as 0.5 or '50%', or "
-                "N:M in quotes, '2:4' (YAML reads a bare 2:4 as the number 124)"
+                f"sparsity {self.sparsity!r}: expected a share from 0 to 1, such as 0.5 or '50%', "
+                "or N:M in quotes, '2:4' (YAML reads a bare 2:4 as the number 124)"
             )
+        object.__setattr__(self, "sparsity", float(self.sparsity) + 0.0)  # one text for equal ones
 
     def __str__(self) -> str:
         return repr(self.sparsity) if self.m is None else f"{self.n}:{self.m}"
@@ -122,8 +123,7 @@ def unstructured(score: Tensor, pattern: Pattern, extra: int = 0) -> Tensor:
 def n_of_m(score: Tensor, pattern: Pattern) -> Tensor:
     """Section 4: in every group of M consecutive columns, from column 0, the N lowest go.
 
-    score: (out, in). Returns (out, in), True = pruned. StadeError where M does not divide the
-    number of columns.
+    score: (out, in). Returns (out, in), True = pruned. StadeError where M does not divide `in`.
     """
     _check(score)
     check_groups(score.shape[1], pattern)

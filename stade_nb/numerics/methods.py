@@ -136,7 +136,7 @@ def method(name: str | Method) -> Method:
             "method 'stade_plus': the authors' README lists it, but no published code has it and "
             f"what it computes is not described; expected one of {', '.join(METHODS)}"
         )
-    name = ALIASES.get(name, name)
+    name = ALIASES.get(str(name), str(name))
     if name not in (known := METHODS | BEYOND):
         raise unknown("method", name, known)
     return known[name]
@@ -168,10 +168,8 @@ def prune_layer(
 
     weight: (out, in). bias: (out,). moments: of the layer's inputs, as the method needs them.
     pattern: what `Method.pattern` takes; SparseGPT has its own rule of who competes. centred:
-    whether the input counts as centred. generator: for "random".
-
-    StadeError where the method or the pattern is not known or does not fit, or the method lacks the
-    statistics or the generator that it needs.
+    whether the input counts as centred. generator: for "random". StadeError where method, pattern
+    and weight do not fit, and where the statistics or the generator that it needs are lacking.
 
     >>> weight, x = torch.tensor([[3.0, 1]]), torch.tensor([[1.0, 2], [1, 4]])
     >>> pruned = prune_layer(weight, None, Moments.of(x), "std", 0.5, centred=False)
@@ -180,6 +178,8 @@ def prune_layer(
     """
     chosen = _method(method)
     pattern = chosen.pattern(pattern)
+    if not weight.is_floating_point():
+        raise StadeError(f"weight of {weight.dtype}: expected a float dtype; convert it")
     if chosen.needs and moments is None:
         raise StadeError(
             f"method {chosen.name!r} without statistics of the layer's inputs: expected moments; "

@@ -222,6 +222,10 @@ def test_bad_input(pruned_layer):
         pruned_layer("stade", weight=torch.ones(2, 4))
     with pytest.raises(StadeError, match="pattern 2:5 with 384 input features"):
         pruned_layer("stade", "2:5")
+    with pytest.raises(StadeError, match=r"weight of torch\.int32: expected a float dtype"):
+        pruned_layer("wanda", weight=torch.ones(2, 384, dtype=torch.int32))
+    with pytest.raises(StadeError, match=r"weight of torch\.bool: expected a float dtype"):
+        pruned_layer("random", weight=torch.ones(2, 384) > 0)
     with pytest.raises(StadeError, match="cross products were not gathered"):
         pruned_layer("sparsegpt", moments=Moments.zeros(384))
 

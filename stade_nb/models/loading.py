@@ -3,6 +3,8 @@
 import hashlib
 import json
 from difflib import get_close_matches
+from os import PathLike
+from os.path import isdir
 from pathlib import Path
 
 import torch
@@ -10,7 +12,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from stade_nb import paths
-from stade_nb.errors import StadeError, unknown
+from stade_nb.errors import StadeError, shortened, unknown
 from stade_nb.models import architectures, gguf_file, hub_access
 from stade_nb.models.checkpoint import (
     adapter_beside,
@@ -103,7 +105,7 @@ def locate(name: str) -> str:
     folder = paths.expanded(name)
     if _is_gguf(folder):
         return str(gguf_file.folder_of(folder))
-    if folder.is_dir():
+    if isdir(folder):  # False for a name that is too long, too
         if (folder / "adapter_config.json").is_file():
             raise adapter_beside(name)
         if not (folder / "config.json").is_file():
@@ -114,12 +116,12 @@ def locate(name: str) -> str:
     parts = str(name).split("/")
     hub_id = len(parts) == 2 and not {"", ".", "..", "~"} & set(parts)
     if hub_id and folder.suffix != ".gguf":
-        return name
+        return str(name)
     nearby = [*embedded_models(), *packaged_models(), *_models_beside(folder)]
     close = get_close_matches(folder.name, [Path(other).name for other in nearby], n=1)
     hint = next((f"did you mean {other!r}? " for other in nearby if Path(other).name in close), "")
     raise StadeError(
-        f"no model {name!r}: {hint}expected an embedded model "
+        f"no model {shortened(name)!r}: {hint}expected an embedded model "
         f"({', '.join(embedded_models()) or 'none is present'}), a packaged one "
         f"({', '.join(packaged_models())}), a local folder, a .gguf file or a hub id such as "
         "facebook/opt-125m"
@@ -149,6 +151,11 @@ def _own_kind(name: str) -> str | None:
     A path, such as "./llama-390k", is never one. StadeError where a model in the working directory
     has the same name: measuring the wrong one of two would go unnoticed.
     """
+    if not isinstance(name, str | PathLike):
+        raise StadeError(
+            f"model of the type {type(name).__name__}: expected a name, such as 'llama-230k', a "
+            "folder, a .gguf file or a hub id"
+        )
     if name in embedded_models():
         kind, own = "embedded", EMBEDDED / name
     elif name in packaged_models():
@@ -211,7 +218,7 @@ def _remedy(where: str) -> str:
 
 
 def load(
-    name: str,
+    name: str | Path,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = "float32",
     cache_dir: str | None = None,

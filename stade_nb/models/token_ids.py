@@ -16,12 +16,25 @@ _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 _EXPECTED = "expected a .npy file of integer token ids, (windows, tokens), as numpy.save writes it"
 
 
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number, NumPy's among them; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_seed(seed: int) -> None:
+    """StadeError for what is no seed of windows: `random` would take -1 for 1, and draw by time."""
+    if not is_whole(seed) or seed < 0:
+        raise StadeError(f"seed {seed!r}: expected a whole number, 0 or more")
+
+
 def window_length(model: nn.Module, wanted: int | None = None) -> int:
     """Section 4's protocol: windows of min(the model's positions, 2048) tokens, or `wanted`.
 
     StadeError where the model has fewer positions than `wanted`.
     """
     limit = model.config.max_position_embeddings
+    if wanted is not None and not is_whole(wanted):
+        raise StadeError(f"windows of {wanted!r} tokens: expected a whole number, or None")
     if wanted is not None and wanted > limit:
         raise StadeError(
             f"windows of {wanted} tokens: {type(model).__name__} has {limit} positions; "
@@ -32,8 +45,7 @@ def window_length(model: nn.Module, wanted: int | None = None) -> int:
 
 def check_batch_size(batch_size: int) -> None:
     """StadeError for what is no number of windows."""
-    whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
-    if not whole or batch_size < 1:
+    if not is_whole(batch_size) or batch_size < 1:
         raise StadeError(f"batch_size {batch_size!r}: expected 1 or more windows at a time")
 
 

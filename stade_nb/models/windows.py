@@ -3,6 +3,7 @@
 import functools
 import random
 from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from stade_nb.errors import StadeError, shortened
 from stade_nb.models.texts import documents_of, text_of
-from stade_nb.models.token_ids import is_stored, stored
+from stade_nb.models.token_ids import check_seed, is_stored, is_whole, stored
 from stade_nb.models.tokenizing import bos_of, check_bos, first_tokens, tokenize
 
 # Of all windows together: 8 GB of token ids. The paper's have 262,144, WikiText-2's test 350,000.
@@ -37,14 +38,15 @@ def calibration_windows(
     (with C4's first training file), or a .npy file of windows already tokenized. bos: "text", as
     above: documents begin with a BOS where the tokenizer adds one, and windows mostly within them;
     "window": the same windows, but each begins with a BOS, in place of its last token.
-    StadeError where the text does not suffice.
+    StadeError where the text does not suffice, and for numbers that are none.
 
     >>> from stade_nb.models.loading import load
     >>> _, tokenizer = load("llama-230k")
     >>> calibration_windows("embedded", tokenizer, windows=8, length=32, seed=0).shape
     torch.Size([8, 32])
     """
-    _check(source, windows, length, bos)
+    _check(source, tokenizer, windows, length, bos)
+    check_seed(seed)
     if is_stored(source):
         return stored(Path(source), windows, length)
     first = bos_of(tokenizer) if bos == "window" else None
@@ -62,7 +64,7 @@ def calibration_windows(
     else:
         tokens = _continued(documents, tokens, tokenizer, length, source)
 
-    generator, drawn = random.Random(seed), []
+    generator, drawn = random.Random(int(seed)), []
     while len(drawn) < windows:
         ids = tokens(generator.randint(0, len(documents) - 1))
         if len(ids) > length:
@@ -117,7 +119,7 @@ def evaluation_windows(
     >>> evaluation_windows("embedded", tokenizer, windows=4, length=32).shape
     torch.Size([4, 32])
     """
-    _check(source, 1 if windows is None else windows, length, bos)
+    _check(source, tokenizer, 1 if windows is None else windows, length, bos)
     if is_stored(source):
         return stored(Path(source), windows, length)
     first = [bos_of(tokenizer)] if bos == "window" else []
@@ -139,13 +141,28 @@ def evaluation_windows(
     return torch.cat([torch.tensor(first * count).view(count, -1), cut], 1) if first else cut
 
 
-def _check(source: str | Path, windows: int, length: int, bos: str) -> None:
+def _check(source: str | Path, tokenizer: object, windows: int, length: int, bos: str) -> None:
     """StadeError for what can be no windows, whatever the text."""
+    if not isinstance(source, str | PathLike):
+        raise StadeError(
+            f"text source of the type {type(source).__name__}: expected a name, such as "
+            "'embedded', a file or a folder"
+        )
+    if not is_stored(source) and not callable(tokenizer):
+        raise StadeError(
+            f"tokenizer of the type {type(tokenizer).__name__}: expected one of transformers, such "
+            "as the second of the two that stade_nb.load returns"
+        )
     check_bos(bos)
     if bos == "window" and is_stored(source):
         raise StadeError(
             f"a BOS before each window of {str(source)!r}: an array of token ids is taken as it "
             "is; write the BOS into it, and leave bos at its default, 'text'"
+        )
+    if not is_whole(windows) or not is_whole(length):
+        raise StadeError(
+            f"{shortened(repr(windows))} windows of {shortened(repr(length))} tokens: expected "
+            "whole numbers of both"
         )
     if windows * length > MOST_TOKENS:
         raise StadeError(

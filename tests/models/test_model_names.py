@@ -86,3 +86,15 @@ def test_a_name_is_checked_without_fetching_or_converting_anything(tmp_path, mon
     monkeypatch.delenv("STADE_NB_ACCEPT_GEMMA", raising=False)
     with pytest.raises(StadeError, match="before its terms are accepted"):
         loading.check_name("gemma-3-270m")
+
+
+@pytest.mark.parametrize("name", [None, 3, b"llama-230k", ["llama-230k"], build("llama")])
+def test_what_is_no_name_at_all(name):
+    for ask in (loading.locate, loading.check_name, loading.load):
+        with pytest.raises(StadeError, match=r"model of the type .*: expected a name, such as"):
+            ask(name)
+
+
+def test_a_name_that_is_longer_than_any_file_has():
+    with pytest.raises(StadeError, match=r"no model 'x+\.\.\. \(5000 characters\)'"):
+        loading.load("x" * 5000)

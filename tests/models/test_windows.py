@@ -332,3 +332,38 @@ def test_more_tokens_than_anybody_can_hold_are_refused_at_once(
         calibration_windows(text_file, tokenizer, windows, length, 0)
     with pytest.raises(StadeError, match="expected at most 1,000,000,000 tokens"):
         evaluation_windows(text_file, tokenizer, windows, length)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 3.0, "3", True, [1]])
+def test_a_seed_that_draws_what_another_one_draws_or_never_the_same(text_file, tokenizer, seed):
+    with pytest.raises(StadeError, match=r"seed .*: expected a whole number, 0 or more"):
+        calibration_windows(text_file, tokenizer, 2, 8, seed)
+
+
+def test_numbers_of_numpy_are_numbers(text_file, tokenizer):
+    two, eight, three = np.int64(2), np.int32(8), np.uint8(3)
+    drawn = calibration_windows(text_file, tokenizer, two, eight, three)
+    assert drawn.equal(calibration_windows(text_file, tokenizer, 2, 8, 3))
+    cut = evaluation_windows(text_file, tokenizer, two, eight)
+    assert cut.equal(evaluation_windows(text_file, tokenizer, 2, 8))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"windows": "4"}, "'4' windows of 8 tokens: expected whole numbers"),
+        ({"windows": 4.0}, "4.0 windows of 8 tokens"),
+        ({"windows": True}, "True windows of 8 tokens"),
+        ({"length": "8"}, "2 windows of '8' tokens"),
+        ({"length": None}, "2 windows of None tokens"),
+        ({"source": None}, "text source of the type NoneType: expected a name"),
+        ({"source": b"embedded"}, "text source of the type bytes"),
+        ({"tokenizer": None}, "tokenizer of the type NoneType: expected one of transformers"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(text_file, tokenizer, change, message):
+    given = {"source": text_file, "tokenizer": tokenizer, "windows": 2, "length": 8} | change
+    with pytest.raises(StadeError, match=message):
+        evaluation_windows(**given)
+    with pytest.raises(StadeError, match=message):
+        calibration_windows(**given, seed=0)

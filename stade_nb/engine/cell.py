@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from numbers import Integral
+from numbers import Real
 from pathlib import Path
 
 from torch import nn
 
+from stade_nb import paths
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, token_ids
 from stade_nb.models.tokenizing import check_bos
@@ -48,11 +49,13 @@ class Cell:
             raise StadeError(f"a dense cell with pattern '{self.pattern}': expected '0'")
         object.__setattr__(self, "method", chosen)
         object.__setattr__(self, "pattern", pattern)
-        whole = isinstance(self.seed, Integral) and not isinstance(self.seed, bool)
-        if not whole or self.seed < 0:
-            raise StadeError(f"seed {self.seed!r}: expected a whole number, 0 or more")
+        token_ids.check_seed(self.seed)
         object.__setattr__(self, "seed", int(self.seed))  # NumPy's are no JSON
         if not isinstance(self.layers, str):
+            if not isinstance(self.layers, Iterable):
+                raise StadeError(
+                    f"layers {self.layers!r}: expected 'all', a layer type or several of them"
+                )
             object.__setattr__(self, "layers", tuple(self.layers))
 
     def __reduce__(self) -> tuple:
@@ -114,25 +117,32 @@ DENSE = Cell("dense", "0")
 
 
 def cells(
-    methods: Sequence[str | Method],
-    patterns: Sequence[str | float | Pattern],
-    layers: Sequence[str | tuple[str, ...]] = ("all",),
-    seeds: Sequence[int] = (0,),
+    methods: str | Method | Sequence[str | Method],
+    patterns: str | float | Pattern | Sequence[str | float | Pattern],
+    layers: str | Sequence[str | tuple[str, ...]] = ("all",),
+    seeds: int | Sequence[int] = (0,),
     scope: str | None = None,
 ) -> list[Cell]:
     """Every method with every pattern, choice of layers and seed, in this order, each cell once.
 
-    "dense" is one cell, and a method to which the seed means nothing has seed 0. scope: who
-    competes for a share, see `Pattern`; None: as each method has it. StadeError as `Cell` has it.
+    One alone stands for a list of one. "dense" is one cell, and a method to which the seed means
+    nothing has seed 0. scope: who competes for a share, see `Pattern`; None: as each method has it.
+    StadeError as `Cell` has it.
 
     >>> print(*cells(["dense", "magnitude", "stade"], ["0.5", "2:4"]), sep=", ")
     dense 0, magnitude 0.5, magnitude 2:4, stade 0.5, stade 2:4
     """
     asked = [
         DENSE if one == "dense" else Cell(one, method(one).pattern(pattern, scope), each, seed)
-        for one, pattern, each, seed in product(methods, patterns, layers, seeds)
+        for one, pattern, each, seed in product(*map(several, (methods, patterns, layers, seeds)))
     ]
     return list(dict.fromkeys(c if c.depends_on_seed else replace(c, seed=0) for c in asked))
+
+
+def several(given: object) -> list:
+    """A list of what is given; a text, or what is no list, is one of them."""
+    alone = isinstance(given, str) or not isinstance(given, Iterable)
+    return [given] if alone else list(given)
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         check_bos(self.bos)
+        object.__setattr__(self, "source", str(self.source))  # a path is no JSON
         if not str(self.source).strip():
             raise StadeError("windows of the text '': expected its name, such as 'embedded'")
 
@@ -198,17 +209,31 @@ class Setting:
 
     def __post_init__(self) -> None:
         token_ids.check_batch_size(self.batch_size)
+        object.__setattr__(self, "batch_size", int(self.batch_size))
+        for name in ("calibration", "evaluation"):
+            if not isinstance(asked := getattr(self, name), Windows | None):
+                raise StadeError(
+                    f"{name} of the type {type(asked).__name__}: expected Windows, such as "
+                    "Windows('embedded', 64, 256), or None"
+                )
         for name in ("memory", "device_memory"):
             size = getattr(self, name)
-            if size is not None and (isinstance(size, bool) or not size >= 0):
+            if size is not None and not _is_number(size, least=0):
                 raise StadeError(
                     f"{name} {size!r}: expected a number of bytes, such as {2**30} for 1 GiB, or "
                     "None to go by what is free"
                 )
-        if isinstance(self.keep_every, bool) or not self.keep_every > 0:
+        if not _is_number(self.keep_every, least=0) or not self.keep_every:
             raise StadeError(
                 f"keep_every {self.keep_every!r}: expected a number of seconds above 0, such as 300"
             )
         for name in ("results_dir", "cache_dir"):
-            if getattr(self, name) == "":
-                raise StadeError(f"{name} '': expected a folder, or None")
+            folder = getattr(self, name)
+            if folder == "" or not isinstance(folder, str | Path | None):
+                raise StadeError(f"{name} {folder!r}: expected a folder, or None")
+            if str(folder).startswith("~"):
+                object.__setattr__(self, name, str(paths.expanded(folder)))
+
+
+def _is_number(value: object, least: float) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and value >= least

@@ -12,7 +12,7 @@ from stade_nb.corpus import documents
 from stade_nb.engine import pruning, records
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.report import Report, zeros_in
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, shortened
 from stade_nb.evaluation.perplexity import perplexity_of
 from stade_nb.files import digest_of_ids
 from stade_nb.models import architectures, loading, token_ids, windows
@@ -67,6 +67,17 @@ def prepare(
     model: its name, see `loading.load`. home: where its weights are to lie, if not on the device
     that computes. StadeError where anything of this is impossible.
     """
+    for cell in cells:
+        if not isinstance(cell, Cell):
+            raise StadeError(
+                f"cell {shortened(repr(cell))}: expected a Cell, such as Cell('stade', '2:4'); "
+                "stade_nb.cells makes many"
+            )
+        if cell.needs_calibration and setting.calibration is None:
+            raise StadeError(
+                f"cell '{cell}' in a setting without calibration windows: expected some, such as "
+                "Windows('embedded', 64, 256)"
+            )
     device = loading.check_device(setting.device)
     used = {"calibration": setting.calibration, "evaluation": setting.evaluation}
     # Whoever asks questions besides looks at the tokenizer, see `harness.check_tokenizer`.
@@ -94,7 +105,7 @@ def prepare(
     drawn = {"evaluation": evaluation_ids}
     drawn["calibration"] = next(iter(calibration_ids.values()), None)
     facts = {
-        "model": model,
+        "model": str(model),
         "loaded": zeros_in(loaded),
         **{
             f"{use}_corpus": _corpus(use, asked, tokenizer, drawn[use])

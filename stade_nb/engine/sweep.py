@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stade_nb.engine import effort, plan, records, unfinished
-from stade_nb.engine.cell import Cell, Setting
+from stade_nb.engine.cell import Cell, Setting, several
 from stade_nb.engine.keeping import Keeping
 from stade_nb.engine.prepare import Prepared, prepare
 from stade_nb.engine.streams import Block, Carried, Room
@@ -21,7 +21,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 def sweep(
-    model: str, cells: Sequence[Cell], setting: Setting, progress: bool = False
+    model: str | Path, cells: Sequence[Cell], setting: Setting, progress: bool = False
 ) -> list[dict]:
     """The results of `cells` on one model, in order; those already on disk are not computed again.
 
@@ -35,8 +35,9 @@ def sweep(
     arrived. Of those on their way what they need to go on is kept at least every
     `setting.keep_every` seconds (see `keeping`), so that a run that is interrupted loses no more.
 
-    StadeError, before anything is computed, where one of the cells does not fit the model, and
-    where its record could not be written. A cell that fails on its way does not stop the others of
+    model: its name, see `load`. StadeError, before anything is computed, where one of the cells
+    does not fit the model, where its record could not be written, and where the setting has no
+    windows to evaluate, or no results_dir. A cell that fails on its way does not stop the others of
     its group.
 
     >>> import stade_nb as snb
@@ -46,6 +47,12 @@ def sweep(
     >>> dense["perplexity"] < stade["perplexity"]
     True
     """
+    cells = several(cells)
+    if setting.evaluation is None or setting.results_dir is None:
+        raise StadeError(
+            f"a sweep with evaluation {setting.evaluation} and results_dir {setting.results_dir}: "
+            "expected windows to evaluate, and a folder for the records"
+        )
     loading.check_device(setting.device)
     prepared = prepare(model, cells, setting, home="cpu")
     keys, results_dir = prepared.keys, setting.results_dir

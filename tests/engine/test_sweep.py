@@ -1,6 +1,7 @@
 """Records of the engine: those of the plain path, written group by group, resumed after a kill."""
 
 import re
+from pathlib import Path
 
 import pytest
 import recorded
@@ -10,7 +11,7 @@ from recorded import CELLS, all_records, times
 from tiny_models import build, windows
 
 from stade_nb.engine import plan, sweep
-from stade_nb.engine.cell import DENSE, Cell
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.errors import StadeError
 
 ALL = [
@@ -139,6 +140,39 @@ def test_the_bar_does_not_run_beyond_its_end(workplace, tmp_path, monkeypatch):
     for rate in range(3, 40, 4):
         monkeypatch.setattr(sweep.effort, "rate", lambda *_, rate=rate: 1e6 * rate / 7)
         run(workplace, ALL[:3], tmp_path / str(rate), progress=True)
+
+
+def test_cells_in_any_order_of_things_and_a_path_for_a_model(workplace, tmp_path, monkeypatch):
+    """An iterator can be read once, and a path is no JSON: both showed after all was computed."""
+    chosen = CELLS[:2]
+    expected = run(workplace, chosen, tmp_path / "list")
+    for given in (iter(chosen), tuple(chosen), (cell for cell in chosen)):
+        assert len(run(workplace, given, tmp_path / "list")) == 2
+    assert run(workplace, chosen[0], tmp_path / "list") == expected[:1]
+
+    def as_a_path(model, *arguments, **options):
+        return sweep.sweep(Path(model), *arguments, **options)
+
+    found = run(workplace, chosen, tmp_path / "path", as_a_path)
+    assert [one["perplexity"] for one in found] == [one["perplexity"] for one in expected]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "setting", "message"),
+    [
+        (["wanda"], {}, "cell 'wanda': expected a Cell, such as"),
+        ([("wanda", "2:4")], {}, r"cell \('wanda', '2:4'\): expected a Cell"),
+        (CELLS, {"calibration": None}, "in a setting without calibration windows"),
+        (CELLS, {"evaluation": None}, "a sweep with evaluation None and results_dir .*records"),
+        (CELLS, {"results_dir": None}, "results_dir None: expected windows to evaluate"),
+    ],
+)
+def test_what_a_sweep_needs_is_asked_for_first(tmp_path, chosen, setting, message):
+    few = Windows("embedded", 2, 32)
+    asked = {"calibration": few, "evaluation": few, "results_dir": tmp_path / "new"} | setting
+    with pytest.raises(StadeError, match=message):
+        sweep.sweep("nowhere", chosen, Setting(**asked))
+    assert not (tmp_path / "new").exists()
 
 
 def test_errors_before_anything_is_computed(workplace, tmp_path):

@@ -41,7 +41,25 @@ def __getattr__(name: str) -> object:
     """A public name, from the room where it lives (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module 'stade_nb' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        return _without(name, (error.name or "").partition(".")[0])
+
+
+def _without(name: str, package: str) -> object:
+    """In the place of a name that needs a package of an extra: help() and "import *" go on."""
+
+    def absent(*_: object, **__: object) -> None:
+        from stade_nb.errors import StadeError
+
+        raise StadeError(
+            f"{name} needs {package}, which is not installed: pip install '.[zero-shot]' in the "
+            "project's folder installs it"
+        )
+
+    absent.__name__, absent.__doc__ = name, f"Needs {package}, which is not installed."
+    return absent
 
 
 def __dir__() -> list[str]:

@@ -29,3 +29,19 @@ def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="no attribute 'prune'"):
         stade_nb.prune  # noqa: B018
     assert set(stade_nb.__all__) <= set(dir(stade_nb))
+
+
+def test_without_the_package_of_an_extra_the_other_names_and_help_are_there():
+    """`pip install .` alone has no lm-eval."""
+    ask = (
+        "import sys; sys.modules['lm_eval'] = None\n"
+        "import pydoc, stade_nb\n"
+        "from stade_nb import *\n"
+        "print('prune_model' in pydoc.render_doc(stade_nb), len(embedded_models()))\n"
+        "try: zero_shot(1, 2)\n"
+        "except StadeError as error: print(error)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    first, second = run.stdout.splitlines()
+    assert first == "True 4"
+    assert second.startswith("zero_shot needs lm_eval, which is not installed: pip install")

@@ -152,7 +152,7 @@ def _bars_as_of_models() -> Iterator[None]:
 
 
 def _read(path: Path) -> str:
-    r"""The text of a file, whatever editor wrote it: no byte-order mark, and "\n" as line ends.
+    r"""The text of a file, whatever editors wrote it: no byte-order marks, and "\n" as line ends.
 
     UTF-8, or UTF-16 or UTF-32 where a byte-order mark says so. StadeError for other bytes.
     """
@@ -170,7 +170,7 @@ def _read(path: Path) -> str:
             f"text file {str(path)!r} holds bytes of zero: expected UTF-8, and this is no text, or "
             "UTF-16 without its byte-order mark; convert it to UTF-8"
         )
-    return text
+    return text.lstrip("\ufeff")  # a second mark, of a program that put one before a marked text
 
 
 def _text_documents(path: Path) -> list[str]:

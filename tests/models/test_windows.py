@@ -248,11 +248,13 @@ BODY = "1 2 3 naïve\n4 5\n\n6 7 8 9\n \t\n10 11 12\n"
 WRITTEN = {
     "UTF-8": BODY.encode(),
     "UTF-8 with a mark": BODY.encode("utf-8-sig"),
+    "UTF-8 with two marks": b"\xef\xbb\xbf" + BODY.encode("utf-8-sig"),
     "CRLF": BODY.replace("\n", "\r\n").encode(),
     "CRLF and a mark": BODY.replace("\n", "\r\n").encode("utf-8-sig"),
     "CR": BODY.replace("\n", "\r").encode(),
     "UTF-16": BODY.encode("utf-16"),
     "UTF-16, big end first": b"\xfe\xff" + BODY.encode("utf-16-be"),
+    "UTF-16 with two marks": f"\ufeff{BODY}".encode("utf-16"),
     "UTF-16, CRLF": BODY.replace("\n", "\r\n").encode("utf-16"),
     "UTF-32": BODY.encode("utf-32"),
 }

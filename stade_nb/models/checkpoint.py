@@ -4,12 +4,14 @@ transformers logs what it leaves out of a checkpoint and goes on; here that is a
 numbers would be those of another model.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import nn
 from transformers import AutoTokenizer
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
@@ -118,6 +120,34 @@ def check_own_code(
             f"{file}), which is never run: expected an architecture that transformers has itself; "
             f"where it is one of these, remove auto_map from {file} to load it without that code"
         )
+
+
+def check_blocks(name: str, where: str, settings: dict) -> None:
+    """StadeError where config.json, read as `settings`, announces more blocks than there can be.
+
+    where: a folder, whose files are asked how many weights they hold, or a hub id, which is not. A
+    million blocks would be built for minutes before the first one is missed.
+    """
+    announced = settings.get("num_hidden_layers") if isinstance(settings, dict) else None
+    if not isinstance(announced, int) or (stored := _weights_in(Path(where))) is None:
+        return
+    if announced > stored:
+        raise StadeError(
+            f"model {name!r} holds {stored} weights, and its config.json announces {announced} "
+            "blocks (num_hidden_layers): give it the config.json that it was saved with"
+        )
+
+
+def _weights_in(folder: Path) -> int | None:
+    """How many weights a folder's file or index names; None where there is none that says so."""
+    if (file := folder / "model.safetensors").is_file():
+        with safe_open(file, "pt") as stored:
+            return len(stored.keys())
+    if not (file := folder / "model.safetensors.index.json").is_file():
+        return None
+    index = json.loads(file.read_text(encoding="utf-8"))
+    places = index.get("weight_map") if isinstance(index, dict) else None
+    return len(places) if isinstance(places, dict) else None
 
 
 def adapter_beside(name: str) -> StadeError:

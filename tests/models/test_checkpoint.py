@@ -53,6 +53,23 @@ def test_blocks_that_the_configuration_does_not_announce_are_refused(folder):
     assert "num_hidden_layers" in said
 
 
+@pytest.mark.parametrize("files", ["one", "an index"])
+def test_more_blocks_than_there_are_weights_are_refused_before_they_are_built(folder, files):
+    """A million would be built for minutes, and a list with an entry for each of them made."""
+    names = list(load_file(folder / "model.safetensors"))
+    configured(folder, num_hidden_layers=10**9)
+    if files == "an index":
+        (folder / "model.safetensors").rename(folder / "some.safetensors")
+        index = {"metadata": {}, "weight_map": dict.fromkeys(names, "some.safetensors")}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    said = refused(folder)
+    assert f"holds {len(names)} weights, and its config.json announces 1000000000 blocks" in said
+    configured(folder, num_hidden_layers=len(names))
+    assert "weights, first model.layers." in refused(folder)
+    configured(folder, num_hidden_layers=3)
+    loading.load(str(folder))
+
+
 @pytest.mark.parametrize(
     "name",
     ["extra__weight", "score__weight", "model__layers__0__self_attn__q_proj__lora_A__weight"],

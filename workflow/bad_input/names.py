@@ -72,6 +72,7 @@ CHECKPOINTS = (
         "no place for",
     ),
     _damaged("more blocks announced", stage.config(num_hidden_layers=3), "lacks"),
+    _damaged("a billion blocks announced", stage.config(num_hidden_layers=10**9), "announces 1000"),
     _damaged("no blocks at all", stage.config(num_hidden_layers=0), "no blocks"),
     _damaged("another vocabulary announced", stage.config(vocab_size=50), "another size"),
     _damaged("an unknown activation", stage.config(hidden_act="gelux")),

@@ -156,5 +156,50 @@ PYTHON = (
         "snb.Setting(None, None, None, batch_size='8')",
         "batch_size",
     ),
+    Row(
+        "a model in a wrapper",
+        "snb.perplexity(torch.nn.DataParallel(model), ids)",
+        "type DataParallel",
+    ),
+    Row("both that load returns", "snb.perplexity(snb.load('model'), ids)", "type tuple"),
+    Row(
+        "a model without numbers",
+        "snb.prune_model(model.to('meta'), None, 'magnitude', '0.5')",
+        "holds no numbers",
+    ),
+    Row(
+        "weights that are whole numbers",
+        "snb.prune_layer(torch.ones(2, 4).int(), None, None, 'magnitude', '2:4', centred=True)",
+        "weight of torch.int32",
+    ),
+    Row(
+        "a method in a list",
+        "snb.Cell(['wanda'], '0.5')",
+        "unknown method",
+    ),
+    Row("no layers named", "snb.Cell('wanda', '0.5', None)", "layers None"),
+    Row(
+        "windows in words",
+        "snb.Setting('embedded', None, 'results')",
+        "calibration of the type str",
+    ),
+    Row(
+        "a sweep that keeps nothing",
+        "snb.sweep('model', [], snb.Setting(None, snb.Windows('ids.npy', None), None))",
+        "results_dir None",
+    ),
+    Row(
+        "a cell in words",
+        "snb.sweep('model', ['wanda'], snb.Setting(None, snb.Windows('ids.npy', 4), 'results'))",
+        "expected a Cell",
+    ),
+    Row("a model in place of its name", "snb.load(model)", "type LlamaForCausalLM"),
+    Row(
+        "a seed that draws by the time of day",
+        "snb.calibration_windows('ids.npy', None, 2, 16, seed=None)",
+        "seed None",
+    ),
+    Row("a text without a tokenizer", "snb.evaluation_windows('text.txt', None)", "tokenizer"),
+    Row("a model without its tokenizer", "snb.save(model, None, 'new')", "type NoneType"),
     Row("a folder with an empty name", "snb.save(model, None, '')", "the name of a folder"),
 )

@@ -29,6 +29,15 @@ UNREACHED = """[...document.querySelectorAll("article div.math")].filter(one =>
 # Equations of which a part is beyond the edge of their box.
 PAST = """[...document.querySelectorAll("article div.math")]
   .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent.slice(0, 80))"""
+# A4 less its margins, and what is wider than its frame there, where nothing scrolls.
+PAPER = 718
+OFF_PAPER = """[...document.querySelectorAll("article :is(table, pre, div.math)")].filter(one => {
+  const frame = document.querySelector("article").getBoundingClientRect();
+  return one.clientWidth && (one.getBoundingClientRect().right > frame.right + 1
+    || one.tagName !== "TABLE" && one.scrollWidth > one.clientWidth + 1);
+}).map(one => one.textContent.trim().slice(0, 80))"""
+BROKEN_NAMES = """[...document.querySelectorAll("article td:first-child code")]
+  .filter(one => one.getClientRects().length > 1).map(one => one.textContent)"""
 ALL_SET = "!document.querySelector('article div.math:not(:has(mjx-container))')"
 ANSWER = """(() => {
   const figure = document.querySelector("article .admonition + figure");
@@ -99,6 +108,24 @@ def test_a_narrow_page_cuts_no_equation_and_logs_no_error(browser, page):
     assert browser.evaluate(CUT) == 0 and browser.evaluate(UNREACHED) == 0
     assert browser.evaluate("document.documentElement.scrollWidth") <= NARROW, "the page scrolls"
     assert browser.errors == []
+
+
+@needs_browser
+@pytest.mark.parametrize("page", listed_pages())
+def test_paper_cuts_no_table_and_no_code(browser, page):
+    open_at(browser, page, PAPER)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.evaluate(OFF_PAPER) == []
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
+
+
+@needs_browser
+def test_names_stay_whole_in_the_tables_of_a_narrow_page(browser):
+    open_at(browser, "notation", NARROW)
+    broken = browser.evaluate(BROKEN_NAMES)
+    assert broken == [], "a name of a method is broken into pieces"
 
 
 @needs_browser

@@ -52,8 +52,9 @@ def write(path: Path = ROOT / "build" / "minutes.csv", model: str = "smollm2-135
     measured, threads = rate(shipped.computed(model), packaged_models()[model].parameters)
     found = gpu.recorded()["shapes"][ON_GPU]
     fast = found["operations"] / found["engine_seconds"]
+    cores = "1 CPU core" if threads == 1 else f"{threads} CPU cores"
     machines = {
-        f"{threads} CPU cores (measured, {measured / 1e9:.0f} GFLOP/s)": measured,
+        f"{cores} (measured, {measured / 1e9:.0f} GFLOP/s)": measured,
         "16 CPU cores (computed)": measured * 16 / threads,
         f"one H100 (measured on {ON_GPU}'s shape, {fast / 1e12:.0f} TFLOP/s)": fast,
     }

@@ -44,7 +44,7 @@ class Room:
         self.spilled += hidden.nbytes
         # From pinned memory the way back does not make the device wait for the host.
         pinned = self.device.type == "cuda"
-        host = torch.empty(hidden.shape, dtype=hidden.dtype, pin_memory=pinned)
+        host = torch.empty(hidden.shape, dtype=hidden.dtype, device="cpu", pin_memory=pinned)
         return host.copy_(hidden, non_blocking=True)
 
     def take(self, kept: Tensor) -> Tensor:

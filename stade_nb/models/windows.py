@@ -27,7 +27,7 @@ def calibration_windows(
     cache_dir: str | None = None,
     bos: str = "text",
 ) -> Tensor:
-    """Section 4's calibration set: random windows of random documents, (windows, length).
+    """Section 4's calibration set: random windows of random documents, (windows, length) int64.
 
     Draws as `random.seed(seed)` and then, for each window, documents until one has more than
     `length` tokens, and the window's start from 0 to n - length - 1. Where fewer documents than
@@ -71,7 +71,7 @@ def calibration_windows(
             start = generator.randint(0, len(ids) - length - 1)
             window = ids[start : start + length]
             drawn.append(window if first in (None, window[0]) else [first, *window[:-1]])
-    return torch.tensor(drawn)
+    return torch.tensor(drawn, device="cpu")
 
 
 def _continued(documents, tokens, tokenizer, length, source) -> Callable[[int], list[int]]:
@@ -104,7 +104,7 @@ def evaluation_windows(
     cache_dir: str | None = None,
     bos: str = "text",
 ) -> Tensor:
-    """Section 4's evaluation set: a text cut into consecutive windows, (windows, length).
+    """Section 4's evaluation set: a text cut into consecutive windows, (windows, length) int64.
 
     The whole text is tokenized once (with a BOS at its very start where the tokenizer adds one)
     and its tail dropped. windows: how many to take, from the start; None takes all. bos: "text", as
@@ -137,8 +137,8 @@ def evaluation_windows(
             "shorter windows"
         )
     count = possible if windows is None else windows
-    cut = torch.tensor(ids[: count * own]).view(count, own)
-    return torch.cat([torch.tensor(first * count).view(count, -1), cut], 1) if first else cut
+    cut = torch.tensor(ids[: count * own], device="cpu").view(count, own)
+    return torch.cat([cut.new_tensor(first).expand(count, 1), cut], 1) if first else cut
 
 
 def _check(source: str | Path, tokenizer: object, windows: int, length: int, bos: str) -> None:

@@ -46,7 +46,8 @@ def magnitude(weight: Tensor) -> Tensor:
 
 def random(weight: Tensor, generator: torch.Generator) -> Tensor:
     """No equation: uniform numbers from `generator`, whatever device it lives on."""
-    return torch.rand(weight.shape, generator=generator, device=generator.device).to(weight.device)
+    options = {"dtype": torch.float32, "device": generator.device}  # whatever torch's defaults are
+    return torch.rand(weight.shape, generator=generator, **options).to(weight.device)
 
 
 def wanda(weight: Tensor, norm: Tensor) -> Tensor:
@@ -81,8 +82,7 @@ def sparsegpt(weight: Tensor, factor_diagonal: Tensor) -> Tensor:
 class Metric:
     """A pruning score: its LaTeX, where the paper prints it, what it needs and how to compute it.
 
-    score: (weight, moments, generator) -> (out, in); None where SparseGPT's solver scores block by
-    block while it updates the weights.
+    score: (weight, moments, generator) -> (out, in); None: SparseGPT's solver scores as it updates.
     """
 
     name: str

@@ -184,6 +184,13 @@ def test_spilled_hidden_states_change_nothing(limit):
     assert room.left == limit  # what was given back is what was taken
 
 
+def test_what_is_spilled_lies_on_the_host_whatever_torchs_default_device_is():
+    hidden = torch.ones(2, 3)
+    room = Room("cpu", 0)
+    with torch.device("meta"):
+        assert room.take(room.keep(hidden)).equal(hidden)
+
+
 def test_room_is_given_back_batch_by_batch():
     """One cell by itself never takes more than its own hidden states and one batch more."""
     model, cell = build("llama"), Cell("wanda", "0.5")

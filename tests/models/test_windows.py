@@ -369,3 +369,12 @@ def test_arguments_of_the_wrong_kind(text_file, tokenizer, change, message):
         evaluation_windows(**given)
     with pytest.raises(StadeError, match=message):
         calibration_windows(**given, seed=0)
+
+
+def test_windows_lie_on_the_cpu_whatever_torchs_default_device_is(text_file, tokenizer):
+    plain = evaluation_windows(text_file, tokenizer, 2, 8, bos="window")
+    with torch.device("meta"):
+        cut = evaluation_windows(text_file, tokenizer, 2, 8, bos="window")
+        drawn = calibration_windows(text_file, tokenizer, 2, 8, 0)
+    assert cut.equal(plain)
+    assert drawn.equal(calibration_windows(text_file, tokenizer, 2, 8, 0))

@@ -121,6 +121,19 @@ def test_random_follows_its_generator():
     assert state.equal(torch.get_rng_state())
 
 
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+def test_random_is_the_same_whatever_torchs_default_dtype_is(default):
+    """A record of "random" says its seed, and not what the caller has set."""
+    weight = torch.ones(3, 40)
+    expected = metrics.random(weight, torch.Generator().manual_seed(1))
+    torch.set_default_dtype(default)
+    try:
+        found = metrics.random(weight, torch.Generator().manual_seed(1))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == torch.float32 and found.equal(expected)
+
+
 def test_statistics_of_another_layer():
     message = r"statistics \(3,\) for a weight \(2, 4\): expected \(in,\) and \(out, in\)"
     with pytest.raises(StadeError, match=message):

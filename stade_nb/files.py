@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,7 +38,8 @@ def write_at_once(path: Path, content: str | bytes | Callable[[BinaryIO], None])
     in its place that is no ordinary file.
     """
     target = ordinary(path)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    # Of this thread alone: two that write one file would take each other's half of it.
+    temporary = target.with_name(f"{target.name}.{threading.get_native_id()}.tmp")
     try:
         temporary.unlink(missing_ok=True)
         with temporary.open("xb") as file:

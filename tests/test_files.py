@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import threading
 import time
 from collections import namedtuple
 from contextlib import contextmanager
@@ -166,6 +167,32 @@ def test_room_is_asked_for_before(tmp_path, monkeypatch):
         try_folder(tmp_path, 2_000_000, "7 records")
     with pytest.raises(StadeError, match=r"the file may take 2\.0 MB"):
         try_file(tmp_path / "out", 2_000_000)
+
+
+def test_threads_that_write_one_file_leave_it_whole(tmp_path):
+    """Each in turn in the middle of its write while the others write all of theirs."""
+    path, found, failed = tmp_path / "file", [], []
+
+    def write(letter):
+        def slowly(file):
+            file.write(letter * 1000)
+            time.sleep(0.002)
+            file.write(letter * 1000)
+
+        for _ in range(10):
+            try:
+                write_at_once(path, slowly)
+                found.append(path.read_bytes())
+            except Exception as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b", b"c")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed and {(len(one), len(set(one))) for one in found} == {(2000, 1)}
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_what_killed_processes_have_left_is_removed_when_it_is_old(tmp_path):

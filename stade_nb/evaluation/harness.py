@@ -191,7 +191,8 @@ def zero_shot(
     """Section 4's zero-shot accuracies of a model in memory: by task, 0 to 1, not normalised.
 
     names: "official" (the seven of Table 4), "embedded" (this project's own, which need no hub) or
-    tasks by name. tasks_dir, limit: see `tasks.load`. StadeError as it has it.
+    tasks by name. tasks_dir, limit: see `tasks.load`. One thread at a time is asked. StadeError as
+    `tasks.load` has it, and for a model or a tokenizer that lm-eval could not ask.
 
     >>> import stade_nb as snb
     >>> snb.zero_shot(*snb.load("llama-230k"), ["embedded_boolq"], limit=4).keys()

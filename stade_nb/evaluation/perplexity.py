@@ -13,7 +13,8 @@ from stade_nb.models import architectures, token_ids
 def perplexity(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False) -> float:
     """Section 4: perplexity of a model on `ids`, (windows, tokens), see `perplexity_of`.
 
-    batch_size: windows at once. StadeError where a loss is not finite.
+    batch_size: windows at once. StadeError where the model cannot read them, or a loss is not
+    finite.
 
     >>> import stade_nb as snb
     >>> model, tokenizer = snb.load("llama-230k")
@@ -35,7 +36,7 @@ def window_losses(
 
     ids: (windows, tokens). Returns (windows,) float64 on the CPU; the loss of a token is computed
     in float32. keep: an `engine.kept.KeptLosses`, from which a killed run goes on. StadeError
-    where a loss is not finite.
+    where the model cannot read the windows, or a loss is not finite.
 
     >>> import stade_nb as snb
     >>> model, tokenizer = snb.load("llama-230k")

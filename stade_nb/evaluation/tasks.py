@@ -26,6 +26,7 @@ from stade_nb.corpus import questions
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import hub_access, saving
 from stade_nb.models.checkpoint import reason
+from stade_nb.models.token_ids import is_whole
 
 DEFINITIONS = Path(lm_eval.__file__).parent / "tasks"
 
@@ -89,8 +90,8 @@ def load(
     StadeError for an unknown task, for files that are missing or do not fit, or without network.
     """
     names = chosen(tasks)
-    if limit is not None and limit < 2:
-        raise StadeError(f"limit {limit}: expected 2 questions or more, or None for all")
+    if limit is not None and (not is_whole(limit) or limit < 2):
+        raise StadeError(f"limit {limit!r}: expected 2 questions or more, or None for all")
     with quiet():
         found = _embedded([name for name in names if name in EMBEDDED])
         found |= _official([name for name in names if name in OFFICIAL], tasks_dir)

@@ -63,10 +63,11 @@ def _offline() -> Iterator[None]:
     switches: list[ModuleType] = [constants]
     if (datasets := sys.modules.get("datasets")) is not None:
         switches.append(datasets.config)
+    before = [module.HF_HUB_OFFLINE for module in switches]
     for module in switches:
         module.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
-        for module in switches:
-            module.HF_HUB_OFFLINE = False
+        for module, was in zip(switches, before, strict=True):
+            module.HF_HUB_OFFLINE = was

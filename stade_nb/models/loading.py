@@ -226,7 +226,7 @@ def load(
     cache_dir: str | None = None,
     needs_tokenizer: bool = True,
 ) -> tuple[nn.Module, object]:
-    """Model and tokenizer, ready to evaluate, in memory on `device`.
+    """Model and tokenizer, ready to evaluate, in memory on `device`; nothing asks for gradients.
 
     name: an embedded or a packaged model, a local folder, a GGUF file or a hub id. needs_tokenizer:
     whether one that cannot be read is an error now, or only when it is used, see

@@ -202,8 +202,9 @@ def test_bad_input_is_explained(folder, tmp_path, monkeypatch):
         task_files.load(["bolq"], folder)
     with pytest.raises(StadeError, match="knows no home folder '~nobodyx'"):
         task_files.load(["boolq"], "~nobodyx/y")
-    with pytest.raises(StadeError, match="limit 1: expected 2 questions or more"):
-        task_files.load(["boolq"], folder, limit=1)
+    for limit in (1, "4", 4.0, True):
+        with pytest.raises(StadeError, match=f"limit {limit!r}: expected 2 questions or more"):
+            task_files.load(["boolq"], folder, limit=limit)
     (tmp_path / "rte").mkdir()
     (tmp_path / "rte" / "validation.jsonl").write_text('{"premise": "a", "label": 0}\n')
     with pytest.raises(StadeError, match=r"cannot load the tasks rte .*'sentence1' is undefined"):

@@ -49,6 +49,14 @@ def test_a_hub_that_does_not_answer_is_asked_once_and_said(silent, capsys, monke
         monkeypatch.setattr(hub_access, "get_session", lambda: pytest.fail("asked again"))
 
 
+def test_a_switch_that_the_caller_has_set_stays_set(silent, monkeypatch):
+    """HF_DATASETS_OFFLINE sets that of datasets alone."""
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    with answering("someone/model"):
+        assert switches() == (True, True)
+    assert switches() == (False, True)
+
+
 def test_what_is_not_in_the_cache_either_is_one_error(silent, capsys):
     words = r"does not answer \(.+\), and in its cache: no such file"
     with pytest.raises(OSError, match=words), answering("someone/model"):
@@ -67,7 +75,7 @@ def test_a_cache_that_cannot_be_made_is_refused_before_the_hub_is_asked(
         if use == "model":
             loading.load("someone/model", cache_dir=cache)
         else:
-            evaluation_windows("wikitext2", None, cache_dir=cache)
+            evaluation_windows("wikitext2", str, cache_dir=cache)
     assert not capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ from stade_nb.errors import StadeError
 from stade_nb.models import architectures, token_ids
 from stade_nb.models.tokenizing import check_bos
 from stade_nb.numerics.masks import Pattern
-from stade_nb.numerics.methods import Method, Treatment, method
+from stade_nb.numerics.methods import BEYOND, METHODS, Method, Treatment, method
 from stade_nb.numerics.metrics import METRICS
 
 # Nothing goes at the pattern "0", so that any metric would do.
@@ -60,7 +60,21 @@ class Cell:
 
     def __reduce__(self) -> tuple:
         # To another process a method goes by its name: metrics hold functions.
+        self.check_name()
         return Cell, (self.method.name, self.pattern, self.layers, self.seed)
+
+    def __deepcopy__(self, _: dict) -> Cell:
+        """Itself, which nothing changes; a method of the caller's is known by no name."""
+        return self
+
+    def check_name(self) -> None:
+        """StadeError for a method that has the name of another one, in records and pickles."""
+        known = METHODS | BEYOND | {"dense": _UNPRUNED}
+        if known.get(self.method.name, self.method) != self.method:
+            raise StadeError(
+                f"a method called {self.method.name!r} that is not the one known by this name: "
+                "records and other processes would mix them up; give it a name of its own"
+            )
 
     @property
     def is_dense(self) -> bool:

@@ -73,6 +73,7 @@ def prepare(
                 f"cell {shortened(repr(cell))}: expected a Cell, such as Cell('stade', '2:4'); "
                 "stade_nb.cells makes many"
             )
+        cell.check_name()
         if cell.needs_calibration and setting.calibration is None:
             raise StadeError(
                 f"cell '{cell}' in a setting without calibration windows: expected some, such as "

@@ -1,13 +1,18 @@
 """Cells, windows and settings as callers give them: other types, and what is refused."""
 
+import copy
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stade_nb.engine.cell import Cell, Setting, Windows, cells
+from stade_nb.engine.cell import DENSE, Cell, Setting, Windows, cells
+from stade_nb.engine.sweep import sweep
 from stade_nb.errors import StadeError
 from stade_nb.numerics.masks import Pattern
+from stade_nb.numerics.methods import METHODS
 
 FEW = Windows("embedded", 2, 32)
 
@@ -25,6 +30,21 @@ def test_one_alone_stands_for_a_list_of_one():
     assert cells("stade", "2:4", "q_proj", 3) == cells(["stade"], ["2:4"], ["q_proj"], [3])
     assert cells(Cell("stade", "2:4").method, 0.5) == [Cell("stade", "0.5")]
     assert cells("magnitude", Pattern(0.5)) == [Cell("magnitude", Pattern(0.5))]
+
+
+def test_a_method_of_ones_own_needs_a_name_of_its_own():
+    """Records and pickles have the name alone."""
+    mine = replace(METHODS["wanda"], name="mine", centred=METHODS["std"].centred)
+    cell = Cell(mine, "0.5")
+    assert copy.deepcopy([cell]) == [cell] and cell.method is mine
+    for name in ("wanda", "dense", "stade"):
+        taken = Cell(replace(mine, name=name), "0.5")
+        for use in (pickle.dumps, lambda one: sweep("nowhere", [one], Setting(FEW, FEW, "new"))):
+            with pytest.raises(StadeError, match=f"a method called '{name}' that is not the one"):
+                use(taken)
+    again = pickle.loads(pickle.dumps(Cell(METHODS["stade"], "2:4", ("q_proj",), seed=3)))
+    assert again == Cell("stade", "2:4", ("q_proj",), seed=3)
+    assert pickle.loads(pickle.dumps(DENSE)) == DENSE
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,10 +38,8 @@ def write_at_once(path: Path, content: str | bytes | Callable[[BinaryIO], None])
     in its place that is no ordinary file.
     """
     target = ordinary(path)
-    # Of this thread alone: two that write one file would take each other's half of it.
-    temporary = target.with_name(f"{target.name}.{threading.get_native_id()}.tmp")
+    temporary = target.with_name(f"{target.name}.{_unique()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
         with temporary.open("xb") as file:
             if callable(content):
                 content(file)
@@ -96,7 +94,7 @@ def try_folder(folder: str | Path, needed: int = 0, what: str = "what is kept") 
     place = Path(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        probe = place / f".{os.getpid()}.tmp"
+        probe = place / f".{_unique()}.tmp"
         try:
             probe.write_bytes(b"\n")
         finally:
@@ -136,6 +134,11 @@ def _unwritable(kind: str, path: str | Path, error: Exception) -> StadeError:
     return StadeError(
         f"{kind} {str(path)!r} cannot be written ({reason}): {remedy}, or name another one"
     )
+
+
+def _unique() -> int:
+    """For a name that no other writer has: processes of two containers may have one number."""
+    return secrets.randbelow(10**12)
 
 
 def _remove(temporary: Path) -> None:

@@ -58,6 +58,20 @@ def in_the_way(folder):
     }
 
 
+def test_writers_with_one_process_number_do_not_disturb_each_other(tmp_path):
+    """As in two containers that share a folder."""
+
+    def slowly(file):
+        file.write(b"first ")
+        write_at_once(tmp_path / "a", "of the other container")
+        assert (tmp_path / "a").read_text() == "of the other container"
+        file.write(b"whole")
+
+    write_at_once(tmp_path / "a", slowly)
+    assert (tmp_path / "a").read_text() == "first whole"
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_text_bytes_and_what_a_function_writes_replace_a_file(tmp_path):
     path = tmp_path / "file"
     for content, expected in (
@@ -115,12 +129,6 @@ def test_nothing_is_left_of_a_write_that_ends_in_any_other_way(tmp_path, error):
     with pytest.raises(error):
         write_at_once(tmp_path / "file", end)
     assert not os.listdir(tmp_path)
-
-
-def test_what_a_killed_process_of_this_number_has_left_is_no_obstacle(tmp_path):
-    (tmp_path / f"file.{os.getpid()}.tmp").write_text("half of some")
-    write_at_once(tmp_path / "file", "whole")
-    assert (tmp_path / "file").read_text() == "whole" and os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize(

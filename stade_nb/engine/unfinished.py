@@ -10,6 +10,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -134,11 +135,13 @@ def clear(results_dir: str | Path, keys: Iterable[dict], wanted: Iterable[Path])
         return
     remove_leftovers(folder)
     names = {digest(fields) for fields in keys}
-    for path in folder.iterdir():
-        if path.name.partition("-")[0] in names and path not in wanted and path.is_file():
-            path.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    # Another process may empty, fill or remove the folder meanwhile: no cell is lost for that.
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.partition("-")[0] in names and path not in wanted and path.is_file():
+                path.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _digest(name: str, state: str, tensors: dict[str, Tensor]) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -261,3 +262,21 @@ def _write(folder, fields, result):
 
 def test_code_is_read_once_and_is_a_digest():
     assert unfinished.code() == unfinished.code() and len(unfinished.code()) == 64
+
+
+def test_another_process_that_removes_or_fills_the_folder_ends_no_run(tmp_path, monkeypatch):
+    folder = tmp_path / unfinished.FOLDER
+    folder.mkdir()
+    monkeypatch.setattr(unfinished, "remove_leftovers", lambda _: folder.rmdir())
+    unfinished.clear(tmp_path, [], ())
+    folder.mkdir()
+    monkeypatch.undo()
+    rmdir = Path.rmdir
+
+    def filled(path):
+        (path / "new").touch()
+        rmdir(path)
+
+    monkeypatch.setattr(Path, "rmdir", filled)
+    unfinished.clear(tmp_path, [], ())
+    assert (folder / "new").exists()

@@ -77,14 +77,18 @@ def prune(options: SimpleNamespace) -> None:
         "sparsity_with_biases": report.sparsity(reports.values(), count_biases=True),
         **reports.columns(),
     }
+    if saved or gguf:
+        going.saving()
     if saved:
         saving.save(model, prepared.tokenizer, folders[saved])
         _keep(result, path)
+    if gguf:
+        gguf = gguf_export.write(model, prepared.tokenizer, gguf)
     print(report.text(report.table(reports, options.each_layer)))
     if saved:
         print(f"saved: {saved}" + ("" if kept == saved else f", report: {kept}"))
     if gguf:
-        print(f"saved: {gguf_export.write(model, prepared.tokenizer, gguf)}")
+        print(f"saved: {gguf}")
     _measure(prepared, questions, going, not options.quiet, result, path)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,10 @@ from torch import Tensor
 
 from stade_nb.engine import kept
 from stade_nb.engine.prepare import Prepared
+from stade_nb.errors import StadeError
+from stade_nb.files import try_folder
+
+SAVING = "saving"  # a file without content
 
 
 class GoingOn:
@@ -44,6 +49,14 @@ class GoingOn:
     def losses(self, ids: Tensor) -> kept.KeptLosses:
         """For `window_losses`."""
         return kept.KeptLosses(self.folder, len(ids), self.every)
+
+    def saving(self) -> None:
+        """The places are about to be written: the same command may write them again.
+
+        Where this cannot be kept, it takes a new folder.
+        """
+        with suppress(StadeError, OSError):
+            (try_folder(self.folder) / SAVING).touch()
 
     def done(self) -> None:
         """The run has come to its end: nothing of it is needed any more."""

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from stade_nb.cli import commands
 from stade_nb.cli.program import main
 from stade_nb.engine import kept
 from stade_nb.models import loading
@@ -61,6 +62,25 @@ def test_prune_goes_on(of, steps, tmp_path, home, monkeypatch, capsys):
     assert all(torch.equal(one[name], other[name]) for name in one)
     reports = [json.loads((tmp_path / n / "pruning.json").read_text()) for n in ("whole", "out")]
     assert reports[0] == reports[1]
+
+
+def test_prune_goes_on_where_it_was_killed_soon_after_saving(tmp_path, home, monkeypatch, capsys):
+    """Sooner than anything is kept of blocks and losses; the folder holds the model."""
+    words = PRUNE.replace("0.001s", "5m").split()
+
+    def stop(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commands, "window_losses", stop)
+        with pytest.raises(Killed):
+            main([*words, str(tmp_path / "out")])
+    assert (tmp_path / "out" / "config.json").exists()
+    assert main([*words, str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out" / "pruning.json").read_text())["perplexity"] > 1
+    assert not any((home / kept.FOLDER).iterdir())
+    assert main([*words, str(tmp_path / "out")]) == 2
+    assert "is not empty" in capsys.readouterr().err
 
 
 def test_a_folder_of_another_run_stays_refused(tmp_path, monkeypatch, capsys):

@@ -3,13 +3,17 @@
 import sys
 
 from stade_nb.cli import stopping
+from stade_nb.errors import StadeError
 
 
 def run() -> int:
     """Read the words and do what they ask for; returns the exit status."""
     with stopping.at_once():
-        from stade_nb.cli.program import main
-
+        try:
+            from stade_nb.cli.program import main
+        except StadeError as error:  # of a folder that the environment names
+            print(f"stade_nb: {error}", file=sys.stderr)
+            return 2
         status = main()
     stopping.ignore()
     return status

@@ -34,7 +34,10 @@ def expanded(path: str | Path) -> Path:
 
 def _named(variable: str) -> Path | None:
     """The folder that an environment variable names; None where it is unset or empty."""
-    return expanded(os.environ[variable]) if os.environ.get(variable) else None
+    try:
+        return expanded(os.environ[variable]) if os.environ.get(variable) else None
+    except StadeError as error:
+        raise StadeError(f"{variable}: {error}") from None
 
 
 _GIVEN = _named("STADE_NB_HOME")

@@ -117,6 +117,7 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     stopping.forget()
     print_anything()
+    go_on_unheard()
     try:
         return program.main(words or ["--help"], PROGRAM, standalone_mode=False) or 0
     except click.UsageError as error:
@@ -126,7 +127,7 @@ def main(words: list[str] | None = None) -> int:
         if stopping.came():
             return complain(stopping.line(), stopping.status())
         if not isinstance(error, Exception) or isinstance(error, click.Abort):
-            return complain("interrupted; the same command goes on with a sweep", 130)
+            return complain(f"interrupted; {stopping.GOES_ON}", 130)
         return explain(error)
 
 
@@ -140,6 +141,28 @@ def print_anything() -> None:
     codecs.register_error("in_others", in_others)
     if isinstance(sys.stdout, io.TextIOWrapper):  # not what a test or a notebook has put there
         sys.stdout.reconfigure(errors="in_others")
+
+
+class Unfailing(io.FileIO):
+    """A file in which what cannot be written is lost: no work ends for what is said about it."""
+
+    def write(self, content: bytes) -> int | None:
+        """The number of bytes; where writing fails, as if all were written."""
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)
+
+
+def go_on_unheard() -> None:
+    """Progress and remarks never end the program: the log's disk is full, its reader is gone.
+
+    Results are on stdout, which must not fail unseen.
+    """
+    if sys.stderr is not None and sys.stderr is sys.__stderr__:  # no test's, no notebook's
+        buffer = io.BufferedWriter(Unfailing(sys.stderr.fileno(), "w", closefd=False))
+        how = {"encoding": sys.stderr.encoding, "errors": sys.stderr.errors}
+        sys.stderr = io.TextIOWrapper(buffer, line_buffering=True, write_through=True, **how)
 
 
 def remedy(error: click.UsageError) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one line and the exit status 130 or 143, whatever is going on.
+"""Ctrl-C, SIGTERM, a closed terminal: one line, exit status 130, 143 or 129, whatever goes on.
 
 Nothing but the standard library is imported here, so that it can be the first thing that is.
 """
@@ -6,10 +6,15 @@ Nothing but the standard library is imported here, so that it can be the first t
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+SIGNALS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "hung up",
+}
+GOES_ON = "the same command goes on with what is kept"
 # The last signal that has come. Libraries turn what is raised in the middle of them into other
 # errors ("Could not import module LlamaConfig"); this says what the reason was.
 _came: list[int] = []
@@ -34,7 +39,7 @@ def forget() -> None:
 
 def line() -> str:
     """What is said of the signal that has come."""
-    return f"{SIGNALS[came()]}; finished cells are kept, and the same sweep goes on with the others"
+    return f"{SIGNALS[came()]}; {GOES_ON}"
 
 
 def status() -> int:
@@ -47,7 +52,8 @@ def at_once() -> Iterator[None]:
     """Inside, a signal ends the process: for imports, in which nothing is lost and much breaks."""
 
     def end(number: int, _: FrameType | None) -> None:
-        os.write(2, f"stade_nb: {SIGNALS[number]}\n".encode())
+        with suppress(OSError):  # nobody may read it any more
+            os.write(2, f"stade_nb: {SIGNALS[number]}\n".encode())
         os._exit(128 + number)
 
     with _answering(end):

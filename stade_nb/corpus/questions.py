@@ -16,7 +16,7 @@ import yaml
 from stade_nb import paths
 from stade_nb.corpus import documents, endings, pairs, sentences
 from stade_nb.errors import unknown
-from stade_nb.files import write_at_once
+from stade_nb.files import try_folder, write_at_once
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,7 @@ def write(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     for task in TASKS:
-        place = folder / task
-        place.mkdir(parents=True, exist_ok=True)
+        place = try_folder(folder / task)
         _replace(place / DATA, _lines(task))
         settings = yaml.safe_dump(config(task, place / DATA), sort_keys=False)
         _replace(place / f"{task}.yaml", settings)

@@ -484,6 +484,37 @@ def test_output_never_fails_on_a_character():
     assert ran.stdout.decode("ascii").strip() == r"65.00 +- 1.20 % of \u03c3", ran.stderr
 
 
+def test_remarks_that_nobody_can_read_any_more_do_not_end_the_program():
+    """As on a full disk; what results are written to must not fail unseen."""
+    code = (
+        "import sys\nfrom tqdm import tqdm\nfrom stade_nb.cli import program\n"
+        "program.go_on_unheard()\nprint('said', file=sys.stderr)\n"
+        "print(sum(tqdm(range(5))))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=full
+        )
+    assert (ran.returncode, ran.stdout) == (0, b"10\n")
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert ran.stderr.startswith(b"said\n") and b"100%" in ran.stderr
+
+
+def test_a_gguf_file_is_written_before_its_report_is_printed(prune, tmp_path, monkeypatch):
+    def closed(text, **_):
+        if "sparsity" in text:
+            raise OSError(5, "Input/output error")
+
+    written = []
+    monkeypatch.setattr(commands, "print", closed, raising=False)
+    monkeypatch.setattr(commands.gguf_export, "check_method", lambda *_: None)
+    monkeypatch.setattr(commands.gguf_export, "write", lambda *_: written.append("new.gguf"))
+    words = ["--prune_method", "wanda", "--sparsity_ratio", "0.5"]
+    assert main([*prune, *words, "--save-gguf", str(tmp_path / "new.gguf")]) == 2
+    assert written == ["new.gguf"]
+
+
 def test_how_much_a_killed_sweep_may_lose(capsys):
     words = ["sweep", "--model", "m", "--methods", "dense", "--patterns", "0.5"]
     assert parse(words).keep_every == 300
@@ -553,7 +584,7 @@ def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
     stop(KeyboardInterrupt())
     assert main([*prune, "--sparsity_ratio", "0.5"]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "stade_nb: interrupted; the same command goes on with a sweep"
+        "stade_nb: interrupted; the same command goes on with what is kept"
     )
 
 

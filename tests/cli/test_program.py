@@ -341,3 +341,11 @@ def test_a_uint64_id_beyond_all_bounds_is_said_as_it_is(capsys, workplace, place
     np.save(place / "ids.npy", np.full((2, 8), 2**63 + 5, np.uint64))
     said = refused(capsys, "evaluate", "--model", workplace / "model", "--evaluation", "ids.npy")
     assert f"holds the id {2**63 + 5}" in said
+
+
+def test_a_home_folder_that_nobody_has_is_named_with_its_variable():
+    environment = os.environ | {"STADE_NB_HOME": "~nobodyx/y", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "stade_nb", "--help"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 2 and not ran.stdout and ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("stade_nb: STADE_NB_HOME: path '~nobodyx/y': this machine knows")

@@ -26,7 +26,11 @@ sys.meta_path.insert(0, Sender())
 sys.argv = ["stade_nb", *{words!r}]
 runpy.run_module("stade_nb", run_name="__main__", alter_sys=True)
 """
-WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+WORDS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "hung up",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -95,10 +99,7 @@ def test_a_signal_at_work_leaves_what_is_finished(capsys, sweep, tmp_path, monke
         patch.setattr(records, "write", interrupted)
         assert main(sweep) == 128 + number
     said = capsys.readouterr()
-    assert said.err == (
-        f"stade_nb: {WORDS[number]}; finished cells are kept, and the same sweep goes on with the "
-        "others\n"
-    )
+    assert said.err == (f"stade_nb: {WORDS[number]}; the same command goes on with what is kept\n")
     kept = sorted((tmp_path / "results").iterdir())
     assert kept == written and len(kept) == 1
     before = kept[0].read_bytes()
@@ -121,7 +122,16 @@ def test_an_error_that_a_library_made_of_the_signal_is_no_error(capsys, sweep, m
 
     monkeypatch.setattr(commands, "engine_sweep", converting)
     assert main(sweep) == 130
-    assert capsys.readouterr().err.startswith("stade_nb: interrupted; finished cells are kept")
+    assert capsys.readouterr().err.startswith("stade_nb: interrupted; the same command goes on")
+
+
+def test_a_signal_during_imports_ends_the_process_though_nobody_can_read_why():
+    code = (
+        "import os, signal\nfrom stade_nb.cli import stopping\nos.close(2)\n"
+        "with stopping.at_once():\n    os.kill(os.getpid(), signal.SIGTERM)\n    os._exit(1)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 143
 
 
 def test_afterwards_signals_are_answered_as_before(sweep):

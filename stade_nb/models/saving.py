@@ -143,14 +143,21 @@ def _place(folder: str | Path) -> Path:
 
 
 def _move(half: Path) -> None:
-    """Move the files in `half` one floor up; the configuration last, which makes it a model."""
+    """Move the files in `half` one floor up; the configuration last, which makes it a model.
+
+    Weights of an older model in other files go: transformers would read those.
+    """
     files = sorted(half.iterdir(), key=lambda file: (file.name == "config.json", file.name))
     targets = [half.parent / file.name for file in files]
     for target in targets:
         if target.is_dir():
             raise StadeError(f"{str(target)!r} is a folder where a model has a file: remove it")
         ordinary(target)
+    older = {one for one in half.parent.glob("model*.safetensors*") if one.is_file()}
     for file, target in zip(files, targets, strict=True):
+        if file.name == "config.json":
+            for stale in older - {*targets}:
+                stale.unlink()
         os.replace(file, target)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_models import build
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from stade_nb.errors import StadeError
 from stade_nb.models import loading, saving
@@ -84,6 +84,29 @@ def test_what_a_killed_process_has_left_half_goes(tmp_path, tokenizer):
     saving.save(build("llama"), tokenizer, tmp_path)
     assert saving.HALF not in os.listdir(tmp_path)
     AutoModelForCausalLM.from_pretrained(tmp_path)
+
+
+def in_parts(monkeypatch):
+    """Models are saved in several files, as transformers does it from 50 GB on."""
+    whole = PreTrainedModel.save_pretrained
+    monkeypatch.setattr(
+        PreTrainedModel,
+        "save_pretrained",
+        lambda model, folder, **options: whole(model, folder, max_shard_size="20KB", **options),
+    )
+
+
+def test_of_an_older_model_in_other_files_nothing_is_read_again(tmp_path, tokenizer, monkeypatch):
+    saving.save(build("llama"), tokenizer, tmp_path)
+    (tmp_path / "notes.txt").write_text("of the reader")
+    with monkeypatch.context() as patch:
+        in_parts(patch)
+        saving.save(build("opt"), tokenizer, tmp_path)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert loading.fingerprint(again) == loading.fingerprint(build("opt"))
+    saving.save(build("llama"), tokenizer, tmp_path)
+    weights = [path.name for path in tmp_path.glob("*.safetensors*")]
+    assert weights == ["model.safetensors"] and (tmp_path / "notes.txt").exists()
 
 
 def test_what_torch_compile_has_made_is_saved_as_the_model(tmp_path, tokenizer):

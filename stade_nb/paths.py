@@ -21,7 +21,12 @@ DATA = CHECKOUT / "data" if CHECKOUT else _CARRIED
 
 
 def expanded(path: str | Path) -> Path:
-    """`path` with "~" and "~name" as the home folder; StadeError where nobody has that name."""
+    """`path` with "~" and "~name" as the home folder; StadeError where nobody has that name.
+
+    And for what is neither text nor a path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise StadeError(f"path {path!r}: expected text or a pathlib.Path")
     try:
         return Path(path).expanduser()
     except RuntimeError:

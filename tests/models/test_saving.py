@@ -140,6 +140,12 @@ def test_what_cannot_be_saved_is_said_first(tmp_path, tokenizer, wrapped, with_t
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("folder", [None, b"folder", 3])
+def test_what_is_no_path_is_refused(tokenizer, folder):
+    with pytest.raises(StadeError, match=f"path {folder!r}: expected text or a pathlib.Path"):
+        saving.save(build("llama"), tokenizer, folder)
+
+
 def test_a_name_that_is_too_long_is_refused(tmp_path, tokenizer):
     with pytest.raises(StadeError, match="File name too long"):
         saving.save(build("llama"), tokenizer, tmp_path / ("n" * 300))

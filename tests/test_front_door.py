@@ -45,3 +45,15 @@ def test_without_the_package_of_an_extra_the_other_names_and_help_are_there():
     first, second = run.stdout.splitlines()
     assert first == "True 4"
     assert second.startswith("zero_shot needs lm_eval, which is not installed: pip install")
+
+
+def test_callers_may_still_say_how_their_processes_begin():
+    """The first bar of tqdm would settle it, one that is not shown among them."""
+    ask = (
+        "import multiprocessing, torch, stade_nb as snb\n"
+        "model, _ = snb.load('llama-230k')\n"
+        "ids = torch.arange(32).view(2, 16)\n"
+        "snb.prune_model(model, ids, 'stade', '2:4'), snb.perplexity(model, ids)\n"
+        "multiprocessing.set_start_method('spawn')\n"
+    )
+    subprocess.run([sys.executable, "-c", ask], check=True)

@@ -7,13 +7,13 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from stade_nb.engine import plan
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.report import Report
 from stade_nb.engine.weights import replace
 from stade_nb.errors import StadeError
+from stade_nb.evaluation.perplexity import with_bar
 from stade_nb.models import architectures, token_ids
 from stade_nb.numerics import masks, methods
 from stade_nb.numerics.masks import Pattern
@@ -66,7 +66,7 @@ def prune_model(
         if keep is not None:
             passed, report, hidden = keep.begun()
             batches = hidden or batches
-        for index, name in enumerate(tqdm(names, desc=cell.method.name, disable=not progress)):
+        for index, name in enumerate(with_bar(names, cell.method.name, progress)):
             if index < passed:
                 continue
             block = stack[index]

@@ -1,6 +1,7 @@
 """Perplexity of a language model on token windows."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ def window_losses(
     batches, losses = token_ids.in_batches(ids, batch_size), keep.begun() if keep else []
     known, seen = sum(map(len, losses)), 0
     with architectures.evaluating(model):
-        for part in tqdm(batches, desc="perplexity", disable=not progress):
+        for part in with_bar(batches, "perplexity", progress):
             seen += len(part)
             if seen <= known:
                 continue
@@ -57,6 +58,14 @@ def window_losses(
             if keep is not None:
                 keep.left(losses)
     return check_losses(torch.cat(losses))
+
+
+def with_bar(items: Sequence, what: str, progress: bool) -> Iterable:
+    """`items`, with a bar that shows how far they are, if that is wanted.
+
+    With its first bar, even one that is not shown, tqdm settles how the caller's processes begin.
+    """
+    return tqdm(items, desc=what) if progress else items
 
 
 def losses_of(logits: Tensor, ids: Tensor) -> Tensor:

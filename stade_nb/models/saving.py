@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator, Sized
@@ -26,6 +27,8 @@ BIAS_SWITCHES = ("attention_bias", "mlp_bias", "enable_bias")
 HALF = ".half"
 # Bytes of a tokenizer's files for an entry of its vocabulary, about; and of all other small files.
 _OF_AN_ENTRY, _OF_THE_REST = 160, 1 << 20
+# The files of weights that save_pretrained writes: one, or shards and their index.
+_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 # transformers takes `tie_weights` from the class of all models while it loads one, and puts back
 # what it found: two loads at once leave no model of this process tied ever again.
 _ALONE = threading.RLock()
@@ -153,7 +156,8 @@ def _move(half: Path) -> None:
         if target.is_dir():
             raise StadeError(f"{str(target)!r} is a folder where a model has a file: remove it")
         ordinary(target)
-    older = {one for one in half.parent.glob("model*.safetensors*") if one.is_file()}
+    there = (one for one in half.parent.iterdir() if one.is_file())
+    older = {one for one in there if _WEIGHTS.fullmatch(one.name)}
     for file, target in zip(files, targets, strict=True):
         if file.name == "config.json":
             for stale in older - {*targets}:

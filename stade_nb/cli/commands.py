@@ -17,7 +17,7 @@ from stade_nb.engine.sweep import sweep as engine_sweep
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import diagnosis
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
-from stade_nb.files import write_at_once
+from stade_nb.files import try_file, write_at_once
 from stade_nb.models import gguf_export, saving
 from stade_nb.numerics.methods import Method, method
 
@@ -54,6 +54,8 @@ def prune(options: SimpleNamespace) -> None:
     path = folders[kept] / REPORT if kept else None
     if saved:
         saving.try_room(model, prepared.tokenizer, folders[saved])
+    if gguf:
+        try_file(gguf, saving.room(model, prepared.tokenizer), "the GGUF file")
 
     competing = f" of each {cell.pattern.scope}" if cell.pattern.m is None else ""
     if not saved and not gguf:

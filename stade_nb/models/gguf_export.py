@@ -6,12 +6,15 @@ know. What became of biases in which runtime was measured, see data/conformance.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from stade_nb.errors import StadeError, unknown
+from stade_nb.files import write_at_once
 from stade_nb.models import architectures, gguf_tokenizer, saving
 from stade_nb.models.architectures import GATED
 from stade_nb.models.gguf_file import check_reader
@@ -76,7 +79,7 @@ def write(model: nn.Module, tokenizer: object, file: str | Path, refuse: bool = 
     A layer type with a bias in one block has one in all, zeros where there was none, and in a Llama
     so have its neighbours, so that transformers can be told of them by its two switches. refuse:
     StadeError where llama.cpp would load none of some biases; False writes them all the same.
-    StadeError as `check` has it.
+    Whole or not at all. StadeError as `check` has it, and where the file cannot be written.
     """
     from gguf import GGUFWriter, get_tensor_name_map
     from gguf.constants import MODEL_ARCH_NAMES
@@ -87,15 +90,19 @@ def write(model: nn.Module, tokenizer: object, file: str | Path, refuse: bool = 
     architecture = ARCHITECTURES[model.config.model_type]
     (number,) = (key for key, name in MODEL_ARCH_NAMES.items() if name == architecture)
     names = get_tensor_name_map(number, model.config.num_hidden_layers)
-    writer = GGUFWriter(Path(file), architecture)
-    _describe(writer, model)
-    gguf_tokenizer.add(writer, tokenizer, model.config)
-    for name, tensor in tensors(model):
-        writer.add_tensor(names.get_name(name, try_suffixes=(".weight", ".bias")) or name, *tensor)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+
+    def fill(out: BinaryIO) -> None:
+        with closing(GGUFWriter(Path(out.name), architecture)) as writer:
+            _describe(writer, model)
+            gguf_tokenizer.add(writer, tokenizer, model.config)
+            for name, tensor in tensors(model):
+                known = names.get_name(name, try_suffixes=(".weight", ".bias"))
+                writer.add_tensor(known or name, *tensor)
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+
+    write_at_once(Path(file), fill)
     return Path(file)
 
 

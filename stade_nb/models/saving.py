@@ -130,10 +130,14 @@ def try_room(model: nn.Module, tokenizer: object, folder: str | Path) -> Path:
     """
     place = try_folder(_place(folder))
     shutil.rmtree(place / HALF, ignore_errors=True)
+    return try_folder(place, room(model, tokenizer), "the model and its tokenizer")
+
+
+def room(model: nn.Module, tokenizer: object) -> int:
+    """Bytes of a model and its tokenizer in files, about, and rather too many."""
     size = sum(parameter.nbytes for parameter in model.parameters())  # a tied one counts once
     entries = len(tokenizer) if isinstance(tokenizer, Sized) else 0
-    size += _OF_AN_ENTRY * entries + _OF_THE_REST
-    return try_folder(place, size, "the model and its tokenizer")
+    return size + _OF_AN_ENTRY * entries + _OF_THE_REST
 
 
 def _place(folder: str | Path) -> Path:

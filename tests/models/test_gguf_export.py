@@ -2,6 +2,8 @@
 
 import copy
 import json
+import resource
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -178,3 +180,27 @@ def test_the_command_writes_a_file_that_measures_the_same(capsys, home, tmp_path
     prune[prune.index("llama-230k")] = "opt-340k"
     assert main([str(word) for word in [*prune, *words, tmp_path / "opt.gguf"]]) == 2
     assert "unknown architecture for a GGUF file: 'opt'" in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_leaves_no_half_file(dense, tmp_path):
+    file = tmp_path / "half.gguf"
+    file.write_text("of an earlier run")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+    try:
+        with pytest.raises(StadeError, match=r"half.gguf' cannot be written"):
+            gguf_export.write(*dense, file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert [path.name for path in tmp_path.iterdir()] == ["half.gguf"]
+    assert file.read_text() == "of an earlier run"
+
+
+def test_without_room_for_the_file_nothing_is_pruned(tmp_path, monkeypatch, capsys):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    words = "prune --model llama-230k --prune_method magnitude --sparsity_ratio 0.5 --quiet"
+    assert main([*words.split(), "--save-gguf", str(tmp_path / "new.gguf")]) == 2
+    said = capsys.readouterr()
+    assert "the GGUF file may take" in said.err and not said.out
+    assert not list(tmp_path.iterdir())

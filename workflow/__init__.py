@@ -1,6 +1,7 @@
 """What runs the notebooks and keeps the checkout in order; no part of the packages."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,21 @@ class Words(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def status_of(step: str, work: Callable[[], object]) -> int:
-    """The exit status of `work`: 0, or 2 where it ends in bad input, said in one line on stderr."""
+def status_of(step: str | None, work: Callable[[], object]) -> int:
+    """The exit status of `work`: 0, or 2 where it ends in bad input, said in one line on stderr.
+
+    And 130 where Ctrl-C ends it. step: named before the line, if it is not `make` that was called.
+    """
+    named = f"python -m workflow.{step}: " if step else ""
     try:
         work()
     except (StadeError, OSError) as error:
-        print(f"python -m workflow.{step}: {error}", file=sys.stderr)
+        print(f"{named}{error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        # What papermill leaves of its tasks would be reported with tracebacks.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        said = "interrupted; cells with a record are kept, and the same command goes on"
+        print(f"{named}{said}", file=sys.stderr)
+        return 130
     return 0

@@ -86,7 +86,6 @@ def execute(
 
     Raises StadeError naming the cell that failed.
     """
-    from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError, execute_notebook
 
     folder = root / profiles.NOTEBOOKS.name
@@ -115,7 +114,7 @@ def execute(
             progress_bar={"desc": notebook.stem} if progress else False,
             cwd=root,
         )
-    except (PapermillExecutionError, DeadKernelError) as error:
+    except (PapermillExecutionError, RuntimeError) as error:
         kept = running.replace(failed).relative_to(root)
         raise failure(notebook.name, error, kept) from None
     result.metadata["stade_nb"] = run | {

@@ -7,6 +7,7 @@ What an earlier run has left there is replaced when a run ends well. A failed on
 notebook, as far as it came, in the folder ``failed`` there.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from stade_nb.errors import StadeError, unknown
 from stade_nb.files import try_folder
-from workflow import ROOT, Words, execute, profiles
+from workflow import ROOT, Words, execute, profiles, status_of
 
 FOLDER = ROOT / "build" / "one"
 # Below the folder of a notebook and a model.
@@ -111,7 +112,6 @@ def run(notebook: Path, given: dict, folder: Path) -> tuple[Path, float]:
 
     Nothing else in `folder` is touched, but for FAILED: StadeError says that the notebook is there.
     """
-    from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError, execute_notebook
 
     running, failed = folder / RUNNING, folder / FAILED
@@ -121,7 +121,7 @@ def run(notebook: Path, given: dict, folder: Path) -> tuple[Path, float]:
     done, started = running / notebook.name, time.perf_counter()
     try:
         result = execute_notebook(notebook, done, given, kernel_name="python3", cwd=ROOT)
-    except (PapermillExecutionError, DeadKernelError) as error:
+    except (PapermillExecutionError, RuntimeError) as error:
         try_folder(failed)
         kept = done.replace(failed / notebook.name)
         shutil.rmtree(running)
@@ -171,25 +171,23 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--model", default="")
     parser.add_argument("--parameters", type=Path)
     options = parser.parse_args(words)
-    try:
-        notebook = located(options.notebook)
-        given = parameters(notebook, options.model, options.parameters)
-        check(notebook, given)
-        tail = re.sub(r"[^\w.-]+", "-", options.model).strip("-.") if options.model else "defaults"
-        folder = FOLDER / f"{notebook.stem}-{tail}"
-        with alone(folder):
-            print(
-                f"{notebook.stem}: threads: {os.environ.get('OMP_NUM_THREADS', 'all')}", flush=True
-            )
-            done, seconds = run(notebook, given, folder)
-            html = page(done)
-            settle(folder)
-    except StadeError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return status_of(None, lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Run a notebook, write its page, and say what came out."""
+    notebook = located(options.notebook)
+    given = parameters(notebook, options.model, options.parameters)
+    check(notebook, given)
+    tail = re.sub(r"[^\w.-]+", "-", options.model).strip("-.") if options.model else "defaults"
+    folder = FOLDER / f"{notebook.stem}-{tail}"
+    with alone(folder):
+        print(f"{notebook.stem}: threads: {os.environ.get('OMP_NUM_THREADS', 'all')}", flush=True)
+        done, seconds = run(notebook, given, folder)
+        html = page(done)
+        settle(folder)
     say(done.stem, folder, html and folder / html.relative_to(done.parent))
     print(f"{seconds / 60:.1f} minutes")
-    return 0
 
 
 def say(name: str, folder: Path, html: Path | None) -> None:

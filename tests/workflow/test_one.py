@@ -1,8 +1,10 @@
 """`make one`: what it is given reaches the notebook, what is wrong is said before the run."""
 
 import json
+import shutil
 
 import nbformat
+import papermill
 import pytest
 
 from stade_book.pages import notebooks
@@ -187,6 +189,30 @@ def test_a_run_that_fails_leaves_what_an_earlier_one_has_left(mini, tmp_path, ca
     mini(DECIDES, "print('again')")
     assert one.main(["mini"]) == 0
     assert set(there(folder)) == set(before) and "again" in there(folder)["_build/mini.html"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; cells with a record are kept, and the same"),
+        (OSError(28, "No space left on device"), 2, "[Errno 28] No space left on device"),
+        (RuntimeError("Kernel died before replying"), 2, "mini.ipynb: the kernel failed; the"),
+    ],
+)
+def test_what_ends_a_run_from_outside_is_said_without_a_traceback(
+    mini, tmp_path, capsys, monkeypatch, error, status, line
+):
+    """As papermill does: the notebook is written before the kernel is asked for."""
+
+    def ended(source, done, *_, **__):
+        shutil.copy(source, done)
+        raise error
+
+    monkeypatch.setattr(papermill, "execute_notebook", ended)
+    mini(DECIDES)
+    assert one.main(["mini"]) == status
+    said = capsys.readouterr().err
+    assert said.startswith(line) and "Traceback" not in said
 
 
 def test_a_page_that_is_not_written_leaves_no_earlier_one_beside_the_notebook(

@@ -88,8 +88,17 @@ def read(folder: Path | str, fields: dict) -> dict | None:
 
 
 def found(folder: Path | str, fields: dict) -> dict:
-    """What a table shows of a record that is there: fields, result, and its key as `record`."""
-    return fields | read(folder, fields) | {"record": path_of(folder, fields).stem}
+    """What a table shows of a record that is there: fields, result, and its key as `record`.
+
+    StadeError where it is there no more: somebody has removed it while others were computed.
+    """
+    result, path = read(folder, fields), path_of(folder, fields)
+    if result is None:
+        raise StadeError(
+            f"record {path.name} is gone or damaged since it was written into {str(folder)!r}: "
+            "leave that folder alone during a run; the same run again computes it"
+        )
+    return fields | result | {"record": path.stem}
 
 
 @functools.cache  # once a process: a missing record is looked for more than once

@@ -352,3 +352,11 @@ def test_cells_that_do_not_fit_stop_the_run_before_it_starts(workplace, tmp_path
 def test_a_killed_run_loses_nothing_that_was_finished(workplace, tmp_path):
     results_dir = recorded.killed(workplace, tmp_path, run_cells, 24, progress=True)
     recorded.assert_resumed(workplace, results_dir, run_cells, 24)
+
+
+def test_a_record_that_was_removed_meanwhile_is_named(tmp_path):
+    path = records.write(tmp_path, {"a": 1}, {"b": 2})
+    assert records.found(tmp_path, {"a": 1}) == {"a": 1, "b": 2, "record": path.stem}
+    path.unlink()
+    with pytest.raises(StadeError, match=f"record {path.name} is gone or damaged"):
+        records.found(tmp_path, {"a": 1})

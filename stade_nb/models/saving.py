@@ -1,12 +1,13 @@
 """Save a pruned model so that its corrected biases survive a reload."""
 
 import copy
+import fcntl
 import os
 import re
 import shutil
 import threading
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -100,26 +101,29 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
         weight = state[name.removesuffix("bias") + "weight"]
         state[name] = weight.new_zeros(announced[name].shape)
     half = try_room(model, tokenizer, folder) / HALF
-    model.config = saved  # save_pretrained writes its model's configuration, and into it
-    try:
-        half.mkdir()
-        with quiet():
-            model.save_pretrained(half, state_dict=state)
-        tokenizer.save_pretrained(half)
-        _move(half)
-    except StadeError:
-        raise
-    # safetensors and tokenizers have error classes of their own for a disk that is full.
-    except Exception as error:
-        raise StadeError(
-            f"the model could not be saved into {str(folder)!r} ({error}): nothing of it is left "
-            "there; make room, or name a folder on a larger disk"
-        ) from error
-    finally:
-        model.config = config
-        shutil.rmtree(half, ignore_errors=True)
-        if not was_there and not any(half.parent.iterdir()):
-            half.parent.rmdir()
+    # Another process that saves into the same folder goes first.
+    with _held(half.parent):
+        model.config = saved  # save_pretrained writes its model's configuration, and into it
+        try:
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir()
+            with quiet():
+                model.save_pretrained(half, state_dict=state)
+            tokenizer.save_pretrained(half)
+            _move(half)
+        except StadeError:
+            raise
+        # safetensors and tokenizers have error classes of their own for a disk that is full.
+        except Exception as error:
+            raise StadeError(
+                f"the model could not be saved into {str(folder)!r} ({error}): nothing of it is "
+                "left there; make room, or name a folder on a larger disk"
+            ) from error
+        finally:
+            model.config = config
+            shutil.rmtree(half, ignore_errors=True)
+            if not was_there and not any(half.parent.iterdir()):
+                half.parent.rmdir()
 
 
 def try_room(model: nn.Module, tokenizer: object, folder: str | Path) -> Path:
@@ -129,8 +133,28 @@ def try_room(model: nn.Module, tokenizer: object, folder: str | Path) -> Path:
     written or has no room.
     """
     place = try_folder(_place(folder))
-    shutil.rmtree(place / HALF, ignore_errors=True)
+    with _held(place, wait=False) as held:
+        if held:
+            shutil.rmtree(place / HALF, ignore_errors=True)
     return try_folder(place, room(model, tokenizer), "the model and its tokenizer")
+
+
+@contextmanager
+def _held(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold a folder against other processes that save into it; False where one of them has it.
+
+    The lock is on the folder itself: nothing is left of it, however the process ends.
+    """
+    place, held = os.open(folder, os.O_RDONLY), True
+    try:
+        with suppress(OSError):  # some file systems have no locks
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                held = False
+        yield held
+    finally:
+        os.close(place)
 
 
 def room(model: nn.Module, tokenizer: object) -> int:

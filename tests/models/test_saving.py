@@ -1,8 +1,10 @@
 """A pruned model is saved whole or not at all."""
 
+import copy
 import errno
 import os
 import shutil
+import threading
 
 import pytest
 import torch
@@ -150,3 +152,28 @@ def test_what_is_no_path_is_refused(tokenizer, folder):
 def test_a_name_that_is_too_long_is_refused(tmp_path, tokenizer):
     with pytest.raises(StadeError, match="File name too long"):
         saving.save(build("llama"), tokenizer, tmp_path / ("n" * 300))
+
+
+def test_two_that_save_into_one_folder_do_not_disturb_each_other(tmp_path, monkeypatch):
+    """The second one comes while the first one's files are half written."""
+    model, tokenizer = loading.load("llama-230k")
+    other, move, others = copy.deepcopy(model), saving._move, []
+
+    def second(half):
+        def save():
+            saving.try_room(other, tokenizer, tmp_path)
+            saving.save(other, tokenizer, tmp_path)
+
+        monkeypatch.setattr(saving, "_move", move)
+        others.append(threading.Thread(target=save))
+        others[0].start()
+        others[0].join(1)
+        assert others[0].is_alive() and (half / "model.safetensors").exists()
+        move(half)
+
+    monkeypatch.setattr(saving, "_move", second)
+    saving.save(model, tokenizer, tmp_path)
+    others[0].join(60)
+    assert (tmp_path / "config.json").exists() and not (tmp_path / saving.HALF).exists()
+    again = loading.load(str(tmp_path))[0].state_dict()
+    assert all(torch.equal(again[name], one) for name, one in model.state_dict().items())

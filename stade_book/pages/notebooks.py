@@ -6,7 +6,6 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from stade_book.pages import fields
 from stade_book.pages.fields import Parameters, Several, between, text, whole
-from stade_nb.errors import unknown
 
 
 class RandomLayers(Parameters):
@@ -159,7 +158,7 @@ class Speed(Parameters):
         """The whole model is in the format that was the fastest for its pattern's layers."""
         for pattern in value:
             if pattern not in (patterns := given.data.get("patterns", value)):
-                raise unknown("pattern", pattern, patterns)
+                raise ValueError(f"{pattern!r} is not among patterns = {', '.join(patterns)}")
         return value
 
 

@@ -35,10 +35,12 @@ WORDS = {
 
 @pytest.fixture(autouse=True)
 def answering():
-    """Ctrl-C is not ignored, as it is in what a shell has sent to the background."""
-    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """No signal is ignored, as Ctrl-C is behind a shell's &, and a closed terminal by nohup."""
+    usual = dict.fromkeys(WORDS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    earlier = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, earlier)
+    for number, handler in earlier.items():
+        signal.signal(number, handler)
 
 
 def stopped(script, tmp_path):

@@ -21,6 +21,7 @@ from stade_nb.evaluation.kept_answers import KeptAnswers
 from stade_nb.evaluation.tasks import Questions, load, quiet
 from stade_nb.models import architectures
 from stade_nb.models.checkpoint import Missing, reading
+from stade_nb.models.tokenizing import no_tokenizer
 
 HARNESS = f"lm-eval {version('lm-eval')}"
 # Tokens at once on a CPU: enough to keep it busy, little enough to pad only questions of one size.
@@ -150,10 +151,7 @@ def check_tokenizer(tokenizer: object) -> None:
     if isinstance(tokenizer, Missing):
         raise StadeError(tokenizer.why)
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise StadeError(
-            f"tokenizer of the type {type(tokenizer).__name__}: expected one of transformers, such "
-            "as the second of the two that stade_nb.load returns"
-        )
+        raise no_tokenizer(tokenizer)
     if tokenizer.bos_token_id is None and tokenizer.eos_token_id is None:
         raise StadeError(
             "zero-shot tasks with a tokenizer that has neither BOS nor EOS: lm-eval puts one of "

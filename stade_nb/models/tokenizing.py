@@ -106,6 +106,14 @@ def _ends_before_a_space(split: dict) -> bool:
     return split["type"] in _BY_WORD or (split["type"] == "ByteLevel" and split["use_regex"])
 
 
+def no_tokenizer(given: object) -> StadeError:
+    """The error for what stands in a tokenizer's place."""
+    return StadeError(
+        f"tokenizer of the type {type(given).__name__}: expected one of transformers, such as the "
+        "second of the two that stade_nb.load returns"
+    )
+
+
 def check_bos(bos: str) -> None:
     """StadeError for a place of BOS that is not known."""
     if bos not in BOS:

@@ -12,7 +12,7 @@ from torch import Tensor
 from stade_nb.errors import StadeError, shortened
 from stade_nb.models.texts import documents_of, text_of
 from stade_nb.models.token_ids import check_seed, is_stored, is_whole, stored
-from stade_nb.models.tokenizing import bos_of, check_bos, first_tokens, tokenize
+from stade_nb.models.tokenizing import bos_of, check_bos, first_tokens, no_tokenizer, tokenize
 
 # Of all windows together: 8 GB of token ids. The paper's have 262,144, WikiText-2's test 350,000.
 MOST_TOKENS = 10**9
@@ -149,10 +149,7 @@ def _check(source: str | Path, tokenizer: object, windows: int, length: int, bos
             "'embedded', a file or a folder"
         )
     if not is_stored(source) and not callable(tokenizer):
-        raise StadeError(
-            f"tokenizer of the type {type(tokenizer).__name__}: expected one of transformers, such "
-            "as the second of the two that stade_nb.load returns"
-        )
+        raise no_tokenizer(tokenizer)
     check_bos(bos)
     if bos == "window" and is_stored(source):
         raise StadeError(

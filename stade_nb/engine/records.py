@@ -1,15 +1,17 @@
 """One result per file: written at once or not at all, found by what determines it, self-checking.
 
 A record is a JSON file `<key>.json` with four entries: `fields`, everything that the result
-depends on; `key`, their SHA-256; `result`; and `digest`, the SHA-256 of fields and result.
+depends on; `key`, their SHA-256; `result`; and `digest`, the SHA-256 of fields and result. Those
+that come with the project are compact; both kinds are read alike.
 """
 
 import functools
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from stade_nb.engine.folded import fold, unfold
 from stade_nb.errors import StadeError
 from stade_nb.files import digest, ordinary, remove_leftovers, try_folder, write_at_once
 
@@ -17,6 +19,7 @@ from stade_nb.files import digest, ordinary, remove_leftovers, try_folder, write
 NUMERICS_VERSION = 1
 # Bytes of a record, at most: in general, for a window or question, for a layer.
 _SIZE, _SIZE_OF_LOSS, _SIZE_OF_LAYER = 8_000, 32, 256
+_BY_LAYER = ("zeros", "sizes", "added_bias")
 # What results have under these names, by which another program's file with a digest is known.
 _KINDS = {
     "model": lambda value: isinstance(value, str),
@@ -24,10 +27,10 @@ _KINDS = {
     "accuracy": lambda value: _is_number(value),
     "losses": lambda value: isinstance(value, list) and all(map(_is_number, value)),
     "correct": lambda value: isinstance(value, list) and all(map(_is_number, value)),
-    "zeros": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-    "sizes": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-    "added_bias": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-    "loaded": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    **dict.fromkeys(
+        (*_BY_LAYER, "loaded"),
+        lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    ),
 }
 
 
@@ -39,14 +42,17 @@ def path_of(folder: Path | str, fields: dict) -> Path:
 def write(folder: Path | str, fields: dict, result: dict, indent: int | None = 1) -> Path:
     """Write a record; whoever reads meanwhile, or after a kill, sees the whole of it or nothing.
 
-    indent: None is compact, all in one line.
+    indent: None is compact, all in one line, with counts by layer folded (`folded`): a third of
+    the size or less. The digest is of the result as it is read.
     """
     path = path_of(folder, fields)
     content = {"key": path.stem, "fields": fields, "result": result}
     content["digest"] = digest([fields, result])
     if not path.parent.is_dir():
         try_folder(path.parent)
-    separators = (",", ":") if indent is None else None
+    separators = None
+    if indent is None:
+        separators, content["result"] = (",", ":"), _each_layer(result, fold)
     text = json.dumps(content, indent=indent, separators=separators, allow_nan=False)
     write_at_once(path, text + "\n")
     return path
@@ -116,7 +122,7 @@ def checked(path: Path) -> dict:
         raise StadeError(f"record {path.name} is damaged (not an ordinary file)")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        fields, result = content["fields"], content["result"]
+        fields, result = content["fields"], _each_layer(content["result"], unfold)
         named = {path.stem, content["key"], digest(fields)}
         intact = len(named) == 1 and content["digest"] == digest([fields, result])
         wrong = _wrong(fields, result)
@@ -126,7 +132,15 @@ def checked(path: Path) -> dict:
         raise StadeError(f"record {path.name} is damaged (content and checksum differ)")
     if wrong:
         raise StadeError(f"record {path.name} is damaged ({wrong} is not what a record has there)")
-    return content
+    return content | {"result": result}
+
+
+def _each_layer(result: dict, change: Callable[[dict], dict]) -> dict:
+    """A result whose counts by layer are changed; what is no dict, none of a record's, stays."""
+    if not isinstance(result, dict):
+        return result
+    found = {name: result[name] for name in _BY_LAYER if isinstance(result.get(name), dict)}
+    return result | {name: change(by_layer) for name, by_layer in found.items()}
 
 
 def _wrong(fields: object, result: object) -> str | None:

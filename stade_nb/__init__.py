@@ -15,6 +15,21 @@ True
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors, which look names up without running anything
+    from stade_nb.engine.cell import Cell, Setting, Windows, cells
+    from stade_nb.engine.pruning import prune_model
+    from stade_nb.engine.sweep import sweep
+    from stade_nb.errors import StadeError
+    from stade_nb.evaluation.harness import zero_shot
+    from stade_nb.evaluation.perplexity import perplexity, window_losses
+    from stade_nb.models.loading import embedded_models, load
+    from stade_nb.models.saving import save
+    from stade_nb.models.windows import calibration_windows, evaluation_windows
+    from stade_nb.numerics.masks import Pattern, parse_pattern, select
+    from stade_nb.numerics.methods import METHODS, Method, prune_layer
+    from stade_nb.numerics.moments import Moments
 
 __version__ = "0.1.0"
 

@@ -1,8 +1,10 @@
 """The names that `import stade_nb` gives: explained with examples, and looked up late."""
 
+import ast
 import doctest
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,13 @@ def test_every_name_is_explained_with_an_example(name):
     explained = getattr(stade_nb, name).__doc__
     assert doctest.DocTestParser().get_examples(explained)
     assert getattr(stade_nb, name).__module__.startswith("stade_nb.")
+
+
+def test_editors_are_told_the_same_homes():
+    tree = ast.parse(Path(stade_nb.__file__).read_text(encoding="utf-8"))
+    (told,) = (node for node in tree.body if isinstance(node, ast.If))
+    homes = {name.name: node.module for node in told.body for name in node.names}
+    assert homes == stade_nb._HOME
 
 
 def test_a_name_that_is_not_there():

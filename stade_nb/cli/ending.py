@@ -39,6 +39,9 @@ def explain(error: Exception) -> int:
     if isinstance(first, StadeError) and not _debugging():
         return complain(str(error))
     place = _account(error)
+    if isinstance(error, PermissionError) and error.filename is not None:
+        said = f"{str(error.filename)!r} may not be opened by this user ({error.strerror})"
+        return complain(f"{said}: change its permissions, or name another place\n{place}")
     if known or isinstance(error, OSError):
         return complain(f"{error}\n{place}")
     if isinstance(error, MemoryError):

@@ -72,9 +72,12 @@ def _sources(package: str) -> list[Path]:
 
 def _documents(group: str, seen: set[str]) -> Iterator[tuple[str, str]]:
     """(name, text) of each source file with prose; a paragraph seen before is left out."""
+    from transformers.utils import logging  # whose switch all bars of reading follow
+
+    silent = not logging.is_progress_bar_enabled()
     for package in PACKAGES[group]:
-        folder = _folder(package)
-        for path in tqdm(_sources(package), desc=f"prose of {package}", leave=False):
+        folder, sources = _folder(package), _sources(package)
+        for path in tqdm(sources, desc=f"prose of {package}", leave=False, disable=silent):
             kept = []
             for paragraph in prose_of_file(path):
                 key = template_key(paragraph)

@@ -56,6 +56,13 @@ def test_behind_a_librarys_error_there_is_the_full_traceback_in_a_log(capsys, fo
     assert log.read_text().startswith(text) and "second" in log.read_text()[len(text) :]
 
 
+def test_of_what_may_not_be_opened_the_name_and_what_to_do(capsys):
+    assert explain(PermissionError(13, "Permission denied", "/texts/mine.txt")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("stade_nb: '/texts/mine.txt' may not be opened by this user (Permission")
+    assert "change its permissions, or name another place. Full traceback: " in said
+
+
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [

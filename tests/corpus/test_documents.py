@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 from stade_nb.corpus import documents
 from stade_nb.corpus.prose import template_key
 from stade_nb.errors import StadeError
+from stade_nb.models import saving
 
 
 @pytest.mark.parametrize("name", ["evaluation", "calibration"])
@@ -87,3 +88,11 @@ def test_every_package_of_the_recorded_texts_is_pinned_at_its_version(pins):
         for package, version in group["packages"].items():
             if package != "stdlib":
                 assert pins[canonicalize_name(distributions[package][0])] == version.split("+")[0]
+
+
+def test_bars_of_reading_are_shown_and_hidden_by_the_one_switch(small, capsys):
+    with saving.without_bars():
+        documents.part("evaluation")
+    assert capsys.readouterr().err == ""
+    documents.part("calibration")
+    assert "prose of calibrated" in capsys.readouterr().err

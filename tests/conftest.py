@@ -8,6 +8,7 @@ import pytest
 import torch
 from golden_models import E2E, golden_file
 from hypothesis import settings
+from made_records import there  # noqa: F401
 from tiny_models import build, windows
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel

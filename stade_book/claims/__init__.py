@@ -3,6 +3,7 @@
 from stade_book.claims import (
     accuracy,
     layers,
+    pairing,
     paper,
     perplexity,
     printed,
@@ -16,6 +17,7 @@ from stade_book.claims import (
 __all__ = [
     "accuracy",
     "layers",
+    "pairing",
     "paper",
     "perplexity",
     "printed",

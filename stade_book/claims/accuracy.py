@@ -10,8 +10,9 @@ import pandas
 from scipy import stats
 
 from stade_book.claims import verdicts
+from stade_book.claims.pairing import by_seed, matched
 from stade_book.claims.paper import DENSE
-from stade_book.claims.scorecard import decides
+from stade_book.claims.scorecard import decides_both
 from stade_book.claims.verdicts import CONFIDENCE, Difference, Verdict, by_runs, shared_confidence
 from stade_nb.errors import StadeError
 from stade_nb.numerics.bias import DROPPED, KEPT
@@ -97,7 +98,7 @@ class Way(NamedTuple):
 
 def compare(ours: Way, other: Way, confidence: float) -> tuple[Difference, str, str]:
     """The difference of two ways' mean accuracies, the seeds that agree ("2 of 3"), the verdict."""
-    pairs = verdicts.matched(ours.answers, other.answers)
+    pairs = matched(ours.answers, other.answers)
     averaged = (
         {task: list(map(fmean, zip(*(answers[task] for answers in way), strict=True)))
          for task in way[0]}
@@ -112,7 +113,7 @@ def compare(ours: Way, other: Way, confidence: float) -> tuple[Difference, str, 
 def ways(ran: pandas.DataFrame) -> dict[tuple[str, str, str], Way]:
     """By (model, method, pattern). ran: columns model, method, pattern, seed, losses, answers."""
     keys = ["model", "method", "pattern"]
-    losses, answers = (verdicts.by_seed(ran, keys, value) for value in Way._fields)
+    losses, answers = (by_seed(ran, keys, value) for value in Way._fields)
     return {key: Way(losses[key], answers[key]) for key in losses}
 
 
@@ -172,7 +173,7 @@ def nm(patterns: Sequence[str]) -> list[str]:
     return [pattern for pattern in patterns if ":" in pattern]
 
 
-@decides(verdicts.RUNS, "table4_zero_shot", "zero-shot-nm", "zero-shot-follows")
+@decides_both("table4_zero_shot", "zero-shot-nm", "zero-shot-follows")
 def decide(above: pandas.DataFrame, follows: pandas.DataFrame) -> Iterator[Verdict]:
     """Sec. 4.4. above: from `above`, of `RIVALS` at N:M patterns; follows: from `follows`."""
     rule = "N:M, on each model: STADE above Wanda, and above STADE (w/o bias), beyond noise"

@@ -7,10 +7,10 @@ from statistics import fmean
 
 import pandas
 
-from stade_book.claims import paper, printed, verdicts
+from stade_book.claims import pairing, paper, printed, verdicts
 from stade_book.claims.printed_claims import EXEMPT, HIGHEST, WORDS
-from stade_book.claims.scorecard import decides
-from stade_book.claims.verdicts import CONTRADICTED, OPEN, RUNS, SUPPORTED, Verdict, by_runs
+from stade_book.claims.scorecard import decides_both
+from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED, Verdict, by_runs
 from stade_nb.models.architectures import is_centred, is_mlp
 
 KEYS = ["model", "layer", "sparsity", "metric"]
@@ -41,8 +41,8 @@ def compared(
     predicted, outcome (of †, after rounding to two decimals as the paper prints), change (of
     perplexity from the other metric to †, relative), low, high, verdict (on "† is lower").
     """
-    losses = verdicts.by_seed(ran, KEYS)
-    perplexities = verdicts.by_seed(ran, KEYS, "perplexity")
+    losses = pairing.by_seed(ran, KEYS)
+    perplexities = pairing.by_seed(ran, KEYS, "perplexity")
     cells = dict.fromkeys(tuple(key) for *key, _ in losses)
     pairs = [c for c in cells if all((*c, metric) in losses for metric in METRICS) and only(c[1])]
     shared = Counter(kind_of(layer) for _, layer, _ in pairs)
@@ -134,7 +134,7 @@ def comparisons(ran: pandas.DataFrame) -> Iterator[tuple[str, str, pandas.DataFr
     yield "analogous-on-others", rule, _mostly(every)
 
 
-@decides(RUNS, "table2_layer_types", *IDS)
+@decides_both("table2_layer_types", *IDS)
 def decide(ran: pandas.DataFrame, claims: Sequence[str] = IDS) -> list[Verdict]:
     """The verdicts on `claims`; each model, layer type and sparsity of `ran` is a comparison."""
     return [
@@ -180,7 +180,7 @@ def each_layer(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 def _doubled(ran: pandas.DataFrame) -> pandas.DataFrame:
     """At 90 %: whether twice the dense perplexity is below that of each layer type and metric."""
-    losses, rows = verdicts.by_seed(ran, KEYS), []
+    losses, rows = pairing.by_seed(ran, KEYS), []
     last = {key: pruned for key, pruned in losses.items() if key[2] == HIGHEST}
     for (model, *_), pruned in last.items():
         dense = losses[model, paper.DENSE, 0.0, paper.DENSE]
@@ -191,7 +191,7 @@ def _doubled(ran: pandas.DataFrame) -> pandas.DataFrame:
 
 def _mlp_against_attention(ran: pandas.DataFrame) -> pandas.DataFrame:
     """At each sparsity: whether the attention's highest is below the MLP's highest, both by †."""
-    losses, rows = verdicts.by_seed(ran, KEYS), []
+    losses, rows = pairing.by_seed(ran, KEYS), []
     own = ran[ran["layer"] != paper.DENSE]
     own = own[own["metric"] == own["layer"].map(predicted)]
     own = own.assign(mlp=own["layer"].map(is_mlp))

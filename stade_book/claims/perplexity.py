@@ -8,8 +8,8 @@ import pandas
 from stade_book.claims import paper, verdicts
 from stade_book.claims.paper import Claim
 from stade_book.claims.printed import DISTILLED
-from stade_book.claims.scorecard import decides
-from stade_book.claims.verdicts import RUNS, Verdict, by_runs
+from stade_book.claims.scorecard import decides, decides_both
+from stade_book.claims.verdicts import RECORDS, RUNS, Verdict, by_runs
 
 BIASED = "of models with biases of their own"
 
@@ -24,8 +24,9 @@ def rule(claims: Sequence[Claim]) -> str:
     RUNS, "table3_perplexity", "best-without-update", "opt-alike", "two-metrics-help",
     "more-general",
 )  # fmt: skip
-@decides(RUNS, "table5_without_bias", "unstructured-equal", "nm-bias-better")
-@decides(RUNS, "table6_weight_update", "sparsegpt-best", "update-essential")
+@decides(RECORDS, "table3_perplexity", "best-without-update", "two-metrics-help", "more-general")
+@decides_both("table5_without_bias", "unstructured-equal", "nm-bias-better")
+@decides_both("table6_weight_update", "sparsegpt-best", "update-essential")
 def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdict]:
     """A verdict for each id among `claims`, from what `verdicts.judge` made of them.
 
@@ -44,7 +45,7 @@ def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdic
         yield found
 
 
-@decides(RUNS, "audit_code", "equal-parameters")
+@decides_both("audit_code", "equal-parameters")
 def of_equal_parameters(ran: pandas.DataFrame) -> Verdict:
     """Sec. 3.4: STADE with one more weight pruned for each bias that it adds, against Wanda.
 

@@ -1,7 +1,8 @@
-"""Every claim of the paper with all that is known of it here: by theory, by print and by runs.
+"""Every claim of the paper with all that is known of it: by theory, print, records and runs.
 
 A claim has at most one rule for each kind of evidence (`RULES`). Some need nothing but the
 paper; the others are given the data of a page, which writes what came out to a file of its own.
+Records of real models and the runs of a page are judged by the same function.
 """
 
 import json
@@ -12,12 +13,12 @@ from typing import Any, NamedTuple
 import pandas
 
 from stade_book.claims import paper
-from stade_book.claims.verdicts import PRINTED, RUNS, THEORY, Count, Verdict
+from stade_book.claims.verdicts import PRINTED, RECORDS, RUNS, THEORY, Count, Verdict
 from stade_nb.errors import StadeError
 from stade_nb.files import write_at_once
 from stade_nb.paths import VERDICTS, results
 
-KINDS = (THEORY, PRINTED, RUNS)
+KINDS = (THEORY, PRINTED, RECORDS, RUNS)
 
 
 class Rule(NamedTuple):
@@ -45,6 +46,11 @@ def decides(by: str, page: str, *claims: str) -> Callable[[Callable], Callable]:
         return function
 
     return register
+
+
+def decides_both(page: str, *claims: str) -> Callable[[Callable], Callable]:
+    """`decides` by runs and by records: the same function, given the one or the other."""
+    return lambda function: decides(RECORDS, page, *claims)(decides(RUNS, page, *claims)(function))
 
 
 def write(page: str, found: Iterable[Verdict]) -> list[Verdict]:
@@ -94,7 +100,7 @@ def collected(folder: Path | str = VERDICTS) -> list[Verdict]:
 
 
 def table(found: Iterable[Verdict]) -> pandas.DataFrame:
-    """Verdicts side by side: columns id, claim, theory, print, runs, as far as any has them.
+    """Verdicts side by side: columns id, claim, and those of `KINDS` that any of them has.
 
     Each is the word, the models that it holds on where these are small, and the count. A claim that
     two kinds of evidence read differently has the words of the list of claims.

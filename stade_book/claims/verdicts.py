@@ -2,9 +2,9 @@
 
 One comparison of perplexities ("A is below B", "A and B are comparable"):
 
-- Both methods have the same evaluation windows and calibration seeds; one that needs no calibration
-  meets each seed of the other. A window's loss is its mean over the seeds. The mean of the paired
-  differences, the logarithm of the ratio of the perplexities, has a t interval.
+- Both methods have the same evaluation windows, and the calibration seeds that both ran; one that
+  needs no calibration meets each seed of the other. A window's loss is its mean over the seeds. The
+  mean of the paired differences, the logarithm of the ratio of the perplexities, has a t interval.
 - "A below B" is supported where the whole interval says so, contradicted where the whole interval
   says the opposite, and open otherwise. "Comparable" is supported where the whole interval lies
   within ±1 % of perplexity, contradicted where it lies wholly outside, and open otherwise.
@@ -30,18 +30,20 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas
 from scipy import stats
 
 from stade_book.claims import paper
+from stade_book.claims.pairing import BySeed, by_seed, matched, shared
 from stade_nb import paths
 from stade_nb.errors import StadeError
 
 SUPPORTED, OPEN, CONTRADICTED, MIXED = "supported", "open", "contradicted", "mixed"
 NOT_RUN, NOT_PRINTED = "not run here", "not printed"
-THEORY, PRINTED, RUNS = "theory", "print", "runs"
+# Runs of this build, by default of this book's own models, and records of real ones.
+THEORY, PRINTED, RECORDS, RUNS = "theory", "print", "records", "runs"
 CONFIDENCE, COMPARABLE = 0.95, math.log(1.01)
 SMALL = "on models of 0.2–0.5 M parameters"  # outside their embeddings
 
@@ -78,14 +80,18 @@ class Count(NamedTuple):
             return MIXED if self.supported else CONTRADICTED
         return SUPPORTED if self.supported > self.open else OPEN
 
+    def ends(self) -> str:
+        """The smallest and the largest effect, "(−6.9 to −0.3 %)"; "" without."""
+        if not self.total or self.lowest is None or self.highest is None:
+            return ""
+        scale, form = (1, ".2f") if self.unit == "times" else (100, "+z,.1f")
+        ends = (f"{scale * end:{form}}" for end in (self.lowest, self.highest))
+        return f"({' to '.join(dict.fromkeys(ends))} {self.unit})".replace("-", "−")
+
     def __str__(self) -> str:
         words = (f"{word} {getattr(self, word):,}" for word in (SUPPORTED, OPEN, CONTRADICTED))
-        text = f"{', '.join(words)} of {self.total:,}" if self.total else ""
-        if self.total and self.lowest is not None and self.highest is not None:
-            scale, form = (1, ".2f") if self.unit == "times" else (100, "+z.1f")
-            ends = (f"{scale * end:{form}}" for end in (self.lowest, self.highest))
-            text += f" ({' to '.join(dict.fromkeys(ends))} {self.unit})".replace("-", "−")
-        return "; ".join(filter(None, (text, self.note)))
+        text = f"{', '.join(words)} of {self.total:,} {self.ends()}" if self.total else ""
+        return "; ".join(filter(None, (text.strip(), self.note)))
 
 
 def count(
@@ -117,7 +123,7 @@ def counted(rows: pandas.DataFrame, left_out: str = "", unit: str = "%") -> Coun
 
 
 class Verdict(NamedTuple):
-    """What `by` (theory, print or runs) has to say on the claim called `id`.
+    """What `by` (theory, print, records or runs) has to say on the claim called `id`.
 
     rule: what a comparison is, in words, fixed before the run. where: what was compared. text: what
     is judged, where that is not what the list of claims says.
@@ -142,7 +148,12 @@ class Verdict(NamedTuple):
 
     @property
     def scope(self) -> str:
-        """`SMALL` where all that was run are this book's own models: no verdict on larger ones."""
+        """On which models: `SMALL` where all that was run are this book's own, and of records all.
+
+        A verdict on small models is none on larger ones, and records are of few.
+        """
+        if self.by == RECORDS:
+            return f"on {self.where}" if self.where else ""
         own = {config.parent.name for config in (paths.DATA / "models").glob("*/config.json")}
         ran = set(filter(None, self.where.split(", ")))
         return SMALL if self.by == RUNS and self.count.total and ran and ran <= own else ""
@@ -164,6 +175,11 @@ def by_runs(
     """The verdict on `claim` of comparisons: `rows` as for `counted`, with a column model."""
     models = ", ".join(rows["model"].unique())
     return Verdict(claim, RUNS, rule, counted(rows, left_out, unit), models, text)
+
+
+def of_records(found: Iterable[Verdict]) -> list[Verdict]:
+    """The same rules applied to records of real models: verdicts `by_runs`, as `RECORDS`."""
+    return [verdict._replace(by=RECORDS) for verdict in found]
 
 
 class Difference(NamedTuple):
@@ -214,34 +230,6 @@ def side(gap: float, comparable: bool = False) -> str:
     return verdict(Difference(gap, gap, gap), comparable)
 
 
-BySeed = dict[int, Any]  # what a way to prune a model has for each calibration seed
-
-
-def matched(ours: BySeed, other: BySeed) -> list[tuple[Any, Any]]:
-    """What two ways have for each seed; a way with one seed only goes with each of the other's.
-
-    StadeError for several seeds on both sides that are not the same.
-    """
-    if len(ours) == 1:
-        ours = dict.fromkeys(other, *ours.values())
-    if len(other) == 1:
-        other = dict.fromkeys(ours, *other.values())
-    if ours.keys() != other.keys():
-        raise StadeError(
-            f"calibration seeds {sorted(ours)} against {sorted(other)}: expected the same ones; "
-            "run both methods with the same seeds"
-        )
-    return [(ours[seed], other[seed]) for seed in ours]
-
-
-def by_seed(ran: pandas.DataFrame, keys: list[str], value: str = "losses") -> dict[tuple, BySeed]:
-    """{what a row has in `keys`: {its seed: its `value`}}, in the order of `ran`."""
-    found: dict[tuple, BySeed] = {}
-    for *key, seed, held in ran[[*keys, "seed", value]].itertuples(index=False):
-        found.setdefault(tuple(key), {})[seed] = held
-    return found
-
-
 def compared(
     below: BySeed, above: BySeed, comparisons: int, comparable: bool = False, factor: float = 1
 ) -> tuple[Difference, str, str]:
@@ -275,11 +263,15 @@ def judge(ran: pandas.DataFrame, claims: Iterable[paper.Claim]) -> pandas.DataFr
         for claim in claims for pattern in claim.patterns for model in family
         if claim.family in ("", family[model])
     ]  # fmt: skip
-    pairs = [pair for pair in pairs if None not in pair]
-    shared = Counter(claim.id for claim, *_ in pairs)
+    pairs = [
+        (claim, pattern, model, *shared(*both, (claim.below, claim.above)))
+        for claim, pattern, model, *both in pairs if None not in both
+    ]  # fmt: skip
+    pairs = [pair for pair in pairs if all(pair[3:])]
+    together = Counter(claim.id for claim, *_ in pairs)
     rows = []
     for claim, pattern, model, *both in pairs:
-        found, *words = compared(*both, shared[claim.id], claim.comparable)
+        found, *words = compared(*both, together[claim.id], claim.comparable)
         row = claim.id, pattern, claim.words, model, *map(math.expm1, found), *words
         rows.append((*row, not (claim.adds_bias and model in own)))
     columns = "id pattern claim model change low high seeds verdict counts"

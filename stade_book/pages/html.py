@@ -46,6 +46,11 @@ def _by(form: Format | None) -> Callable[[object], str]:
     return formatted
 
 
+def unbroken(text: str) -> str:
+    """`text` without places for a line's end between ± or a number and what is its."""
+    return LOOSE.sub("\N{NO-BREAK SPACE}", text)
+
+
 def table(
     frame: pandas.DataFrame,
     formats: Mapping[str, Format] | None = None,
@@ -62,28 +67,30 @@ def table(
     classes = "mathjax_process" if latex in formats.values() else None
     shown = pandas.DataFrame(
         {
-            column: [
-                LOOSE.sub("\N{NO-BREAK SPACE}", _by(formats.get(column))(value))
-                for value in frame[column].tolist()
-            ]
+            column: [unbroken(_by(formats.get(column))(value)) for value in frame[column].tolist()]
             for column in frame.columns
         }
     ).rename(columns=names or {})
-    shown.columns = [LOOSE.sub("\N{NO-BREAK SPACE}", str(name)) for name in shown.columns]
+    shown.columns = [unbroken(str(name)) for name in shown.columns]
     with pandas.option_context("display.max_colwidth", None):
         text = shown.to_html(index=False, border=0, justify="left", classes=classes)
     # A screen reader says a cell's heading with it, and what the table is before it.
     text = text.replace("<th>", '<th scope="col">')
-    caption = escape(LOOSE.sub("\N{NO-BREAK SPACE}", caption))
+    caption = escape(unbroken(caption))
     titled = f"<caption>{caption}</caption>\n  <thead>" if caption else "<thead>"
     return HTML(text.replace("<thead>", titled, 1))
 
 
-SIDES = {"theory": "by theory", "print": "by the paper's own numbers", "runs": "by the runs here"}
+SIDES = {
+    "theory": "by theory",
+    "print": "by the paper's own numbers",
+    "records": "on real models (computed earlier)",
+    "runs": "by the runs here",
+}
 
 
 def verdicts(found: Iterable[Verdict]) -> HTML:
-    """A row for each claim, what theory, print and runs have to say on it side by side."""
+    """A row for each claim, what theory, print, records and runs have to say on it side by side."""
     return table(claims.scorecard.table(found), names=SIDES)
 
 

@@ -21,7 +21,7 @@ from statistics import fmean, stdev
 import pandas
 from scipy import stats
 
-from stade_book.claims import verdicts
+from stade_book.claims import pairing, verdicts
 
 CALIBRATION, EVALUATION = "c4_documents.txt", "wiki.test.raw"
 LENGTH, EVALUATED, PATTERN = 512, 64, "0.5"
@@ -63,7 +63,7 @@ def perplexities(found: pandas.DataFrame) -> pandas.DataFrame:
 
 def gains(found: pandas.DataFrame) -> pandas.DataFrame:
     """The first rule: method, fewest, most (windows), change, low, high, seeds, verdict."""
-    rows, by = [], verdicts.by_seed(found, ["method", "windows"])
+    rows, by = [], pairing.by_seed(found, ["method", "windows"])
     budgets = {
         method: sorted(windows for each, windows in by if each == method)
         for method in METHODS
@@ -87,14 +87,14 @@ def believable(found: pandas.DataFrame) -> pandas.DataFrame:
     (what can be believed with one seed), all (with those there are) and believed; all but `seeds`
     and `believed` as relative changes of perplexity.
     """
-    rows, by = [], verdicts.by_seed(found, ["method", "windows"])
+    rows, by = [], pairing.by_seed(found, ["method", "windows"])
     for (method, windows), ours in by.items():
         if method == AGAINST or (AGAINST, windows) not in by:
             continue
         ours, other = _shared(ours, by[AGAINST, windows])
         if len(ours) < 2:
             continue
-        rows.append((method, windows, *_second_rule(verdicts.matched(ours, other))))
+        rows.append((method, windows, *_second_rule(pairing.matched(ours, other))))
     columns = "method windows seeds change of_windows of_seeds one all believed"
     return pandas.DataFrame(rows, columns=columns.split())
 
@@ -107,7 +107,7 @@ def against(pairs: Iterable[tuple]) -> pandas.DataFrame:
     """
     rows = []
     for *about, ours, other in pairs:
-        if len(both := verdicts.matched(ours, other)) > 1:
+        if len(both := pairing.matched(ours, other)) > 1:
             count, change, _, _, _, every, believed = _second_rule(both)
             rows.append((*about, count, change, every, believed))
     columns = "model pattern method seeds change all believed"

@@ -16,7 +16,7 @@ A candidate succeeds where it does on every real model. Statistics and time are 
 
 import pandas
 
-from stade_book.studies import seeds
+from stade_book.claims import pairing
 
 CANDIDATES = ("wanda_bias_gate_up", "wanda_bias_qk_o_gate_up")
 RIVALS = ("wanda", "stade")
@@ -33,7 +33,7 @@ def cells(rows: pandas.DataFrame) -> pandas.DataFrame:
     """
     keys = ["pattern", "calibration", "evaluation"]
     away = rows[(rows["calibration"] != rows["evaluation"]) & (rows["calibration"] != "")]
-    away = seeds.common(away[away["method"].isin([*RIVALS, *CANDIDATES])], keys)
+    away = pairing.common(away[away["method"].isin([*RIVALS, *CANDIDATES])], keys)
     wide = away.pivot_table("perplexity", keys, "method", observed=True)
     wide = wide.reindex(columns=[*RIVALS, *CANDIDATES]).dropna(subset=list(RIVALS))
     wide = wide.dropna(subset=list(CANDIDATES), how="all").reset_index()

@@ -24,7 +24,7 @@ import numpy
 import pandas
 from scipy.stats import spearmanr
 
-from stade_book.studies import seeds
+from stade_book.claims import pairing
 
 METHODS = 5
 GOOD, POOR = 0.8, 0.5
@@ -73,7 +73,7 @@ def beside(loss: pandas.DataFrame, ran: pandas.DataFrame) -> pandas.DataFrame:
 
     A perplexity is the mean over the seeds that all methods at its model and pattern have.
     """
-    ran = seeds.common(ran[ran["method"].isin(loss["method"])], ["model", "pattern"])
+    ran = pairing.common(ran[ran["method"].isin(loss["method"])], ["model", "pattern"])
     mean = ran.groupby(CELL, sort=False)["perplexity"].mean().reset_index()
     return loss.merge(mean, on=CELL)
 

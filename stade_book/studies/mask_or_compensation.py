@@ -29,8 +29,8 @@ from typing import NamedTuple
 
 import pandas
 
-from stade_book.claims import paper, verdicts
-from stade_book.studies import seeds, shares
+from stade_book.claims import pairing, paper, verdicts
+from stade_book.studies import shares
 from stade_nb.beyond.methods import LADDER, RUNGS
 from stade_nb.errors import StadeError
 
@@ -63,8 +63,8 @@ def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
     """The cells of `ran` that are on the ladder, with their metric and compensation.
 
     ran: columns model, method, pattern, seed, losses; text, where there are several. The rows of a
-    cell's calibration seeds, those that all methods of a context have (`seeds.common`), become one,
-    with each window's mean loss.
+    cell's calibration seeds, those that all methods of a context have (`pairing.common`), become
+    one, with each window's mean loss.
     """
     places = {
         method: (metric, rung)
@@ -72,7 +72,7 @@ def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
         for rung, method in zip(RUNGS, methods, strict=True)
     }
     rows = ran[ran["method"].isin(places)].assign(text=ran.get("text", ""))
-    rows = seeds.common(rows, CONTEXT)
+    rows = pairing.common(rows, CONTEXT)
     means = rows.groupby([*CONTEXT, "method"], sort=False)["losses"].agg(
         lambda several: [math.fsum(window) / len(window) for window in zip(*several, strict=True)]
     )
@@ -203,7 +203,7 @@ def against(ran: pandas.DataFrame, pairs: Sequence[tuple[str, str]], comparable:
     and above, the methods.
     """
     asked = {name for pair in pairs for name in pair}
-    ran = seeds.common(ran[ran["method"].isin(asked)], ["model", "pattern"])
+    ran = pairing.common(ran[ran["method"].isin(asked)], ["model", "pattern"])
     patterns = tuple(each for each in ran["pattern"].unique() if each != paper.DENSE)
     every = [paper.Claim("study", *pair, patterns, comparable) for pair in pairs]
     judged = verdicts.judge(ran, every)

@@ -10,7 +10,8 @@ import pytest
 
 from stade_book import claims
 from stade_book.claims.accuracy import above, difference, follows, mcnemar, verdict
-from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED, Difference, matched
+from stade_book.claims.pairing import matched
+from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED, Difference
 from stade_nb.errors import StadeError
 
 

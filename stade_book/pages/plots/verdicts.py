@@ -11,10 +11,11 @@ from matplotlib.lines import Line2D
 from stade_book import style
 from stade_book.claims import paper
 from stade_book.claims.scorecard import KINDS
-from stade_book.claims.verdicts import MIXED, Verdict
+from stade_book.claims.verdicts import MIXED, RECORDS, Verdict
 from stade_book.style import INK, ORANGE, VERDICT_STYLE
 
 LINE = 62  # characters of a claim on one line
+HEADS = {RECORDS: "real models"}
 WORD_STYLE = VERDICT_STYLE | {MIXED: (ORANGE, "s")}
 
 
@@ -93,7 +94,7 @@ def scorecard(found: Sequence[Verdict]) -> Figure:
             text = f"{count.supported:,} / {count.open:,} / {count.contradicted:,}"
             axes.annotate(text, at, (8, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(range(len(order)), lines, fontsize=8, linespacing=0.95)
-    axes.set_xticks(range(len(KINDS)), KINDS)
+    axes.set_xticks(range(len(KINDS)), [HEADS.get(kind, kind) for kind in KINDS])
     axes.xaxis.tick_top()
     axes.set(xlim=(-0.3, len(KINDS) - 0.2), ylim=(len(order) - 0.5, -0.5))
     axes.tick_params(length=0)

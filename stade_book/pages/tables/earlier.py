@@ -7,8 +7,8 @@ from statistics import fmean
 
 import pandas
 
-from stade_book.claims import paper, verdicts
-from stade_book.studies import budget, seeds
+from stade_book.claims import pairing, paper, verdicts
+from stade_book.studies import budget
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 from stade_nb.models.packaged import packaged_models
@@ -134,15 +134,12 @@ def against(ran: pandas.DataFrame, other: str = RIVAL) -> pandas.DataFrame:
 def _pairs(ran: pandas.DataFrame, other: str) -> list[tuple]:
     """(model, pattern, method, its losses by seed, those of `other`) of each comparison."""
     pruned = ran[ran["method"] != paper.DENSE]
-    losses, pairs = verdicts.by_seed(pruned, ["model", "pattern", "method"]), []
+    losses, pairs = pairing.by_seed(pruned, ["model", "pattern", "method"]), []
     for (model, pattern, method), ours in losses.items():
         theirs = losses.get((model, pattern, other), {})
-        # A method that reads no data has one seed, which goes with each of the other's.
-        drawn = METHODS[method].needs or len(ours) > 1
-        both = sorted(ours.keys() & theirs.keys() if drawn else theirs.keys())
-        if method != other and both:
-            mine = {seed: ours[seed] for seed in both} if drawn else ours
-            pairs.append((model, pattern, method, mine, {seed: theirs[seed] for seed in both}))
+        both = pairing.shared(ours, theirs, (method, other))
+        if method != other and all(both):
+            pairs.append((model, pattern, method, *both))
     return pairs
 
 
@@ -230,7 +227,7 @@ def answered(names: Sequence[str]) -> pandas.DataFrame:
             common = {task[0]: answers[task] for task in sorted(shared)}
             rows.append((name, method, pattern, seed, losses[way], common))
     columns = ["model", "method", "pattern", "seed", "losses", "answers"]
-    return seeds.common(pandas.DataFrame(rows, columns=columns), ["model", "pattern"])
+    return pairing.common(pandas.DataFrame(rows, columns=columns), ["model", "pattern"])
 
 
 def _way(row: dict) -> tuple:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas
 
-from stade_book.claims import paper
+from stade_book.claims import pairing, paper
 from stade_book.claims.verdicts import NOT_RUN, OPEN
 from stade_book.pages import models
 from stade_book.pages.notebooks import LayerInputs, LayerLosses
@@ -19,7 +19,6 @@ from stade_book.studies import (
     nudges,
     outliers,
     owl,
-    seeds,
 )
 from stade_nb.beyond import methods as _methods  # noqa: F401, makes the methods beyond the paper known
 from stade_nb.engine import shipped
@@ -152,7 +151,7 @@ def outlying_by_type(found: pandas.DataFrame, pattern: str) -> pandas.DataFrame:
     ran = layers.columns(earlier.frame(earlier.real(), by_layer=True))
     ran = ran[ran["pattern"] == pattern].rename(columns={"layer": "layer_type"})
     masks = ["std_without_correction", "wanda"]
-    ran = seeds.common(ran[ran["method"].isin(masks)], by)
+    ran = pairing.common(ran[ran["method"].isin(masks)], by)
     means = ran.groupby([*by, "method"])["perplexity"].mean().unstack()
     means = means.reindex(columns=masks)
     change = means["std_without_correction"] / means["wanda"] - 1

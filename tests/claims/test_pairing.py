@@ -3,7 +3,8 @@
 import pandas
 import pytest
 
-from stade_book.studies import helpful, mask_or_compensation, seeds
+from stade_book.claims import pairing
+from stade_book.studies import helpful, mask_or_compensation
 
 
 def ran(rows, **more):
@@ -11,7 +12,7 @@ def ran(rows, **more):
 
 
 def kept(rows):
-    found = seeds.common(ran(rows), ["model"])
+    found = pairing.common(ran(rows), ["model"])
     return sorted(zip(found["method"], found["seed"], strict=True))
 
 
@@ -39,9 +40,9 @@ def test_each_context_has_its_own_seeds_and_rows_stay_in_order():
          ran([("wanda", 0), ("std", 0)], pattern="2:4")],
         ignore_index=True,
     )  # fmt: skip
-    found = seeds.common(table, ["model", "pattern"])
+    found = pairing.common(table, ["model", "pattern"])
     assert list(found.index) == [1, 2, 3, 4]
-    assert seeds.common(table.iloc[:0], ["model", "pattern"]).empty
+    assert pairing.common(table.iloc[:0], ["model", "pattern"]).empty
 
 
 def test_the_ladder_compares_its_rungs_on_the_same_windows():

@@ -1,0 +1,102 @@
+"""The paper's claims on real models: the runs' rules on records, and the opening page's table."""
+
+import pytest
+from bs4 import BeautifulSoup
+from made_records import LARGE, SMALL, record
+
+from stade_book.claims import accuracy, paper, perplexity, scorecard, verdicts
+from stade_book.claims.verdicts import PRINTED, RECORDS, RUNS, Count, Verdict
+from stade_book.pages.tables import earlier, recorded
+from stade_nb.numerics.bias import KEPT
+
+CELLS = [
+    record(method="dense", level=2.0),
+    *(record(seed=seed) for seed in (0, 1)),
+    record(method="stade", level=3.2),
+    record(method="std", level=3.1),
+    record(method="magnitude", level=9.0, scope="layer"),
+]
+
+
+@pytest.mark.parametrize("number", [3, 5, 6])
+def test_the_rules_are_those_of_the_runs(there, number):
+    there(*CELLS)
+    claims = paper.TEXT_CLAIMS[number]
+    ran = earlier.frame([SMALL])
+    runs = list(perplexity.decide(claims, verdicts.judge(ran, claims)))
+    ours = recorded.of_methods(claims)
+    assert [one._replace(by=RUNS) for one in ours] == [one for one in runs if one.id != "opt-alike"]
+    assert all((one.id, RECORDS) in scorecard.RULES for one in ours)
+
+
+def test_counts_are_those_of_the_records(there):
+    there(*CELLS, record(LARGE, "stade", level=2.0), record(LARGE, level=3.0))
+    by = {one.id: one for one in recorded.of_methods(paper.TEXT_CLAIMS[3])}
+    # STADE is above Wanda in the one model, below it in the other; far below magnitude in one.
+    assert by["more-general"].count[:3] == (1, 0, 1)
+    assert by["best-without-update"].count[:3] == (2, 0, 1)
+    assert by["best-without-update"].where == f"{SMALL}, {LARGE}"
+    assert by["best-without-update"].said == f"mixed on {SMALL}, {LARGE}"
+
+
+def test_without_records_there_is_no_verdict(there):
+    there()
+    assert recorded.of_methods(paper.TEXT_CLAIMS[3]) == []
+    assert recorded.of_layers() == recorded.of_answers() == recorded.of_equal_parameters() == []
+
+
+def test_answers_are_judged_at_the_patterns_that_have_some(there):
+    cells = [record(method="dense", level=2.0), record(calibration="c"),
+             record(method="stade", level=3.5, calibration="c")]  # fmt: skip
+    right = {"dense": [1] * 40, "wanda": [1] * 30 + [0] * 10, "stade": [0] * 40}
+    asked = [
+        row | {"task": "t", "questions": "q", "biases": KEPT, "correct": right[row["method"]]}
+        for row in cells
+    ]
+    for row in (*cells, *asked):
+        row.setdefault("calibration", None)
+    there(*cells, *asked)
+    by = {one.id: one for one in recorded.of_answers()}
+    assert by["zero-shot-follows"].count[:3] == (3, 0, 0)
+    assert by["zero-shot-nm"].word == verdicts.NOT_RUN  # nothing was asked in N:M patterns
+    assert {one.by for one in by.values()} == {RECORDS}
+    assert accuracy.nm(["0.5", "2:4"]) == ["2:4"]
+
+
+def test_equal_parameters_need_their_method(there):
+    there(*CELLS, record(method="stade_equal_parameters", level=3.3))
+    (one,) = recorded.of_equal_parameters()
+    assert one.count[:3] == (0, 0, 1) and one.by == RECORDS
+
+
+FOUND = [
+    Verdict("best-without-update", PRINTED, "each", Count(30, 2, 10, -0.99, 0.068)),
+    Verdict("best-without-update", RECORDS, "each", Count(1, 1, 4, -0.085, 0.129), f"{SMALL}, b"),
+    Verdict("best-without-update", RUNS, "each", Count(0, 0, 0), ""),
+    Verdict("update-essential", RECORDS, "each", Count(3, 0, 0), SMALL),
+    Verdict("threefold", PRINTED, "each", Count(1, 0, 0)),
+]
+
+
+def test_the_overview_has_what_real_models_decide_and_leads_to_its_page():
+    table = BeautifulSoup(recorded.overview(FOUND).data, "lxml")
+    heads = [cell.text for cell in table.find("thead").find_all("th")]
+    assert heads == ["claim", *recorded.HEADS.values()]
+    first, second = ([c.text for c in row.find_all("td")] for row in table.find_all("tr")[1:])
+    space = "\N{NO-BREAK SPACE}"
+    ours = f"mixed: ✓{space}1, ○{space}1, ✗{space}4 (−8.5 to +12.9{space}%)"
+    theirs = f"mixed: ✓{space}30, ○{space}2, ✗{space}10 (−99.0 to +6.8{space}%)"
+    assert first == [paper.claim_text("best-without-update"), ours, "not run here", theirs]
+    alone = f"supported ({SMALL} alone): ✓{space}3, ○{space}0, ✗{space}0"
+    assert second == [paper.claim_text("update-essential"), alone, "", ""]
+    pages = [link["href"] for link in table.find_all("a")]
+    assert pages == ["notebooks/table3_perplexity.html", "notebooks/table6_weight_update.html"]
+
+
+def test_every_claim_of_the_overview_is_a_link_whatever_signs_it_has():
+    found = [
+        Verdict(claim, RECORDS, "each", Count(1, 0, 0), SMALL)
+        for claim, by in scorecard.RULES if by == RECORDS
+    ]  # fmt: skip
+    table = BeautifulSoup(recorded.overview(found).data, "lxml")
+    assert len(table.find_all("a")) == len(found) >= 14

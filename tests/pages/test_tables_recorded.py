@@ -8,6 +8,7 @@ from stade_book.claims import accuracy, paper, perplexity, scorecard, verdicts
 from stade_book.claims.verdicts import PRINTED, RECORDS, RUNS, Count, Verdict
 from stade_book.pages.tables import earlier, recorded
 from stade_nb.numerics.bias import KEPT
+from workflow.profiles import NOTEBOOKS
 
 CELLS = [
     record(method="dense", level=2.0),
@@ -82,21 +83,32 @@ def test_the_overview_has_what_real_models_decide_and_leads_to_its_page():
     table = BeautifulSoup(recorded.overview(FOUND).data, "lxml")
     heads = [cell.text for cell in table.find("thead").find_all("th")]
     assert heads == ["claim", *recorded.HEADS.values()]
-    first, second = ([c.text for c in row.find_all("td")] for row in table.find_all("tr")[1:])
+    assert f"* On {SMALL} alone." in table.find("caption").text
+    rows = [
+        [[*cell.stripped_strings] for cell in row(["th", "td"])]
+        for row in table.find("tbody").find_all("tr")
+    ]
     space = "\N{NO-BREAK SPACE}"
-    ours = f"mixed: ✓{space}1, ○{space}1, ✗{space}4 (−8.5 to +12.9{space}%)"
-    theirs = f"mixed: ✓{space}30, ○{space}2, ✗{space}10 (−99.0 to +6.8{space}%)"
-    assert first == [paper.claim_text("best-without-update"), ours, "not run here", theirs]
-    alone = f"supported ({SMALL} alone): ✓{space}3, ○{space}0, ✗{space}0"
-    assert second == [paper.claim_text("update-essential"), alone, "", ""]
+    assert rows[0] == [
+        [paper.claim_text("best-without-update"), "Sec. 4.2, Table 3"],
+        ["mixed", f"✓{space}1 ○{space}1 ✗{space}4", f"−8.5 to +12.9{space}%"],
+        ["not run here"],
+        ["mixed", f"✓{space}30 ○{space}2 ✗{space}10", f"−99.0 to +6.8{space}%"],
+    ]
+    assert rows[1][0][0] == paper.claim_text("update-essential")
+    assert rows[1][1:] == [["supported*", f"✓{space}3 ○{space}0 ✗{space}0"], [], []]
     pages = [link["href"] for link in table.find_all("a")]
     assert pages == ["notebooks/table3_perplexity.html", "notebooks/table6_weight_update.html"]
 
 
-def test_every_claim_of_the_overview_is_a_link_whatever_signs_it_has():
+def test_a_page_of_the_overview_is_there_for_every_claim():
     found = [
         Verdict(claim, RECORDS, "each", Count(1, 0, 0), SMALL)
-        for claim, by in scorecard.RULES if by == RECORDS
-    ]  # fmt: skip
+        for claim, by in scorecard.RULES
+        if by == RECORDS
+    ]
     table = BeautifulSoup(recorded.overview(found).data, "lxml")
-    assert len(table.find_all("a")) == len(found) >= 14
+    pages = {link["href"] for link in table.find_all("a")}
+    assert len(table.find_all("a")) == len(found) >= 14 and "alone" not in table.text
+    for page in pages:
+        assert (NOTEBOOKS.parent / page).with_suffix(".ipynb").is_file()

@@ -6,12 +6,11 @@ Nothing here is computed in a build, and no rule is another one than for the mod
 from collections.abc import Iterable, Sequence
 from html import escape
 
-import pandas
 from IPython.display import HTML
 
 from stade_book.claims import accuracy, layers, paper, perplexity, verdicts
 from stade_book.claims.scorecard import RULES
-from stade_book.claims.verdicts import PRINTED, RECORDS, RUNS, Count, Verdict
+from stade_book.claims.verdicts import PRINTED, RECORDS, RUNS, Verdict
 from stade_book.pages import html
 from stade_book.pages.tables import earlier
 from stade_book.pages.tables.layers import of_real_models
@@ -21,9 +20,10 @@ HEADS = {
     RUNS: "models of this build",
     PRINTED: "the paper's own tables",
 }
+LAYERS = "table2_layer_types"
 OVERVIEW = (
-    "What supports each claim (✓), leaves it open (○) and contradicts it (✗), comparisons counted; "
-    "in brackets the smallest and the largest effect."
+    "How many comparisons support each claim (✓), leave it open (○) and contradict it (✗), and the "
+    "smallest and the largest effect."
 )
 
 
@@ -71,40 +71,45 @@ def _there(by_layer: bool = False) -> list[str]:
 def overview(found: Iterable[Verdict]) -> HTML:
     """What the opening page shows: every claim that real models decide, beside the other evidence.
 
-    found: from `claims.scorecard.collected`. Each claim leads to its page.
+    found: from `claims.scorecard.collected`. Each claim leads to its page; a verdict on real models
+    that not all of them were run for has a star, and the caption says which it rests on.
     """
     known = {(one.id, one.by): one for one in found}
-    models = {name for one in known.values() if one.by == RECORDS for name in _models(one)}
-    rows, links = [], {}
-    for name, by in known:
-        if by == RECORDS:
-            text, page = known[name, by].claim, f"notebooks/{RULES[name, by].page}.html"
-            links[name] = f'<a href="{page}">{escape(html.unbroken(text))}</a>'
-            cells = {head: _cell(known.get((name, kind)), models) for kind, head in HEADS.items()}
-            rows.append({"claim": name} | cells)
-    table = html.table(pandas.DataFrame(rows), caption=OVERVIEW).data
-    for name, link in links.items():
-        table = table.replace(f"<td>{name}</td>", f"<td>{link}</td>")
-    return HTML(table)
+    names = [name for name, by in known if by == RECORDS]
+    names.sort(key=lambda name: RULES[name, RECORDS].page == LAYERS)  # methods, then their layers
+    models = {model for name in names for model in known[name, RECORDS].where.split(", ")} - {""}
+    rows, few = [], set()
+    for name in names:
+        alone = known[name, RECORDS].where
+        few |= {alone} if alone and set(alone.split(", ")) < models else set()
+        cells = (
+            _cell(known.get((name, by)), head, "*" * (by == RECORDS and alone in few))
+            for by, head in HEADS.items()
+        )
+        rows.append(f"<tr>{_claim(known[name, RECORDS])}{''.join(cells)}</tr>")
+    starred = f" * On {' or '.join(sorted(few))} alone." if few else ""
+    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in ("claim", *HEADS.values()))
+    return HTML(
+        f'<table class="table overview"><caption>{escape(OVERVIEW + starred)}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
 
 
-def _models(verdict: Verdict) -> list[str]:
-    return list(filter(None, verdict.where.split(", ")))
+def _claim(verdict: Verdict) -> str:
+    known = paper.claims().set_index("id")["where"]
+    page = f"notebooks/{RULES[verdict.id, RECORDS].page}.html"
+    link = f'<a href="{page}">{escape(html.unbroken(verdict.claim))}</a>'
+    return f'<th scope="row">{link} <small>{escape(known[verdict.id])}</small></th>'
 
 
-def _cell(verdict: Verdict | None, models: set[str]) -> str:
-    """A verdict in few words; of records that not all of `models` have, on which it rests."""
+def _cell(verdict: Verdict | None, head: str, star: str) -> str:
+    """A verdict in few words: "mixed", "✓ 1 ○ 1 ✗ 4", "−8.5 to +12.9 %"."""
     if verdict is None:
-        return ""
-    if not verdict.count.total:
-        return verdict.word
-    few = verdict.by == RECORDS and set(_models(verdict)) < models
-    alone = f" ({verdict.where} alone)" if few else ""
-    return f"{verdict.word}{alone}: {in_short(verdict.count)}"
-
-
-def in_short(count: Count) -> str:
-    """A count with signs: "✓ 1, ○ 1, ✗ 4 (−8.5 to +12.9 %)"."""
-    signs = zip("✓○✗", count[:3], strict=True)
-    text = ", ".join(f"{sign}\N{NO-BREAK SPACE}{number:,}" for sign, number in signs)
-    return f"{text} {count.ends()}".strip()
+        return "<td></td>"
+    lines = [f"<strong>{escape(verdict.word)}{star}</strong>"]
+    if verdict.count.total:
+        signs = zip("✓○✗", verdict.count[:3], strict=True)
+        lines.append(" ".join(f"{sign}\N{NO-BREAK SPACE}{number:,}" for sign, number in signs))
+        ends = verdict.count.ends().strip("()")
+        lines.append(f"<small>{escape(html.unbroken(ends))}</small>" if ends else "")
+    return f'<td data-head="{escape(head)}">{"<br>".join(filter(None, lines))}</td>'

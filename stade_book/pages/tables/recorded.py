@@ -112,4 +112,4 @@ def _cell(verdict: Verdict | None, head: str, star: str) -> str:
         lines.append(" ".join(f"{sign}\N{NO-BREAK SPACE}{number:,}" for sign, number in signs))
         ends = verdict.count.ends().strip("()")
         lines.append(f"<small>{escape(html.unbroken(ends))}</small>" if ends else "")
-    return f'<td data-head="{escape(head)}">{"<br>".join(filter(None, lines))}</td>'
+    return f'<td data-head="{escape(head)}">{" <br>".join(filter(None, lines))}</td>'

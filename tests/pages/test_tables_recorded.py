@@ -40,8 +40,14 @@ def test_counts_are_those_of_the_records(there):
     assert by["best-without-update"].said == f"mixed on {SMALL}, {LARGE}"
 
 
+def test_the_gains_are_of_each_model_the_higher_first(there):
+    there(*CELLS, record(LARGE, "stade", level=2.0), record(LARGE, level=3.0))
+    assert recorded.gains() == f"{LARGE} +1.000, {SMALL} −0.200"
+
+
 def test_without_records_there_is_no_verdict(there):
     there()
+    assert recorded.gains() == ""
     assert recorded.of_methods(paper.TEXT_CLAIMS[3]) == []
     assert recorded.of_layers() == recorded.of_answers() == recorded.of_equal_parameters() == []
 

@@ -40,6 +40,15 @@ def of_methods(claims: Sequence[paper.Claim], scope: str = "layer") -> list[Verd
     return verdicts.of_records(perplexity.decide(claims, judged))
 
 
+def gains() -> str:
+    """STADE's gain on each real model, log(Wanda / STADE), as `claims.perplexity.gains` has it.
+
+    No verdict on distilled models: two that differ in much else decide nothing.
+    """
+    found = perplexity.gains(earlier.frame(names)) if (names := _there()) else {}
+    return ", ".join(f"{model} {gain:+.3f}" for model, gain in found.items()).replace(" -", " −")
+
+
 def of_equal_parameters() -> list[Verdict]:
     """Sec. 3.4's equal numbers of parameters, by the records that there are."""
     if not (names := _there()):

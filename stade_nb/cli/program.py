@@ -165,6 +165,11 @@ def go_on_unheard() -> None:
         sys.stderr = io.TextIOWrapper(buffer, line_buffering=True, write_through=True, **how)
 
 
+def in_one_line(message: Warning | str, *_: object, **__: object) -> str:
+    """A warning as the program says everything: one line, without the place in the code."""
+    return f"stade_nb: warning: {' '.join(str(message).split())}\n"
+
+
 def remedy(error: click.UsageError) -> str:
     """What to do about words that cannot be read."""
     if isinstance(error, click.NoSuchOption):

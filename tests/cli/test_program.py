@@ -349,3 +349,17 @@ def test_a_home_folder_that_nobody_has_is_named_with_its_variable():
     ran = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ran.returncode == 2 and not ran.stdout and ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("stade_nb: STADE_NB_HOME: path '~nobodyx/y': this machine knows")
+
+
+def test_a_warning_is_one_line_without_its_place_in_the_code(tmp_path):
+    folder = tmp_path / "results"
+    words = ["sweep", "--model", "llama-230k", "--methods", "dense", "--patterns", "0.5"]
+    words += ["--nsamples", "2", "--evaluation-windows", "2", "--window-length", "16", "--quiet"]
+    command = [sys.executable, "-m", "stade_nb", *words, "--results-dir", str(folder)]
+    for _ in range(2):
+        ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+        (record,) = folder.glob("*.json")
+        record.write_text("{}")
+    assert ran.stderr.splitlines() == [
+        f"stade_nb: warning: record {record.name} is damaged (KeyError); computing it again"
+    ]

@@ -182,7 +182,11 @@ def decide(above: pandas.DataFrame, follows: pandas.DataFrame) -> Iterator[Verdi
         "each model, pattern and two of its ways, dense among them: the lower perplexity with the "
         "higher accuracy, both beyond noise"
     )
-    yield by_runs("zero-shot-follows", rule, follows, unit="points")
+    found = by_runs("zero-shot-follows", rule, follows, unit="points")
+    decided = follows[follows["verdict"] != verdicts.OPEN]
+    dense = (decided[["lower", "higher"]] == DENSE).any(axis="columns").sum()
+    note = f"in {dense} of the {len(decided)} that are decided one side is the dense model"
+    yield found._replace(count=found.count._replace(note=note if len(decided) else ""))
 
 
 def decide_dropped(dropped: pandas.DataFrame) -> Iterator[Verdict]:

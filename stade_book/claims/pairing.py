@@ -32,19 +32,21 @@ def draws(name: str) -> bool:
 
 
 def shared(ours: BySeed, other: BySeed, methods: tuple[str, str]) -> tuple[BySeed, BySeed]:
-    """What two `methods` have for the seeds that both ran; one that draws none keeps its only one.
+    """What two `methods` have for the seeds that both ran; of one that draws none, the first one.
 
     >>> shared({0: "a", 1: "b"}, {0: "c"}, ("stade", "wanda"))
     ({0: 'a'}, {0: 'c'})
-    >>> shared({0: "a"}, {1: "b", 2: "c"}, ("magnitude", "wanda"))
+    >>> shared({0: "a", 1: "a"}, {1: "b", 2: "c"}, ("magnitude", "wanda"))
     ({0: 'a'}, {1: 'b', 2: 'c'})
     """
-    if not all(
-        draws(name) or len(own) > 1 for name, own in zip(methods, (ours, other), strict=True)
-    ):
-        return ours, other
-    both = sorted(ours.keys() & other.keys())
-    return {seed: ours[seed] for seed in both}, {seed: other[seed] for seed in both}
+    if all(map(draws, methods)):
+        both = sorted(ours.keys() & other.keys())
+        return {seed: ours[seed] for seed in both}, {seed: other[seed] for seed in both}
+    first, second = (
+        own if draws(name) else dict(sorted(own.items())[:1])
+        for name, own in zip(methods, (ours, other), strict=True)
+    )
+    return first, second
 
 
 def matched(ours: BySeed, other: BySeed) -> list[tuple[Any, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas
 
-from stade_book.claims import paper, verdicts
+from stade_book.claims import pairing, paper, verdicts
 from stade_book.claims.paper import Claim
 from stade_book.claims.printed import DISTILLED
 from stade_book.claims.scorecard import decides, decides_both
@@ -50,18 +50,25 @@ def of_equal_parameters(ran: pandas.DataFrame) -> Verdict:
     """Sec. 3.4: STADE with one more weight pruned for each bias that it adds, against Wanda.
 
     ran: as for `verdicts.judge`, methods wanda, stade and stade_equal_parameters. The note has the
-    share of STADE's gain that is left, log(Wanda / that) over log(Wanda / STADE).
+    share of STADE's gain that is left, log(Wanda / that) over log(Wanda / STADE), of the seeds that
+    all three have, where there is a gain.
     """
     made = [paper.EQUAL_PARAMETERS]
     judged = verdicts.judge(ran, made)
     (found,) = decide(made, judged)
     rows = ran[ran["pattern"].isin(made[0].patterns) & ran["model"].isin(judged["model"])]
+    three = ["wanda", "stade", made[0].below]
+    rows = pairing.common(rows[rows["method"].isin(three)], ["model", "pattern"])
     levels = rows.groupby(["model", "method"])["perplexity"].mean().map(math.log).unstack()
     kept = levels.reindex(index=judged[judged["counts"].astype(bool)]["model"])
     if kept.empty or "stade" not in kept:
         return found
-    left = (kept["wanda"] - kept[made[0].below]) / (kept["wanda"] - kept["stade"])
-    shares = ", ".join(f"{100 * share:.0f} % on {model}" for model, share in left.items())
+    gained = kept["wanda"] - kept["stade"]
+    left = (kept["wanda"] - kept[made[0].below]) / gained
+    shares = ", ".join(
+        f"{100 * share:.0f} % on {model}" if gained[model] > 0 else f"no gain on {model}"
+        for model, share in left.items()
+    )
     note = "; ".join(filter(None, (f"left of STADE's gain: {shares}", found.count.note)))
     return found._replace(count=found.count._replace(note=note))
 
@@ -72,8 +79,11 @@ def of_equal_parameters(ran: pandas.DataFrame) -> Verdict:
 def gains(ran: pandas.DataFrame) -> pandas.Series:
     """log(Wanda / STADE), the mean over the patterns, for each model that has both; highest first.
 
-    ran: columns model, pattern, method, perplexity.
+    ran: columns model, pattern, method, perplexity; where it has seed as well, of the seeds that
+    both methods have.
     """
+    if "seed" in ran:
+        ran = pairing.common(ran[ran["method"].isin(["wanda", "stade"])], ["model", "pattern"])
     means = ran.groupby(["model", "pattern", "method"])["perplexity"].mean().unstack()
     if not {"wanda", "stade"} <= set(means.columns):
         return pandas.Series(dtype=float)

@@ -103,13 +103,21 @@ def table(found: Iterable[Verdict]) -> pandas.DataFrame:
     """Verdicts side by side: columns id, claim, and those of `KINDS` that any of them has.
 
     Each is the word, the models that it holds on where these are small, and the count. A claim that
-    two kinds of evidence read differently has the words of the list of claims.
+    two kinds of evidence read differently has the words of the list of claims, and each verdict on
+    another reading its own before it.
     """
     rows: dict[str, dict[str, str]] = {}
+    found = list(found)
+    claims = {name: {one.claim for one in found if one.id == name} for name in _ids(found)}
     for verdict in found:
-        row = rows.setdefault(verdict.id, {"id": verdict.id, "claim": verdict.claim})
-        if row["claim"] != verdict.claim:
-            row["claim"] = paper.claim_text(verdict.id)
-        row[verdict.by] = ": ".join(filter(None, (verdict.said, str(verdict.count))))
+        one = len(claims[verdict.id]) == 1
+        claim = verdict.claim if one else paper.claim_text(verdict.id)
+        row = rows.setdefault(verdict.id, {"id": verdict.id, "claim": claim})
+        read = "" if one or verdict.claim == claim else f"read as “{verdict.claim}”"
+        row[verdict.by] = ": ".join(filter(None, (read, verdict.said, str(verdict.count))))
     frame = pandas.DataFrame(rows.values(), columns=["id", "claim", *KINDS])
     return frame.dropna(axis="columns", how="all").fillna("")
+
+
+def _ids(found: Iterable[Verdict]) -> list[str]:
+    return list(dict.fromkeys(verdict.id for verdict in found))

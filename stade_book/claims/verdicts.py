@@ -1,5 +1,7 @@
 """Verdicts on the paper's claims, by rules that were fixed before the runs that they judge.
 
+Records of real models are judged by the same rules; many of them were known by then.
+
 One comparison of perplexities ("A is below B", "A and B are comparable"):
 
 - Both methods have the same evaluation windows, and the calibration seeds that both ran; one that
@@ -16,7 +18,7 @@ Printed numbers have no windows: they are compared as they stand, and equal ones
 
 A claim is its comparisons, counted. The count is the verdict; the word that goes with it is
 
-- not run here, not printed: without any comparison;
+- not run here, not printed, no records: without any comparison;
 - mixed: some comparisons support it and some contradict it;
 - contradicted: some contradict it and none supports it;
 - supported: none contradicts it, and more support it than are open;
@@ -41,7 +43,7 @@ from stade_nb import paths
 from stade_nb.errors import StadeError
 
 SUPPORTED, OPEN, CONTRADICTED, MIXED = "supported", "open", "contradicted", "mixed"
-NOT_RUN, NOT_PRINTED = "not run here", "not printed"
+NOT_RUN, NOT_PRINTED, NO_RECORDS = "not run here", "not printed", "no records"
 # Runs of this build, by default of this book's own models, and records of real ones.
 THEORY, PRINTED, RECORDS, RUNS = "theory", "print", "records", "runs"
 CONFIDENCE, COMPARABLE = 0.95, math.log(1.01)
@@ -125,8 +127,8 @@ def counted(rows: pandas.DataFrame, left_out: str = "", unit: str = "%") -> Coun
 class Verdict(NamedTuple):
     """What `by` (theory, print, records or runs) has to say on the claim called `id`.
 
-    rule: what a comparison is, in words, fixed before the run. where: what was compared. text: what
-    is judged, where that is not what the list of claims says.
+    rule: what a comparison is, in words, fixed before the runs. where: what was compared. text:
+    what is judged, where that is not what the list of claims says.
     """
 
     id: str
@@ -143,8 +145,8 @@ class Verdict(NamedTuple):
 
     @property
     def word(self) -> str:
-        """Supported, open, contradicted, mixed; not run here or not printed without a count."""
-        return self.count.word or (NOT_PRINTED if self.by == PRINTED else NOT_RUN)
+        """Supported, open, contradicted, mixed; without a count, that there is nothing."""
+        return self.count.word or {PRINTED: NOT_PRINTED, RECORDS: NO_RECORDS}.get(self.by, NOT_RUN)
 
     @property
     def scope(self) -> str:

@@ -5,9 +5,10 @@ length are those names. Folded, a model's thirty blocks are one name with "*" fo
 equal counts of neighbouring blocks are one pair, the count and how often.
 """
 
+import json
 from itertools import chain, groupby
 
-_MANY = 100_000  # more blocks than any model has: what says so is damaged, and would fill memory
+_MANY = 100_000  # more layers of a type than any model has: a damaged record would fill memory
 
 
 def fold(by_layer: dict[str, int]) -> dict:
@@ -23,7 +24,8 @@ def fold(by_layer: dict[str, int]) -> dict:
         pattern: [[count, len(list(same))] for count, same in groupby(counts)]
         for pattern, counts in columns.items()
     }
-    return short if list(unfold(short).items()) == list(by_layer.items()) else by_layer
+    # As text: 8 and 8.0 are equal, but not the same content to a record's checksum.
+    return short if json.dumps(unfold(short)) == json.dumps(by_layer) else by_layer
 
 
 def unfold(folded: dict) -> dict:
@@ -54,6 +56,9 @@ def _pattern(name: str) -> str:
 
 
 def _column(pairs: list) -> list[int]:
-    if sum(times for _, times in pairs) > _MANY:
+    for _, times in pairs:
+        if type(times) is not int or not 0 < times <= _MANY:
+            raise ValueError(f"{times!r} blocks")
+    if len(pairs) > _MANY or sum(times for _, times in pairs) > _MANY:
         raise ValueError(f"more than {_MANY:,} blocks")
     return list(chain.from_iterable([count] * times for count, times in pairs))

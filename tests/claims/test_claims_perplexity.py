@@ -110,5 +110,9 @@ def test_equal_parameters_compares_stade_with_as_many_parameters_as_wanda(ran):
     # The first model still gains 0.05 of 0.1; N:M, which fixes the numbers, does not count.
     assert (found.word, found.count[:3]) == (MIXED, (1, 0, 1))
     assert found.count.lowest == pytest.approx(math.expm1(-0.05))
-    assert found.count.note == "left of STADE's gain: 50 % on one, 150 % on two"
+    assert found.count.note == "left of STADE's gain: 50 % on one, no gain on two"
+    # Of a seed that the three do not share nothing is taken.
+    apart = ran.assign(seed=9, perplexity=ran["perplexity"] * 3)
+    more = pandas.concat([frame, apart[apart["method"].isin(["wanda", "stade"])]])
+    assert claims.perplexity.of_equal_parameters(more).count == found.count
     assert claims.perplexity.of_equal_parameters(ran).word == NOT_RUN

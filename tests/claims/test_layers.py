@@ -112,6 +112,17 @@ def test_90_per_cent_of_centred_layers_is_counted_apart():
     assert other.count.total == 3 and not other.count.note
 
 
+def test_analogous_on_others_is_counted_without_90_per_cent_as_well():
+    """With the cells at which the paper expects STD, Wanda's lead on q_proj is none."""
+    lower = {(Q, "wanda", 0.5): -0.01, (Q, "std", 0.9): -0.05, ("fc1", "std", 0.9): -0.05}
+    (found,) = claims.layers.decide(frame(lower), ["analogous-on-others"])
+    (mild,) = claims.layers.decide(frame({(Q, "wanda", 0.5): -0.01}), ["analogous-on-others"])
+    assert found.count.contradicted > 0 == mild.count.contradicted
+    about, _, counted = found.count.note.partition(": ")
+    assert about == "without the cells at 90 %, which Sec. 4.1 exempts"
+    assert counted.startswith(f"supported {mild.count.supported}, open {mild.count.open}, contra")
+
+
 def test_the_models_are_counted_together_and_by_themselves():
     ran = pandas.concat(
         [frame({("fc2", "std"): -0.01}), frame({("fc2", "std"): 0.01}, model="two")]

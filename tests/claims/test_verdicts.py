@@ -208,7 +208,7 @@ def test_verdicts_of_records_are_those_of_runs_and_name_their_models():
     assert found == ours._replace(by="records") and found.said == "supported on smollm2-135m"
     assert str(found).startswith("supported: ours (opt-alike, by records on smollm2-135m): ")
     (none,) = claims.verdicts.of_records([ours._replace(count=Count(0, 0, 0), where="")])
-    assert none.said == "not run here"
+    assert none.said == "no records"
 
 
 def test_a_claim_that_is_read_in_another_way_says_so():

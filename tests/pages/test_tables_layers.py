@@ -158,3 +158,10 @@ def test_run_asks_each_model_for_its_own_types(monkeypatch):
     assert set(ran[ran["layer"] == paper.DENSE]["sparsity"]) == {0.0}
     tables.layers.run(p, tables.layers.mlp_types)
     assert asked["opt-340k"] == {"all", "fc1", "fc2"}
+
+
+def test_each_layer_type_that_is_not_centred_in_words():
+    ran = frame({("fc2", "std"): -0.01})
+    said = tables.layers.uncentred_in_words(ran[ran["model"] == "one"])
+    assert said.startswith("fc2: supported 3, open 0, contradicted 0 of 3 (") and ";" not in said
+    assert tables.layers.uncentred_in_words(ran[ran["layer"] == "dense"]) == "not run here"

@@ -3,17 +3,20 @@
 Nothing here is computed in a build, and no rule is another one than for the models of a build.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+import pandas
 from IPython.display import HTML
 
 from stade_book.claims import accuracy, layers, paper, perplexity, verdicts
 from stade_book.claims.scorecard import RULES
-from stade_book.claims.verdicts import PRINTED, RECORDS, RUNS, Verdict
+from stade_book.claims.verdicts import OPEN, PRINTED, RECORDS, RUNS, Verdict
 from stade_book.pages import html
 from stade_book.pages.tables import earlier
 from stade_book.pages.tables.layers import of_real_models
+from stade_book.studies import nudges
 
 HEADS = {
     RECORDS: "real models, computed earlier",
@@ -21,39 +24,64 @@ HEADS = {
     PRINTED: "the paper's own tables",
 }
 LAYERS = "table2_layer_types"
+NUDGED = "no larger than what a nudge alone may do"
 OVERVIEW = (
-    "How many comparisons support each claim (✓), leave it open (○) and contradict it (✗), and the "
-    "smallest and the largest effect."
+    "How many comparisons support each claim (✓), leave it open (○) and contradict it (✗), "
+    "with the lowest and the highest effect: the change of perplexity from the method that "
+    "the claim expects to lose (negative supports it); in the rows on accuracy a difference "
+    "in points, for MLP layers the way up from the attention layers (positive supports it); "
+    "at 90 % the ratio to the unpruned model."
 )
+COUNTED = re.compile(r"supported ([\d,]+), open ([\d,]+), contradicted ([\d,]+) of [\d,]+")
+IN_SIGNS = "✓\N{NO-BREAK SPACE}\\1 ○\N{NO-BREAK SPACE}\\2 ✗\N{NO-BREAK SPACE}\\3"
 
 
 def of_methods(claims: Sequence[paper.Claim], scope: str = "layer") -> list[Verdict]:
-    """Claims on methods, `paper.TEXT_CLAIMS`, by all cells that the real models have records of.
+    """Claims on methods, as in `paper.TEXT_CLAIMS`, by the cells that real models have records of.
 
-    scope: among what magnitude takes its share, see `earlier.frame`. No verdict on a claim that no
-    real model is of, and none at all without records.
+    scope: among what magnitude takes its share, see `earlier.frame`. No verdict on a claim of the
+    paper's that no real model is of, and none at all without records. Where no comparison that is
+    decided is larger than a nudge alone may do (`studies.nudges`), the note says so.
     """
-    claims = [claim for claim in claims if (claim.id, RECORDS) in RULES]
+    claims = [c for c in claims if (c.id, RECORDS) in RULES or (c.id, RUNS) not in RULES]
     if not claims or not (names := _there()):
         return []
     judged = verdicts.judge(earlier.frame(names, scope=scope), claims)
-    return verdicts.of_records(perplexity.decide(claims, judged))
-
-
-def gains() -> str:
-    """STADE's gain on each real model, log(Wanda / STADE), as `claims.perplexity.gains` has it.
-
-    No verdict on distilled models: two that differ in much else decide nothing.
-    """
-    found = perplexity.gains(earlier.frame(names)) if (names := _there()) else {}
-    return ", ".join(f"{model} {gain:+.3f}" for model, gain in found.items()).replace(" -", " −")
+    found = verdicts.of_records(perplexity.decide(claims, judged))
+    return [_nudged(one, judged[judged["id"] == one.id]) for one in found]
 
 
 def of_equal_parameters() -> list[Verdict]:
     """Sec. 3.4's equal numbers of parameters, by the records that there are."""
     if not (names := _there()):
         return []
-    return verdicts.of_records([perplexity.of_equal_parameters(earlier.frame(names))])
+    ran = earlier.frame(names)
+    found = verdicts.of_records([perplexity.of_equal_parameters(ran)])
+    return [_nudged(one, verdicts.judge(ran, [paper.EQUAL_PARAMETERS])) for one in found]
+
+
+def _nudged(verdict: Verdict, judged: pandas.DataFrame) -> Verdict:
+    """With a note where all comparisons that decide are no larger than what a nudge may do."""
+    decided = judged[judged["counts"].astype(bool) & (judged["verdict"] != OPEN)]
+    sized = nudges.beyond(decided, nudges.spread(nudges.recorded(earlier.real())))
+    if decided.empty or len(sized) < len(decided) or sized["beyond"].any():
+        return verdict
+    note = "; ".join(filter(None, (verdict.count.note, NUDGED)))
+    return verdict._replace(count=verdict.count._replace(note=note))
+
+
+def gains() -> str:
+    """STADE's gain on each real model, log(Wanda / STADE), as `claims.perplexity.gains` has it.
+
+    At the paper's patterns. No verdict on distilled models: two that differ in much else decide
+    nothing.
+    """
+    if not (names := _there()):
+        return ""
+    ran = earlier.frame(names)
+    patterns = {pattern for claim in paper.TEXT_CLAIMS[3] for pattern in claim.patterns}
+    found = perplexity.gains(ran[ran["pattern"].isin(patterns)])
+    return ", ".join(f"{model} {gain:+.3f}" for model, gain in found.items()).replace(" -", " −")
 
 
 def of_layers() -> list[Verdict]:
@@ -80,26 +108,18 @@ def _there(by_layer: bool = False) -> list[str]:
 def overview(found: Iterable[Verdict]) -> HTML:
     """What the opening page shows: every claim that real models decide, beside the other evidence.
 
-    found: from `claims.scorecard.collected`. Each claim leads to its page; a verdict on real models
-    that not all of them were run for has a star, and the caption says which it rests on.
+    found: from `claims.scorecard.collected`. Each claim leads to its page.
     """
     known = {(one.id, one.by): one for one in found}
     names = [name for name, by in known if by == RECORDS]
     names.sort(key=lambda name: RULES[name, RECORDS].page == LAYERS)  # methods, then their layers
-    models = {model for name in names for model in known[name, RECORDS].where.split(", ")} - {""}
-    rows, few = [], set()
+    rows = []
     for name in names:
-        alone = known[name, RECORDS].where
-        few |= {alone} if alone and set(alone.split(", ")) < models else set()
-        cells = (
-            _cell(known.get((name, by)), head, "*" * (by == RECORDS and alone in few))
-            for by, head in HEADS.items()
-        )
+        cells = (_cell(known.get((name, by)), head) for by, head in HEADS.items())
         rows.append(f"<tr>{_claim(known[name, RECORDS])}{''.join(cells)}</tr>")
-    starred = f" * On {' or '.join(sorted(few))} alone." if few else ""
     heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in ("claim", *HEADS.values()))
     return HTML(
-        f'<table class="table overview"><caption>{escape(OVERVIEW + starred)}</caption>'
+        f'<table class="table overview"><caption>{escape(html.unbroken(OVERVIEW))}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
@@ -111,14 +131,20 @@ def _claim(verdict: Verdict) -> str:
     return f'<th scope="row">{link} <small>{escape(known[verdict.id])}</small></th>'
 
 
-def _cell(verdict: Verdict | None, head: str, star: str) -> str:
-    """A verdict in few words: "mixed", "✓ 1 ○ 1 ✗ 4", "−8.5 to +12.9 %"."""
+def _cell(verdict: Verdict | None, head: str) -> str:
+    """A verdict in few words: "mixed", "✓ 1 ○ 1 ✗ 4", "−8.5 to +12.9 %", and what it rests on.
+
+    Of two rivals each is counted by itself: one may decide and the other not.
+    """
     if verdict is None:
         return "<td></td>"
-    lines = [f"<strong>{escape(verdict.word)}{star}</strong>"]
-    if verdict.count.total:
-        signs = zip("✓○✗", verdict.count[:3], strict=True)
-        lines.append(" ".join(f"{sign}\N{NO-BREAK SPACE}{number:,}" for sign, number in signs))
-        ends = verdict.count.ends().strip("()")
-        lines.append(f"<small>{escape(html.unbroken(ends))}</small>" if ends else "")
-    return f'<td data-head="{escape(head)}">{" <br>".join(filter(None, lines))}</td>'
+    count = verdict.count
+    rivals = [part for part in count.note.split("; ") if " < " in part]
+    counts = rivals or ([f"{count._replace(note='')}"] if count.total else [])
+    lines = [f"<strong>{escape(verdict.word)}</strong>"]
+    lines += [escape(html.unbroken(COUNTED.sub(IN_SIGNS, line))) for line in counts]
+    alone = verdict.by == RECORDS and count.total and "," not in verdict.where
+    small = [f"on {verdict.where} alone"] if alone else []
+    small += [NUDGED] if NUDGED in count.note else []
+    lines += [f"<small>{escape(line)}</small>" for line in small]
+    return f'<td data-head="{escape(head)}">{" <br>".join(lines)}</td>'

@@ -223,3 +223,12 @@ def test_the_study_of_allocation_is_read_as_it_was_written(tmp_path, monkeypatch
     (found,) = owl.gains(rows).itertuples()
     assert found.owl < found.uniform and found.verdict == "supported"
     assert real.allocation(["other"]).empty
+
+
+def test_cells_are_parted_by_their_share_and_those_of_more_than_half_left_out():
+    patterns = ["dense", "0.05", "0.45", "0.5", "2:4", "4:8", "0.7"]
+    ran = pandas.DataFrame({"pattern": patterns})
+    most, mild = real.by_share(ran)
+    assert list(most["pattern"]) == ["dense", "0.5", "2:4", "4:8"]
+    assert list(mild["pattern"]) == ["dense", "0.05", "0.45"]
+    assert real.by_share(ran[ran["pattern"].isin(["dense", "0.5"])])[1].empty

@@ -205,12 +205,6 @@ def test_a_cell_can_be_computed_again_where_its_model_and_texts_are(tmp_path, mo
     assert real.texts_in(None) == tmp_path and real.texts_in("there") == Path("there")
 
 
-def test_what_this_build_computed_says_on_which_models():
-    said = text_of(real.here(["embedded"]))
-    assert said.startswith("Computed in this build.") and "0.2–0.5 million" in said
-    assert "0.2–0.5 million" not in text_of(real.here(["llama-230k", "facebook/opt-125m"]))
-
-
 def test_the_study_of_allocation_is_read_as_it_was_written(tmp_path, monkeypatch):
     cells = [
         {"method": "wanda", "pattern": "0.7", "allocation": allocation, "losses": losses}

@@ -200,7 +200,7 @@ def test_distclean_removes_no_environment_but_its_own(tmp_path):
 
 
 RECORDS = re.compile(
-    r"tables\.(earlier|real|texts|studies|losses|ladder)\b|tables\.recorded\.of_"
+    r"tables\.(dated\.made|earlier|real|texts|studies|losses|ladder)\b|tables\.recorded\.of_"
     r"|of_real_models|measured\."
 )
 

@@ -3,6 +3,7 @@
 from stade_book.pages.tables import (
     accuracy,
     conformance,
+    dated,
     earlier,
     gpu,
     guessed,
@@ -21,6 +22,7 @@ from stade_book.pages.tables import (
 __all__ = [
     "accuracy",
     "conformance",
+    "dated",
     "earlier",
     "gpu",
     "guessed",

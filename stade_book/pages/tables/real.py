@@ -1,31 +1,26 @@
-"""The real models at the head of a page: what was computed of them earlier, and what was not."""
+"""The real models at the head of a page: their records beside each other, and what has none."""
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from pathlib import Path
 
 import pandas
 from IPython.display import HTML
 
 from stade_book.claims import paper
-from stade_book.pages import html, provenance
-from stade_book.pages.tables import accuracy, earlier, ladder, layers, perplexity
+from stade_book.pages import html
+from stade_book.pages.tables import accuracy, dated, earlier, ladder, layers, perplexity
 from stade_book.studies import measured, owl
 from stade_nb import paths
 from stade_nb.engine import shipped
 from stade_nb.evaluation import harness
-from stade_nb.models import loading, packaged
+from stade_nb.models import packaged
 from stade_nb.numerics.masks import parse_pattern
 
-EARLIER, HERE, NOT_YET = "Computed earlier", "Computed in this build", "Not run on a real model yet"
-SMALL = "models of 0.2–0.5 million parameters"
-FOLDER = "data/results"
 ALL = "Perplexity on WikiText-2, and its change from Wanda with the interval."
 ONE_TYPE = "perplexity on WikiText-2 with one layer type pruned."
 ANSWERED = "Right answers, % ± standard error, of so many questions."
 MEAN = "mean of the tasks"
 APART = "The difference of mean accuracies over the tasks, from paired answers, with interval."
-MADE = "When and with what the records were computed."
 SWEEP = (
     "python -m stade_nb sweep --model {model} --methods {methods} --patterns {patterns}{more} "
     "--calibration c4_documents.txt --nsamples 32 --evaluation wiki.test.raw "
@@ -44,7 +39,7 @@ def table(
     names = earlier.real() if names is None else names
     wanted = _wanted(methods, patterns, scope, names)
     if not set(wanted["method"]) - {paper.DENSE}:
-        return nothing(_command(methods, patterns, (names or ["smollm2-135m"])[0]))
+        return dated.nothing(_command(methods, patterns, (names or ["smollm2-135m"])[0]))
     judged = earlier.against(wanted).set_index(["model", "pattern", "method"])
     cells = wanted.groupby(["model", "pattern", "method"])["perplexity"].agg(list)
     rows, missing = [], []
@@ -63,7 +58,7 @@ def table(
         )
         for name in dict.fromkeys(n for n, _, _ in missing)
     ]
-    return block(wanted, [html.table(pandas.DataFrame(rows), caption=ALL)], lines)
+    return dated.block(wanted, [html.table(pandas.DataFrame(rows), caption=ALL)], lines)
 
 
 def against(
@@ -122,10 +117,10 @@ def by_layer(types: Callable[[str], list[str]], sparsities: Sequence[str]) -> HT
             used.append(ran)
     if not used:
         name = (earlier.real() or ["smollm2-135m"])[0]
-        return nothing(
+        return dated.nothing(
             _command(layers.METRICS, sparsities, name, f" --layers {','.join(types(name))}")
         )
-    return block(pandas.concat(used), parts, [])
+    return dated.block(pandas.concat(used), parts, [])
 
 
 def number(value: object) -> str:
@@ -155,7 +150,7 @@ def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
                 used.setdefault(key, []).append(row | {"pattern": pattern})
     if not used:
         name = (earlier.real() or ["smollm2-135m"])[0]
-        return nothing(
+        return dated.nothing(
             f"papermill notebooks/table4_zero_shot.ipynb mine.ipynb -p models {name} "
             "-p tasks official -p calibration c4_documents.txt -p windows 32 "
             "-p evaluation wiki.test.raw -p evaluation_windows 64 -p window_length 512"
@@ -166,30 +161,7 @@ def zero_shot(methods: Sequence[str], patterns: Sequence[str]) -> HTML:
     parts = [html.table(pandas.DataFrame(rows.values()).fillna(ladder.NOT_RUN), caption=ANSWERED)]
     if len(apart := accuracy.real_above(patterns)):
         parts.append(html.table(apart, {"questions": "{:,}"}, caption=APART))
-    return block(pandas.DataFrame([row for some in used.values() for row in some]), parts, [])
-
-
-def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) -> HTML:
-    """Tables of records under the words "Computed earlier".
-
-    One click away: date, device, threads, versions, seconds and each record's key. missing: the
-    commands that compute what is not there.
-    """
-    models = ", ".join(dict.fromkeys(ran["model"]))
-    days = sorted({made["date"] for made in ran["computed"]})
-    span = " to ".join(dict.fromkeys([days[0], days[-1]]))
-    seconds = ran["seconds"].map(earlier.total).sum()
-    head = f"{len(ran)} cells of {models}, {span}, {seconds / 3600:.1f} hours by the clock."
-    folded = made(ran).data
-    tables = "\n".join(part.data for part in parts)
-    return HTML(badge(EARLIER, head).data + tables + folded + _commands("What is not run", missing))
-
-
-def made(ran: pandas.DataFrame) -> HTML:
-    """Behind a line to click: with what records were computed, and each one's key."""
-    how = html.table(earlier.how(ran), {"seconds": "{:,.0f}"}, caption=MADE).data
-    folded = provenance.folded(perplexity.records(ran), FOLDER)
-    return HTML(folded.replace("</summary>", f" and what computed them</summary>\n{how}", 1))
+    return dated.block(pandas.DataFrame([row for some in used.values() for row in some]), parts, [])
 
 
 def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
@@ -214,32 +186,9 @@ def change(value: float) -> str:
     return "" if value != value else f"{value:+,.1%}".replace("-", "−")
 
 
-def nothing(command: str) -> HTML:
-    """What a page says where no record of a real model fits it, with the command to run."""
-    return HTML(badge(NOT_YET, "The command is below.").data + _commands("To run it", [command]))
-
-
-def _commands(heading: str, lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    return (
-        f'<details class="records"><summary>{heading}: {len(lines)} '
-        f"command{'s' * (len(lines) > 1)}</summary>\n<pre>{escape(chr(10).join(lines))}</pre>"
-        "</details>"
-    )
-
-
 def _command(methods: Iterable[str], patterns: Iterable[str], model: str, more: str = "") -> str:
     asked = {"methods": ",".join(methods), "patterns": ",".join(patterns), "more": more}
     return SWEEP.format(model=model, **asked)
-
-
-def here(names: Sequence[str]) -> HTML:
-    """What stands above the tables of this build: on which models, and of which size."""
-    found = loading.named(names)
-    small = set(found) <= set(loading.embedded_models())
-    size = f", {SMALL} trained for this book" if small else ""
-    return badge(HERE, f"{', '.join(found)}{size}.")
 
 
 def texts_in(given: str | None) -> Path | None:
@@ -292,8 +241,3 @@ def _tokens(corpora: Iterable[dict]) -> str:
     """How many tokens these windows have, "16,384"; several numbers where they differ."""
     sizes = {corpus["windows"] * corpus["length"] for corpus in corpora if corpus}
     return " to ".join(f"{size:,}" for size in dict.fromkeys([min(sizes), max(sizes)]))
-
-
-def badge(word: str, text: str) -> HTML:
-    """A line that begins with when something was computed, as every page of the paper's has it."""
-    return HTML(f'<p class="when"><strong>{escape(word)}.</strong> {escape(text)}</p>')

@@ -87,8 +87,9 @@ def test_values_are_read_block_by_block():
 def test_effects_without_first_tokens_are_held_against_what_a_nudge_does():
     gained = first_tokens.gains(first_tokens.recorded(REAL))
     sure = gained[gained["verdict"] != "open"].copy()
-    assert losses.beyond_a_nudge(
-        sure.assign(change=1.0), REAL
-    ) == f"{len(sure)} of {len(sure)} " + ("are larger than")
-    assert losses.beyond_a_nudge(sure.assign(change=1e-6), REAL).startswith(f"0 of {len(sure)} ")
+    known = (sure["model"] == REAL[0]).sum()  # the other model was not nudged
+    said = f"{known} of {known} on {REAL[0]} are larger than"
+    assert 0 < known < len(sure)
+    assert losses.beyond_a_nudge(sure.assign(change=1.0), REAL) == said
+    assert losses.beyond_a_nudge(sure.assign(change=1e-6), REAL).startswith(f"0 of {known} ")
     assert losses.beyond_a_nudge(sure.iloc[:0], REAL) == "not run here"

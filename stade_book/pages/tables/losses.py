@@ -218,11 +218,15 @@ def _threads(number: int) -> str:
 def beyond_a_nudge(gained: pandas.DataFrame, names: Sequence[str]) -> str:
     """How many of a study's comparisons at `first_tokens.PATTERN` with a verdict exceed a nudge.
 
-    gained: from `first_tokens.gains`, one calibration seed. "1 of 3 are larger than".
+    gained: from `first_tokens.gains`, one calibration seed. Of the models that were nudged:
+    "1 of 3 on smollm2-135m are larger than".
     """
     sure = gained[gained["verdict"] != OPEN].assign(pattern=first_tokens.PATTERN, seeds="1 of 1")
     sized = nudges.beyond(sure, nudges.spread(nudges.recorded(names)))
-    return f"{sized['beyond'].sum()} of {len(sized)} are larger than" if len(sized) else NOT_RUN
+    if sized.empty:
+        return NOT_RUN
+    models = ", ".join(sized["model"].unique())
+    return f"{sized['beyond'].sum()} of {len(sized)} on {models} are larger than"
 
 
 def titled(found: pandas.DataFrame) -> pandas.DataFrame:

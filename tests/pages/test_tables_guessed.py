@@ -37,13 +37,17 @@ def test_the_words_are_those_of_the_paired_difference_over_the_other_tasks():
     said = guessed.words(["0.5"])
     out = guessed.tasks(MODEL)
     assert said["guessed"] == f"{MODEL}: {', '.join(out)}" and "boolq" in out
-    by = {row["method"]: row["answers"] for row in earlier.answered([MODEL]).to_dict("records")}
+    answered = earlier.answered([MODEL])
+    half = answered[answered["pattern"] == "0.5"].to_dict("records")
+    by = {row["method"]: row["answers"] for row in half}
     means = [
         sum(a - b for a, b in zip(by["stade"][name], by["wanda"][name], strict=True))
         / len(by["stade"][name])
         for name in by["stade"]
         if name not in out
     ]
-    points = float(said["unguessed"].split(" ")[0].replace("−", "-"))
+    *at, points = said["unguessed"].split(" ")[:4]
+    assert at == ["at", "50", "%"]
+    points = float(points.replace("−", "-"))
     assert points == pytest.approx(100 * sum(means) / len(means), abs=0.051)
     assert guessed.words(["4:8"])["unguessed"] == "not run here"

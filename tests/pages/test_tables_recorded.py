@@ -72,7 +72,9 @@ def test_answers_are_judged_at_the_patterns_that_have_some(there):
              record(method="stade", level=3.5, calibration="c")]  # fmt: skip
     right = {"dense": [1] * 40, "wanda": [1] * 30 + [0] * 10, "stade": [0] * 40}
     asked = [
-        row | {"task": "t", "questions": "q", "biases": KEPT, "correct": right[row["method"]]}
+        row
+        | {"task": "t", "questions": "q", "biases": KEPT, "correct": right[row["method"]]}
+        | {"count": 40, "guessing": 0.25}
         for row in cells
     ]
     for row in (*cells, *asked):
@@ -80,8 +82,14 @@ def test_answers_are_judged_at_the_patterns_that_have_some(there):
     there(*cells, *asked)
     by = {one.id: one for one in recorded.of_answers()}
     assert by["zero-shot-follows"].count[:3] == (3, 0, 0)
-    note = "in 2 of the 3 that are decided one side is the dense model"
-    assert by["zero-shot-follows"].count.note == note
+    dense, rest = by["zero-shot-follows"].count.note.split("; ")
+    assert dense == "in 2 of the 3 that are decided one side is the dense model"
+    # The dense model does not guess: nothing is left out.
+    assert rest.startswith(f"{recorded.GUESSED}: supported 3, open 0, contradicted 0 of 3 (")
+    for row in asked:
+        row["guessing"] = 0.99
+    by = {one.id: one for one in recorded.of_answers()}
+    assert recorded.GUESSED not in by["zero-shot-follows"].count.note
     assert by["zero-shot-nm"].word == verdicts.NO_RECORDS  # nothing was asked in N:M patterns
     assert {one.by for one in by.values()} == {RECORDS}
     assert accuracy.nm(["0.5", "2:4"]) == ["2:4"]

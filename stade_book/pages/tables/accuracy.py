@@ -246,7 +246,8 @@ def real_follows(patterns: Sequence[str]) -> Count:
 def real_glue(patterns: Sequence[str]) -> dict[str, str]:
     """What a page's box says of the real models: `real_above` in words and `real_follows`."""
     points = [
-        f"{row.points} points, {row.verdict}, in {row.questions:,} questions of {row.tasks} tasks"
+        f"at {row.sparsity} {row.points} points, {row.verdict}, in {row.questions:,} questions of "
+        f"{row.tasks} tasks"
         for row in real_above(patterns).itertuples()
     ]
     follows = str(real_follows(patterns))

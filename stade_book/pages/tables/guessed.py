@@ -38,6 +38,11 @@ def left(answered: pandas.DataFrame, out: dict[str, list[str]]) -> pandas.DataFr
     return answered.assign(answers=kept)[[bool(answers) for answers in kept]]
 
 
+def without(answered: pandas.DataFrame) -> pandas.DataFrame:
+    """`left`, of the tasks on which each model, dense, can only guess."""
+    return left(answered, {name: tasks(name) for name in answered["model"].unique()})
+
+
 def words(patterns: Sequence[str]) -> dict[str, str]:
     """What a page says: `guessed`, the tasks by model, and `unguessed`, STADE against Wanda."""
     answered = earlier.answered(earlier.real())
@@ -46,6 +51,7 @@ def words(patterns: Sequence[str]) -> dict[str, str]:
     parts = []
     for row in judged.itertuples():
         ends = (f"{100 * end:+.1f}".replace("-", "−") for end in (row.change, row.low, row.high))
-        parts.append("{} ({} to {}) points, ".format(*ends) + row.verdict)
+        at = f"at {paper.sparsity(row.pattern)} "
+        parts.append(at + "{} ({} to {}) points, ".format(*ends) + row.verdict)
     named = (f"{name}: {', '.join(lacking) or 'none'}" for name, lacking in out.items())
     return {"guessed": "; ".join(named) or NOT_RUN, "unguessed": "; ".join(parts) or NOT_RUN}

@@ -14,7 +14,7 @@ from stade_book.claims import accuracy, layers, paper, perplexity, verdicts
 from stade_book.claims.scorecard import RULES
 from stade_book.claims.verdicts import OPEN, PRINTED, RECORDS, RUNS, Verdict
 from stade_book.pages import html
-from stade_book.pages.tables import earlier
+from stade_book.pages.tables import earlier, guessed
 from stade_book.pages.tables.layers import of_real_models
 from stade_book.studies import nudges
 
@@ -25,6 +25,7 @@ HEADS = {
 }
 LAYERS = "table2_layer_types"
 NUDGED = "no larger than what a nudge alone may do"
+GUESSED = "without the tasks that the model can only guess"
 OVERVIEW = (
     "How many comparisons support each claim (✓), leave it open (○) and contradict it (✗), "
     "with the lowest and the highest effect: the change of perplexity from the method that "
@@ -92,13 +93,31 @@ def of_layers() -> list[Verdict]:
 
 
 def of_answers() -> list[Verdict]:
-    """Sec. 4.4 on zero-shot tasks, by what real models have answered to the official questions."""
+    """Sec. 4.4 on zero-shot tasks, by what real models have answered to the official questions.
+
+    The note has the count without the tasks on which they can only guess (`guessed`), too.
+    """
     answered = earlier.answered(earlier.real())
     if answered.empty:
         return []
+    found, rest = _answered(answered), guessed.without(answered)
+    if len(rest):
+        found = [_with_rest(*both) for both in zip(found, _answered(rest), strict=True)]
+    return verdicts.of_records(found)
+
+
+def _with_rest(verdict: Verdict, rest: Verdict) -> Verdict:
+    if not rest.count.total:
+        return verdict
+    less = f"{GUESSED}: {rest.count._replace(note='')}"
+    note = "; ".join(filter(None, (verdict.count.note, less)))
+    return verdict._replace(count=verdict.count._replace(note=note))
+
+
+def _answered(answered: pandas.DataFrame) -> list[Verdict]:
     patterns = [one for one in answered["pattern"].unique() if one != paper.DENSE]
     above = accuracy.above(answered, accuracy.RIVALS, accuracy.nm(patterns))
-    return verdicts.of_records(accuracy.decide(above, accuracy.follows(answered, patterns)))
+    return list(accuracy.decide(above, accuracy.follows(answered, patterns)))
 
 
 def _there(by_layer: bool = False) -> list[str]:
@@ -145,6 +164,7 @@ def _cell(verdict: Verdict | None, head: str) -> str:
     lines += [escape(html.unbroken(COUNTED.sub(IN_SIGNS, line))) for line in counts]
     alone = verdict.by == RECORDS and count.total and "," not in verdict.where
     small = [f"on {verdict.where} alone"] if alone else []
-    small += [NUDGED] if NUDGED in count.note else []
+    small += [part for part in count.note.split("; ") if part.startswith((NUDGED, GUESSED))]
+    small = [html.unbroken(COUNTED.sub(IN_SIGNS, line)) for line in small]
     lines += [f"<small>{escape(line)}</small>" for line in small]
     return f'<td data-head="{escape(head)}">{" <br>".join(lines)}</td>'

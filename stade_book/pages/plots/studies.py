@@ -43,7 +43,8 @@ def rungs(grid: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
                 axes.text(0.5, 0.5, "no record yet", transform=axes.transAxes, ha="center")
             axes.set_title(f"{model}, {heading}", fontsize=9)
             axes.set(xticks=range(len(RUNGS)), xlim=(-0.3, len(RUNGS) - 0.7), yscale="log")
-            axes.set_xticklabels(RUNGS)
+            narrow = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+            axes.set_xticklabels(RUNGS, **(narrow if len(patterns) > 3 else {}))
             axes.yaxis.set_major_formatter("{x:,g}")
             axes.yaxis.set_minor_formatter(
                 LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 1))

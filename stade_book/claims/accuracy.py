@@ -186,7 +186,7 @@ def decide(above: pandas.DataFrame, follows: pandas.DataFrame) -> Iterator[Verdi
     decided = follows[follows["verdict"] != verdicts.OPEN]
     dense = (decided[["lower", "higher"]] == DENSE).any(axis="columns").sum()
     note = f"in {dense} of the {len(decided)} that are decided one side is the dense model"
-    yield found._replace(count=found.count._replace(note=note if len(decided) else ""))
+    yield found.noted(note if len(decided) else "")
 
 
 def decide_dropped(dropped: pandas.DataFrame) -> Iterator[Verdict]:

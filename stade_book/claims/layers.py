@@ -142,13 +142,13 @@ def decide(ran: pandas.DataFrame, claims: Sequence[str] = IDS) -> list[Verdict]:
                 READINGS.get(claim, ""))
         for claim, rule, rows in comparisons(ran) if claim in claims
     ]  # fmt: skip
-    # At 90 % Sec. 4.1 itself expects STD where † is Wanda. Counted when the numbers were known.
+    return [one.noted(_without_highest(ran)) if one.id == IDS[-1] else one for one in found]
+
+
+def _without_highest(ran: pandas.DataFrame) -> str:
+    """At 90 % Sec. 4.1 expects STD where † is Wanda. Counted when the numbers were known."""
     mild = verdicts.counted(_mostly(compared(ran[ran["sparsity"] != HIGHEST])))
-    note = f"without the cells {EXEMPT}: {mild}" if mild.total else ""
-    return [
-        one._replace(count=one.count._replace(note=note)) if one.id == IDS[-1] else one
-        for one in found
-    ]
+    return f"without the cells {EXEMPT}: {mild}" if mild.total else ""
 
 
 def decide_on_mlp(ran: pandas.DataFrame) -> list[Verdict]:

@@ -41,7 +41,7 @@ def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdic
         pairs = {pair: own for pair, own in rows.groupby("claim", sort=False)}
         if len(pairs) == 2 and not found.count.note:
             each = "; ".join(f"{pair}: {verdicts.counted(own)}" for pair, own in pairs.items())
-            found = found._replace(count=found.count._replace(note=each))
+            found = found.noted(each)
         yield found
 
 

@@ -107,17 +107,14 @@ def table(found: Iterable[Verdict]) -> pandas.DataFrame:
     another reading its own before it.
     """
     rows: dict[str, dict[str, str]] = {}
-    found = list(found)
-    claims = {name: {one.claim for one in found if one.id == name} for name in _ids(found)}
+    found, readings = list(found), {}
     for verdict in found:
-        one = len(claims[verdict.id]) == 1
+        readings.setdefault(verdict.id, set()).add(verdict.claim)
+    for verdict in found:
+        one = len(readings[verdict.id]) == 1
         claim = verdict.claim if one else paper.claim_text(verdict.id)
         row = rows.setdefault(verdict.id, {"id": verdict.id, "claim": claim})
         read = "" if one or verdict.claim == claim else f"read as “{verdict.claim}”"
         row[verdict.by] = ": ".join(filter(None, (read, verdict.said, str(verdict.count))))
     frame = pandas.DataFrame(rows.values(), columns=["id", "claim", *KINDS])
     return frame.dropna(axis="columns", how="all").fillna("")
-
-
-def _ids(found: Iterable[Verdict]) -> list[str]:
-    return list(dict.fromkeys(verdict.id for verdict in found))

@@ -160,6 +160,11 @@ class Verdict(NamedTuple):
         ran = set(filter(None, self.where.split(", ")))
         return SMALL if self.by == RUNS and self.count.total and ran and ran <= own else ""
 
+    def noted(self, note: str) -> "Verdict":
+        """The verdict with another note behind those of its count; as it is for an empty one."""
+        notes = "; ".join(filter(None, (self.count.note, note)))
+        return self._replace(count=self.count._replace(note=notes))
+
     @property
     def said(self) -> str:
         """The word, and on which models."""

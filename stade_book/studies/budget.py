@@ -71,7 +71,7 @@ def gains(found: pandas.DataFrame) -> pandas.DataFrame:
     }
     budgets = {method: sizes for method, sizes in budgets.items() if len(sizes) > 1}
     for method, (fewest, *_, most) in budgets.items():
-        ours, other = _shared(by[method, most], by[method, fewest])
+        ours, other = pairing.shared(by[method, most], by[method, fewest], (method, method))
         if not ours:
             continue
         gap, seeds, word = verdicts.compared(ours, other, len(budgets))
@@ -91,7 +91,7 @@ def believable(found: pandas.DataFrame) -> pandas.DataFrame:
     for (method, windows), ours in by.items():
         if method == AGAINST or (AGAINST, windows) not in by:
             continue
-        ours, other = _shared(ours, by[AGAINST, windows])
+        ours, other = pairing.shared(ours, by[AGAINST, windows], (method, AGAINST))
         if len(ours) < 2:
             continue
         rows.append((method, windows, *_second_rule(pairing.matched(ours, other))))
@@ -138,9 +138,3 @@ def pooled(found: pandas.DataFrame) -> float:
     pooled = math.sqrt((degrees * spread**2).sum() / degrees.sum())
     reach = stats.t.ppf(0.5 + verdicts.CONFIDENCE / 2, degrees.sum()) * pooled
     return math.expm1(math.hypot(half.mean(), reach))
-
-
-def _shared(ours: dict, other: dict) -> tuple[dict, dict]:
-    """Both with the seeds that both have."""
-    seeds = sorted(ours.keys() & other.keys())
-    return {seed: ours[seed] for seed in seeds}, {seed: other[seed] for seed in seeds}

@@ -49,7 +49,7 @@ def of_methods(claims: Sequence[paper.Claim], scope: str = "layer") -> list[Verd
         return []
     judged = verdicts.judge(earlier.frame(names, scope=scope), claims)
     found = verdicts.of_records(perplexity.decide(claims, judged))
-    return [_nudged(one, judged[judged["id"] == one.id]) for one in found]
+    return _nudged(found, judged)
 
 
 def of_equal_parameters() -> list[Verdict]:
@@ -58,17 +58,17 @@ def of_equal_parameters() -> list[Verdict]:
         return []
     ran = earlier.frame(names)
     found = verdicts.of_records([perplexity.of_equal_parameters(ran)])
-    return [_nudged(one, verdicts.judge(ran, [paper.EQUAL_PARAMETERS])) for one in found]
+    return _nudged(found, verdicts.judge(ran, [paper.EQUAL_PARAMETERS]))
 
 
-def _nudged(verdict: Verdict, judged: pandas.DataFrame) -> Verdict:
+def _nudged(found: list[Verdict], judged: pandas.DataFrame) -> list[Verdict]:
     """With a note where all comparisons that decide are no larger than what a nudge may do."""
     decided = judged[judged["counts"].astype(bool) & (judged["verdict"] != OPEN)]
     sized = nudges.beyond(decided, nudges.spread(nudges.recorded(earlier.real())))
-    if decided.empty or len(sized) < len(decided) or sized["beyond"].any():
-        return verdict
-    note = "; ".join(filter(None, (verdict.count.note, NUDGED)))
-    return verdict._replace(count=verdict.count._replace(note=note))
+    within = sized[~sized["beyond"].astype(bool)]["id"].value_counts()
+    every = decided["id"].value_counts()
+    alone = {name for name in within.index if within[name] == every[name]}
+    return [one.noted(NUDGED) if one.id in alone else one for one in found]
 
 
 def gains() -> str:
@@ -102,16 +102,10 @@ def of_answers() -> list[Verdict]:
         return []
     found, rest = _answered(answered), guessed.without(answered)
     if len(rest):
-        found = [_with_rest(*both) for both in zip(found, _answered(rest), strict=True)]
+        counts = [other.count._replace(note="") for other in _answered(rest)]
+        notes = (f"{GUESSED}: {count}" if count.total else "" for count in counts)
+        found = [one.noted(note) for one, note in zip(found, notes, strict=True)]
     return verdicts.of_records(found)
-
-
-def _with_rest(verdict: Verdict, rest: Verdict) -> Verdict:
-    if not rest.count.total:
-        return verdict
-    less = f"{GUESSED}: {rest.count._replace(note='')}"
-    note = "; ".join(filter(None, (verdict.count.note, less)))
-    return verdict._replace(count=verdict.count._replace(note=note))
 
 
 def _answered(answered: pandas.DataFrame) -> list[Verdict]:

@@ -1,12 +1,24 @@
 """The ladder of compensations: the least loss of a row when ever more may change after pruning."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stade_nb.beyond import refit
+from stade_nb.engine import pruning
+from stade_nb.models import architectures
+from stade_nb.numerics import masks
 from stade_nb.numerics.bias import correction
+from stade_nb.numerics.metrics import METRICS, Needs
+from stade_nb.numerics.moments import Moments
+
+STUDY = "ladder in single layers"  # what the fields of its records say
+COMMAND = "python -m workflow.rungs"
+METRIC, PATTERN = "wanda", "2:4"
+# Added to each input's variance, a share of their mean: a norm's outputs are not independent.
+RIDGE = 1e-6
 
 
 class Losses(NamedTuple):
@@ -106,3 +118,34 @@ def measured(weight: Tensor, pruned: Tensor, mean: Tensor, covariance: Tensor) -
         loss(linear, None),
         loss(affine, (weight - affine) @ mean),
     )
+
+
+def of_layer(weight: Tensor, moments: Moments, pattern: str) -> dict[str, float]:
+    """The ladder of one layer, its rows summed, for the mask of `METRIC` at `pattern`.
+
+    weight: (out, in). moments: of its inputs, with cross products. Returns the losses of `measured`
+    by rung; predicted: `gap.value`, to be the loss of linear less that of affine; share: the median
+    over rows of 1 / (1 + d²), see `gap`.
+    """
+    pruned = masks.select(METRICS[METRIC].score(weight, moments, None), pattern)
+    covariance = moments.cross / moments.count
+    covariance.diagonal().add_(RIDGE * covariance.diagonal().mean())
+    about = weight, pruned, moments.mean, covariance
+    found = gap(*about)
+    losses = {rung: loss.item() for rung, loss in measured(*about)._asdict().items()}
+    return losses | {"predicted": found.value.sum().item(), "share": found.share.median().item()}
+
+
+def by_layer(
+    model: nn.Module, ids: Tensor, pattern: str = PATTERN, batch_size: int = 8
+) -> Iterator[dict]:
+    """`of_layer` for each layer of the dense model, with its block and layer_type.
+
+    ids: (windows, tokens). StadeError where they do not fit the model.
+    """
+    read = pruning.dense_statistics(model, ids, Needs.GRAM, batch_size)
+    for index, (_, block, statistics) in enumerate(read):
+        for kind, layer in architectures.linear_layers(block).items():
+            moments = statistics[architectures.input_of(kind)]
+            about = {"block": index, "layer_type": kind}
+            yield about | of_layer(layer.weight.detach(), moments, pattern)

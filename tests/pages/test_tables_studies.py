@@ -72,11 +72,19 @@ def test_the_grid_has_a_row_for_each_metric_and_gaps_where_no_cell_is():
 
 
 def test_the_closed_forms_gap_is_what_two_refits_differ_by(p):
-    found = studies.layer_losses(p, "2:4")
+    found = studies.layer_losses(p)
     assert list(found["layer"])[:3] == [f"self_attn.{each}_proj" for each in "qkv"]
     assert (found["predicted"] - found["gap"]).abs().max() < 1e-8
     assert (found["affine"] <= found[["bias", "linear"]].min(axis=1) + 1e-12).all()
     assert found["share"].between(0, 1).all() and (found["bias"] <= 1 + 1e-12).all()
+    assert list(dict.fromkeys(found["model"]))[-1] == p.models[-1]  # real ones come first
+
+
+def test_what_others_print_stands_beside_a_row_and_nothing_where_nothing_is_known():
+    rows = [("nowag", "2:4"), ("dsnot", "0.7"), ("rose", "0.5")]
+    assert studies.printed(pandas.DataFrame(rows, columns=["below", "pattern"])) == [
+        "−1.0 % on Llama-2-13B, +7.0 % on Llama-3-8B", "26.79 lower on LLaMA-7B", "",
+    ]  # fmt: skip
 
 
 def test_frames_without_rows_do_not_show():

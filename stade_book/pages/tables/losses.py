@@ -13,6 +13,7 @@ from stade_book.pages.tables import earlier, layers, perplexity
 from stade_book.studies import (
     centred_inputs,
     first_tokens,
+    ladder,
     layer_inputs,
     layer_losses,
     measured,
@@ -34,6 +35,7 @@ COMMANDS = {
     owl.STUDY: owl.COMMAND,
     nudges.STUDY: nudges.COMMAND,
     first_tokens.STUDY: first_tokens.COMMAND,
+    ladder.STUDY: ladder.COMMAND,
 }
 
 

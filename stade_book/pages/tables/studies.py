@@ -9,18 +9,15 @@ from stade_book.claims import paper
 from stade_book.pages import models
 from stade_book.pages.notebooks import MaskOrCompensation
 from stade_book.pages.tables import earlier, perplexity
-from stade_book.studies import ladder
+from stade_book.pages.tables.ladder import percent
+from stade_book.studies import ladder, measured, newer
 from stade_book.studies import mask_or_compensation as study
 from stade_nb.beyond.methods import LADDER, PLACES, RUNGS
 from stade_nb.engine import shipped
 from stade_nb.engine.cell import DENSE, cells
 from stade_nb.models import architectures
-from stade_nb.numerics import masks
 from stade_nb.numerics.methods import method
-from stade_nb.numerics.metrics import METRICS
 
-# Added to each input's variance, a share of their mean: a norm's outputs are not independent.
-RIDGE = 1e-6
 # Patterns of which the real models have records on many rungs.
 STRONG = ("0.5", "2:4", "4:8", "0.7")
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
@@ -114,33 +111,70 @@ def answers(*frames: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=study.Answer._fields)
 
 
-def layer_losses(p: MaskOrCompensation, pattern: str, metric: str = "wanda") -> pandas.DataFrame:
-    """The ladder in single layers of `p.models`, unpruned before them, by layer type.
+def layer_losses(p: MaskOrCompensation) -> pandas.DataFrame:
+    """The ladder in single layers by layer type: recorded for `p.real_models`, then `p.models` now.
 
-    Shares of the loss without compensation: bias, linear, affine (measured), and the gap between
-    linear and affine as the closed form predicts it and as it is measured; share: the median over
-    rows of 1/(1 + d²), see `ladder.gap`.
+    All of it is of models with nothing pruned before a layer. Columns model, layer; shares of the
+    loss without compensation: bias, linear, affine (measured), and the gap between linear and
+    affine as the closed form predicts it and as it is measured; share: the median over rows of
+    1/(1 + d²), see `ladder.gap`.
     """
     rows = []
+    for name in measured.there(ladder.STUDY, p.real_models):
+        record = measured.of(ladder.STUDY, name, ladder.COMMAND)
+        rows += [layer | {"model": name} for layer in record["layers"]]
     for label, layers in models.inputs(p, p.seeds[0], gram=True).items():
-        for layer in layers:
-            moments = layer.moments
-            pruned = masks.select(METRICS[metric].score(layer.weight, moments, None), pattern)
-            covariance = moments.cross / moments.count
-            covariance.diagonal().add_(RIDGE * covariance.diagonal().mean())
-            about = layer.weight, pruned, moments.mean, covariance
-            made, gap = ladder.measured(*about), ladder.gap(*about)
-            rows.append(
-                {"model": label, "layer": layer.layer_type, "share": gap.share.median().item()}
-                | {rung: value.item() for rung, value in made._asdict().items()}
-                | {"predicted": gap.value.sum().item(), "gap": (made.linear - made.affine).item()}
-            )
-    found = pandas.DataFrame(rows)
-    sums = found.groupby(["model", "layer"], sort=False).sum()
+        for one in layers:
+            found = ladder.of_layer(one.weight, one.moments, ladder.PATTERN)
+            rows.append(found | {"model": label, "layer_type": one.layer_type})
+    found = pandas.DataFrame(rows).rename(columns={"layer_type": "layer"})
+    found["gap"] = found["linear"] - found["affine"]
+    by = found.groupby(["model", "layer"], sort=False)
+    sums = by.sum(numeric_only=True)
     parts = sums[[*RUNGS[1:], "predicted", "gap"]].div(sums["none"], axis=0)
-    parts["share"] = found.groupby(["model", "layer"], sort=False)["share"].median()
-    order = sorted(parts.index, key=lambda key: (key[0], architectures.place(key[1])))
-    return parts.loc[order].reset_index()
+    parts["share"] = by["share"].median()
+    order = {model: at for at, model in enumerate(dict.fromkeys(found["model"]))}
+    place = sorted(parts.index, key=lambda key: (order[key[0]], architectures.place(key[1])))
+    return parts.loc[place].reset_index()
+
+
+def printed(newer_than_wanda: pandas.DataFrame) -> list[str]:
+    """What others print of each row's method at its pattern: "−13.7 % on Llama-3-8B", or "".
+
+    newer_than_wanda: columns below (the method) and pattern.
+    """
+    known = newer.printed()
+    return [
+        ", ".join(
+            map(_printed, known.query("method == @below and pattern == @pattern").itertuples())
+        )
+        for below, pattern in newer_than_wanda[["below", "pattern"]].itertuples(index=False)
+    ]
+
+
+def as_printed() -> pandas.DataFrame:
+    """`newer.printed` as a page shows it: in words, a perplexity that is not printed left empty."""
+    found = newer.printed()
+    titles = {"owl": "Wanda with OWL"}
+    windows = [f"{tokens:,}" if pandas.notna(tokens) else "not said" for tokens in found["window"]]
+    shown = {
+        "method": [titles.get(name) or paper.title(name) for name in found["method"]],
+        "sparsity": found["pattern"].map(paper.sparsity),
+        "model": found["model"],
+        "tokens in a window": windows,
+    }
+    for name in ("dense", "wanda", "perplexity"):
+        shown[paper.title(name)] = ["" if math.isnan(x) else f"{x:,.2f}" for x in found[name]]
+    shown["against Wanda"] = [_against_wanda(row) for row in found.itertuples()]
+    return pandas.DataFrame(shown | {"printed in": found["source"]})
+
+
+def _printed(row) -> str:
+    return f"{_against_wanda(row)} on {row.model}"
+
+
+def _against_wanda(row) -> str:
+    return f"{row.below_wanda} lower" if math.isnan(row.change) else f"{percent(row.change)} %"
 
 
 def together(*frames: pandas.DataFrame) -> pandas.DataFrame:

@@ -143,12 +143,10 @@ def printed(newer_than_wanda: pandas.DataFrame) -> list[str]:
 
     newer_than_wanda: columns below (the method) and pattern.
     """
-    known = newer.printed()
+    known = dict(list(newer.printed().groupby(["method", "pattern"])))
+    keys = newer_than_wanda[["below", "pattern"]].itertuples(index=False, name=None)
     return [
-        ", ".join(
-            map(_printed, known.query("method == @below and pattern == @pattern").itertuples())
-        )
-        for below, pattern in newer_than_wanda[["below", "pattern"]].itertuples(index=False)
+        ", ".join(map(_printed, known[key].itertuples())) if key in known else "" for key in keys
     ]
 
 

@@ -37,14 +37,17 @@ from stade_nb.errors import StadeError
 MASK, COMPENSATION, UNDECIDED, DEPENDS = "mask", "compensation", "undecided", "it depends"
 DRAWS = 1000
 CONTEXT = ["model", "pattern", "text"]
+OWN = "Wanda and STD, with or without bias"  # what the paper itself chooses between
 # The metrics and rungs of each comparison, by what a page calls it; the first one is judged.
 DESIGNS = {
     "Wanda and STD, every compensation": (("wanda", "std"), RUNGS),
-    "Wanda and STD, with or without bias": (("wanda", "std"), RUNGS[:2]),
+    OWN: (("wanda", "std"), RUNGS[:2]),
     "magnitude, Wanda and STD, every compensation": (("magnitude", "wanda", "std"), RUNGS),
 }
 JUDGED = next(iter(DESIGNS))
 TERMS = (("metric",), ("compensation",), ("metric", "compensation"))
+TOGETHER = "context"
+TEXTS = ["model", "evaluation", "calibration", "pattern"]  # a context in the grid of texts
 
 
 class Answer(NamedTuple):
@@ -59,6 +62,13 @@ class Answer(NamedTuple):
     high: float
 
 
+PLACES = {
+    method: (metric, rung)
+    for metric, methods in LADDER.items()
+    for rung, method in zip(RUNGS, methods, strict=True)
+}
+
+
 def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
     """The cells of `ran` that are on the ladder, with their metric and compensation.
 
@@ -66,53 +76,74 @@ def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
     cell's calibration seeds, those that all methods of a context have (`pairing.common`), become
     one, with each window's mean loss.
     """
-    places = {
-        method: (metric, rung)
-        for metric, methods in LADDER.items()
-        for rung, method in zip(RUNGS, methods, strict=True)
-    }
-    rows = ran[ran["method"].isin(places)].assign(text=ran.get("text", ""))
+    rows = ran[ran["method"].isin(PLACES)].assign(text=ran.get("text", ""))
     rows = pairing.common(rows, CONTEXT)
     means = rows.groupby([*CONTEXT, "method"], sort=False)["losses"].agg(
         lambda several: [math.fsum(window) / len(window) for window in zip(*several, strict=True)]
     )
     found = means.reset_index()
-    found["metric"] = found["method"].map(lambda method: places[method][0])
-    found["compensation"] = found["method"].map(lambda method: places[method][1])
-    return found
+    return _named(found)
 
 
-def design(cells: pandas.DataFrame, name: str) -> pandas.DataFrame:
+def on_texts(grid: pandas.DataFrame) -> pandas.DataFrame:
+    """The cells of `OWN` in grids of texts, of those pairs of texts that have all of them.
+
+    grid: from `calibration_texts.of_records`, of one seed, and model beside. Columns of `TEXTS`,
+    metric, compensation, losses; see `explained`.
+    """
+    grid = grid[grid["method"].isin(PLACES)]
+    return design(_named(grid), OWN, TEXTS)
+
+
+def _named(cells: pandas.DataFrame) -> pandas.DataFrame:
+    places = [PLACES[method] for method in cells["method"]]
+    return cells.assign(
+        metric=[metric for metric, _ in places], compensation=[rung for _, rung in places]
+    )
+
+
+def design(
+    cells: pandas.DataFrame, name: str, context: Sequence[str] = CONTEXT
+) -> pandas.DataFrame:
     """The cells of a design, from `placed`, of those contexts that have all of them."""
     metrics, rungs = DESIGNS[name]
     inside = cells[cells["metric"].isin(metrics) & cells["compensation"].isin(rungs)]
-    sizes = inside.groupby(CONTEXT)["losses"].transform("size")
+    sizes = inside.groupby(list(context))["losses"].transform("size")
     return inside[sizes == len(metrics) * len(rungs)].reset_index(drop=True)
 
 
-def _drawn(cells: pandas.DataFrame):
-    """`shares.resampled` within each text of a model, whose windows are its own."""
+def _drawn(cells: pandas.DataFrame, same: Sequence[str] = ("model", "text")):
+    """`shares.resampled` within each text of a model, whose windows are its own.
+
+    same: the columns that say which cells have the same windows.
+    """
     parts = [
         pandas.DataFrame(shares.resampled(list(rows["losses"]), DRAWS, 0), index=rows.index)
-        for _, rows in cells.groupby(["model", "text"])
+        for _, rows in cells.groupby(list(same))
     ]
     return pandas.concat(parts).loc[cells.index].to_numpy()
 
 
-def explained(cells: pandas.DataFrame) -> pandas.DataFrame:
-    """Shares of the variance of log-perplexity: model, text and pattern first, see `shares.shares`.
+def explained(
+    cells: pandas.DataFrame,
+    context: Sequence[str] = CONTEXT,
+    same: Sequence[str] = ("model", "text"),
+) -> pandas.DataFrame:
+    """Shares of the variance of log-perplexity, those of the context first, see `shares.shares`.
 
-    cells: from `design`. StadeError where the contexts do not have the same cells.
+    cells: from `design`. context: the columns that make one; what its factors do together is the
+    term `TOGETHER`. same: see `_drawn`. StadeError where contexts do not have the same cells.
     """
-    if not len(cells) or not shares.balanced(cells, ["metric", "compensation"], CONTEXT):
+    if not len(cells) or not shares.balanced(cells, ["metric", "compensation"], context):
         raise StadeError(
             "the cells are no balanced design: expected every metric on every rung, once in each "
-            "model, pattern and text; take those of `design`"
+            f"{', '.join(context)}; take those of `design`"
         )
-    first = [(factor,) for factor in CONTEXT if cells[factor].nunique() > 1]
+    first = [(factor,) for factor in context if cells[factor].nunique() > 1]
     if len(first) > 1:
-        first.append(tuple(CONTEXT))
-    return shares.shares(cells, (*first, *TERMS), _drawn(cells))
+        first.append(tuple(context))
+    found = shares.shares(cells, (*first, *TERMS), _drawn(cells, same))
+    return found.replace({"term": {" × ".join(context): TOGETHER}})
 
 
 def answers(cells: pandas.DataFrame, name: str = JUDGED) -> list[Answer]:
@@ -171,6 +202,12 @@ def sentence(found: Sequence[Answer], changes: pandas.DataFrame) -> str:
     )
     models = "1 model" if len(found) == 1 else f"{len(found)} models"
     return f"{what} ({models}; perplexity against no compensation: {signs})."
+
+
+def said(ran: pandas.DataFrame, name: str = JUDGED) -> str:
+    """The verdict of a design on the cells of `ran`, see `placed`, in a sentence."""
+    cells = placed(ran)
+    return sentence(answers(cells, name), gains(design(cells, name)))
 
 
 def effects(changes: pandas.DataFrame, rung: str) -> str:

@@ -30,10 +30,17 @@ def test_shares_stand_in_percent_in_their_intervals():
     found = pandas.DataFrame(
         {"term": ["metric", "the rest"], "share": [0.7, 0.3], "low": [0.6, 0.2], "high": [0.8, 0.4]}
     )
-    (axes,) = plots.studies.shares(found, {"metric": "which weights go"}).axes
-    lines = [list(map(float, line.get_xdata())) for line in axes.get_lines()]
+    names = {"metric": "which weights go", "text": "the text", "the rest": "what is left"}
+    panels = {"one": found, "other": found.replace({"term": {"metric": "text"}})}
+    left, right = plots.studies.shares(panels, names).axes
+    lines = [list(map(float, line.get_xdata())) for line in left.get_lines()]
     assert lines[0] == pytest.approx([60, 80]) and lines[1] == pytest.approx([70])
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["which weights go", "the rest"]
+    assert [t.get_text() for t in left.get_yticklabels()] == list(names.values())
+    heights = [
+        {float(y) for line in axes.get_lines() for y in line.get_ydata()} for axes in (left, right)
+    ]
+    assert heights == [{0, 2}, {1, 2}]  # a term that is not there leaves its line empty
+    assert [axes.get_title() for axes in (left, right)] == list(panels)
 
 
 def test_patterns_differ_in_more_than_colour():

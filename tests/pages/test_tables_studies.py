@@ -80,6 +80,20 @@ def test_the_closed_forms_gap_is_what_two_refits_differ_by(p):
     assert list(dict.fromkeys(found["model"]))[-1] == p.models[-1]  # real ones come first
 
 
+def test_the_variance_of_real_models_is_explained_with_texts_and_small_ones_where_they_ran():
+    real = studies.real([MODEL])
+    found = studies.explained(real, real.iloc[:0])
+    first, texts = found.values()
+    assert next(iter(found)) == "real models" and "evaluation" in set(texts["term"])
+    for shares in (first, texts):
+        assert set(shares["term"]) <= set(studies.FACTORS)
+        assert shares["share"].sum() == pytest.approx(1)
+    assert studies.explained(real.iloc[:0], real.iloc[:0]) == {}
+    said = studies.parts(first, "pattern", "metric")
+    assert said.startswith("pattern ") and ", which weights go " in said and said.endswith(" %")
+    assert studies.parts(None, "pattern") == "not run here"
+
+
 def test_what_others_print_stands_beside_a_row_and_nothing_where_nothing_is_known():
     rows = [("nowag", "2:4"), ("dsnot", "0.7"), ("rose", "0.5")]
     assert studies.printed(pandas.DataFrame(rows, columns=["below", "pattern"])) == [

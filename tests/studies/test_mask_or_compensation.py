@@ -91,6 +91,29 @@ def test_shares_have_a_row_for_each_factor_that_varies():
     assert found["degrees"].sum() == len(cells) - 1
 
 
+def test_texts_are_factors_of_their_own_and_a_pair_without_all_cells_is_left_out():
+    ran = frame(patterns=("0.5",), noise=0)
+    parts = [
+        ran.assign(evaluation=evaluation, calibration=calibration,
+                   losses=[[x + more for x in one] for one in ran["losses"]])
+        for evaluation, easier in (("a", 0.0), ("b", -0.5))
+        for calibration, more in (("a", easier), ("b", easier + 0.2), ("c", easier + 0.1))
+    ]  # fmt: skip
+    grid = pandas.concat(parts, ignore_index=True)
+    lacking = (grid["method"] == "std") & (grid["calibration"] == "c") & (grid["evaluation"] == "b")
+    cells = study.on_texts(grid[~lacking])
+    assert len(cells) == 5 * 4
+    full = study.on_texts(grid)
+    found = study.explained(full, study.TEXTS, ["model", "evaluation"]).set_index("term")["share"]
+    assert list(found.index)[:3] == ["evaluation", "calibration", study.TOGETHER]
+    # By hand: what each factor does to a mean, the others being the same.
+    level = {"evaluation": [0, -0.5], "calibration": [0, 0.2, 0.1], "metric": [0, 0.4],
+             "compensation": [0, 0.1]}  # fmt: skip
+    of = {name: np.var(values) for name, values in level.items()}
+    for name, part in of.items():
+        assert found[name] == pytest.approx(part / sum(of.values()))
+
+
 def test_seeds_are_averaged_window_by_window():
     ran = frame(seeds=(0, 1, 2), noise=0.2)
     cells = study.placed(ran)

@@ -54,18 +54,28 @@ def rungs(grid: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
     return figure
 
 
-def shares(found: pandas.DataFrame, names: dict[str, str]) -> Figure:
-    """Shares of the variance of log-perplexity with their intervals, a line for each term.
+def shares(found: dict[str, pandas.DataFrame], names: dict[str, str]) -> Figure:
+    """Shares of the variance of log-perplexity with their intervals: a line for each term.
 
-    found: from `studies.shares.shares`. names: of the terms.
+    found: heading -> what `studies.shares.shares` returns, a panel each; a term that a panel has
+    not is left empty there. names: of the terms, in the order of their lines.
     """
-    figure, axes = style.axes(0.8 + 0.3 * len(found))
-    for height, row in enumerate(found.itertuples()):
-        axes.plot([100 * row.low, 100 * row.high], [height] * 2, color=style.BLUE, linewidth=1.6)
-        axes.plot(100 * row.share, height, "o", color=style.BLUE)
-    axes.set_yticks(range(len(found)), [names.get(term, term) for term in found["term"]])
-    axes.set(ylim=(len(found) - 0.5, -0.5), xlim=(-2, 102))
-    axes.set_xlabel("share of the variance of log-perplexity, %")
+    there = set().union(*(rows["term"] for rows in found.values()))
+    lines = [term for term in names if term in there]
+    figure, panels = style.axes(
+        1.1 + 0.3 * len(lines), columns=len(found), sharex=True, sharey=True, squeeze=False
+    )
+    for axes, (heading, rows) in zip(panels[0], found.items(), strict=True):
+        for row in rows.itertuples():
+            height = lines.index(row.term)
+            axes.plot(
+                [100 * row.low, 100 * row.high], [height] * 2, color=style.BLUE, linewidth=1.6
+            )
+            axes.plot(100 * row.share, height, "o", color=style.BLUE)
+        axes.set_title(heading, fontsize=10)
+        axes.set(xlim=(-2, 102), ylim=(len(lines) - 0.5, -0.5))
+        axes.set_yticks(range(len(lines)), [names[term] for term in lines])
+    figure.supxlabel("share of the variance of log-perplexity, %", fontsize=10)
     return figure
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import pandas
 
 from stade_book.claims import paper
+from stade_book.claims.verdicts import NOT_RUN
 from stade_book.pages import models
 from stade_book.pages.notebooks import MaskOrCompensation
 from stade_book.pages.tables import earlier, perplexity
 from stade_book.pages.tables.ladder import percent
-from stade_book.studies import ladder, measured, newer
+from stade_book.studies import calibration_texts, ladder, measured, newer, shares
 from stade_book.studies import mask_or_compensation as study
 from stade_nb.beyond.methods import LADDER, PLACES, RUNGS
 from stade_nb.engine import shipped
@@ -26,6 +27,19 @@ NEWER = [
     *("sparsegpt", "sparsegpt_without_update", "rose", "greedy", "greedy_with_bias"),
 ]
 SWAPPED = ["dsnot", "dsnot_with_bias"]
+ON_TEXTS = "real models, other texts;\nwith or without bias"
+# The factors of a variance, in the order of their lines.
+FACTORS = {
+    "model": "model",
+    "evaluation": "evaluation text",
+    "calibration": "calibration text",
+    "pattern": "pattern",
+    study.TOGETHER: "these together",
+    "metric": "which weights go",
+    "compensation": "what is done about them",
+    "metric × compensation": "these two together",
+    shares.RESIDUAL: "the rest",
+}
 WANTED = [*(method for methods in LADDER.values() for method in methods), *SWAPPED]
 
 
@@ -109,6 +123,37 @@ def answers(*frames: pandas.DataFrame) -> pandas.DataFrame:
         for answer in study.answers(study.placed(ran), name)
     ]
     return pandas.DataFrame(rows, columns=study.Answer._fields)
+
+
+def explained(real: pandas.DataFrame, ran: pandas.DataFrame) -> dict[str, pandas.DataFrame]:
+    """Shares of the variance of log-perplexity by heading, see `mask_or_compensation.explained`.
+
+    real, ran: from `real` and `run`; of the models in `real` their grids of texts as well. A design
+    without a full context is left out.
+    """
+    designs = {"real models": most(real), "small models": ran}
+    found = {
+        heading: study.explained(cells)
+        for heading, frame in designs.items()
+        if len(cells := study.design(study.placed(frame), study.JUDGED))
+    }
+    grids = [
+        calibration_texts.of_records(shipped.rows(name)).assign(model=name)
+        for name in real["model"].unique()
+    ]
+    on_texts = study.on_texts(pandas.concat(grids)) if grids else ()
+    if len(on_texts):
+        of_texts = study.explained(on_texts, study.TEXTS, ["model", "evaluation"])
+        found[ON_TEXTS] = of_texts
+    return found
+
+
+def parts(found: pandas.DataFrame | None, *terms: str) -> str:
+    """Shares of a variance in words: "pattern 66 %, which weights go 0.5 %"; see `explained`."""
+    if found is None:
+        return NOT_RUN
+    share = 100 * found.set_index("term")["share"]
+    return ", ".join(f"{FACTORS[term]} {share[term]:.2g} %" for term in terms)
 
 
 def layer_losses(p: MaskOrCompensation) -> pandas.DataFrame:

@@ -94,6 +94,19 @@ def test_the_variance_of_real_models_is_explained_with_texts_and_small_ones_wher
     assert studies.parts(None, "pattern") == "not run here"
 
 
+def test_places_stand_side_by_side_with_the_sign_of_their_verdict():
+    rows = [("one", "0.5", "wanda_bias_v", 0.031, "contradicted"),
+            ("one", "0.5", "wanda_bias_qk", -0.002, "open"),
+            ("one", "2:4", "wanda_with_bias", -0.11, "supported")]  # fmt: skip
+    judged = pandas.DataFrame(rows, columns=["model", "pattern", "below", "change", "verdict"])
+    found = studies.by_place(judged)
+    assert list(found) == ["model", "pattern", "q and k", "v", "all layers"]
+    assert [text.replace("\N{NO-BREAK SPACE}", " ") for text in found.iloc[0, 2:]] == [
+        "−0.2 % ○", "+3.1 % ✗", "",
+    ]  # fmt: skip
+    assert list(found.iloc[1, 2:4]) == ["", ""] and found.iloc[1, 4].endswith("✓")
+
+
 def test_what_others_print_stands_beside_a_row_and_nothing_where_nothing_is_known():
     rows = [("nowag", "2:4"), ("dsnot", "0.7"), ("rose", "0.5")]
     assert studies.printed(pandas.DataFrame(rows, columns=["below", "pattern"])) == [

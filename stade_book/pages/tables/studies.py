@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas
 
 from stade_book.claims import paper
-from stade_book.claims.verdicts import NOT_RUN
+from stade_book.claims.verdicts import CONTRADICTED, NOT_RUN, OPEN, SUPPORTED
 from stade_book.pages import models
 from stade_book.pages.notebooks import MaskOrCompensation
 from stade_book.pages.tables import earlier, perplexity
@@ -27,6 +27,7 @@ NEWER = [
     *("sparsegpt", "sparsegpt_without_update", "rose", "greedy", "greedy_with_bias"),
 ]
 SWAPPED = ["dsnot", "dsnot_with_bias"]
+SIGNS = {SUPPORTED: "✓", OPEN: "○", CONTRADICTED: "✗"}
 ON_TEXTS = "real models, other texts;\nwith or without bias"
 # The factors of a variance, in the order of their lines.
 FACTORS = {
@@ -154,6 +155,27 @@ def parts(found: pandas.DataFrame | None, *terms: str) -> str:
         return NOT_RUN
     share = 100 * found.set_index("term")["share"]
     return ", ".join(f"{FACTORS[term]} {share[term]:.2g} %" for term in terms)
+
+
+def by_place(judged: pandas.DataFrame) -> pandas.DataFrame:
+    """What the correction does in each place alone: a row for each model and pattern.
+
+    judged: from `study.against` of `PLACED` and Wanda + bias. A cell is the change of perplexity
+    and the verdict's sign, see `SIGNS`; "" where nothing was run.
+    """
+    titles = dict(zip(PLACED, (place.replace("_", " and ") for place in PLACES), strict=True))
+    titles |= {PLACED[0]: "q and k", "wanda_with_bias": "all layers"}
+    cells = [
+        f"{percent(row.change)} % {SIGNS[row.verdict]}".replace(" ", "\N{NO-BREAK SPACE}")
+        for row in judged.itertuples()
+    ]
+    rows = pandas.MultiIndex.from_frame(judged[["model", "pattern"]].drop_duplicates())
+    wide = judged.assign(cell=cells).pivot(
+        index=["model", "pattern"], columns="below", values="cell"
+    )
+    there = [method for method in titles if method in wide]
+    shown = wide.loc[rows, there].fillna("").rename(columns=titles)
+    return shown.rename_axis(columns=None).reset_index()
 
 
 def layer_losses(p: MaskOrCompensation) -> pandas.DataFrame:

@@ -226,3 +226,28 @@ def test_cells_are_parted_by_their_share_and_those_of_more_than_half_left_out():
     assert list(most["pattern"]) == ["dense", "0.5", "2:4", "4:8"]
     assert list(mild["pattern"]) == ["dense", "0.05", "0.45"]
     assert real.by_share(ran[ran["pattern"].isin(["dense", "0.5"])])[1].empty
+
+
+def test_curves_reach_from_the_least_share_to_the_half_of_what_was_pruned_less():
+    ran, usable = real.by_share(earlier.frame(["smollm2-135m", "gemma-3-270m"]))
+    drawn = real.curves(ran, usable)
+    assert set(drawn["model"]) == {"smollm2-135m"}  # of the other nothing less was pruned
+    for _, rows in drawn.groupby("method"):
+        assert rows["pattern"].iloc[-1] == "0.5" and rows["pattern"].is_unique
+    wanda = drawn.query("method == 'wanda'")
+    assert len(wanda) >= 10 and (wanda["relative"] > 0.99).all()
+    assert real.curves(ran, usable.iloc[:0]).empty
+
+
+def test_the_cost_is_a_median_over_cells_of_one_machine():
+    def row(method, seconds, processor="a"):
+        made = {"processor": processor, "threads": 1}
+        return {"model": "one", "method": method, "computed": made, "seconds": {"prune": seconds}}
+
+    rows = [row("wanda", 2.0), row("wanda", 4.0), row("stade", 6.0), row("stade", 600.0, "b"),
+            row("magnitude", 0.0), row("dense", 0.0)]  # fmt: skip
+    found = real.cost(pandas.DataFrame(rows)).set_index("method")
+    assert found["seconds"].to_dict() == {"wanda": 3.0, "stade": 6.0}
+    assert found["times"].to_dict() == {"wanda": 1.0, "stade": 2.0}
+    assert found["cells"].to_dict() == {"wanda": 2, "stade": 1}
+    assert set(found["where"]) == {"a, threads: 1"}

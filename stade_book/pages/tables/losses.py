@@ -16,6 +16,7 @@ from stade_book.studies import (
     ladder,
     layer_inputs,
     layer_losses,
+    means,
     measured,
     nudges,
     outliers,
@@ -36,6 +37,7 @@ COMMANDS = {
     nudges.STUDY: nudges.COMMAND,
     first_tokens.STUDY: first_tokens.COMMAND,
     ladder.STUDY: ladder.COMMAND,
+    means.STUDY: means.COMMAND,
 }
 
 

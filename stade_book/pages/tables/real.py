@@ -1,5 +1,6 @@
 """The real models at the head of a page: their records beside each other, and what has none."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from stade_nb.engine import shipped
 from stade_nb.evaluation import harness
 from stade_nb.models import packaged
 from stade_nb.numerics.masks import parse_pattern
+from stade_nb.numerics.methods import METHODS
+from stade_nb.numerics.metrics import Needs
 
 ALL = "Perplexity on WikiText-2, and its change from Wanda with the interval."
 ONE_TYPE = "perplexity on WikiText-2 with one layer type pruned."
@@ -174,6 +177,43 @@ def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]
     share = ran["pattern"].mask(dense, "0").map(lambda one: parse_pattern(one).sparsity)
     mild = ~dense & (share < 0.5)
     return ran[dense | (share == 0.5)], ran[mild | dense] if mild.any() else ran.iloc[:0]
+
+
+def curves(ran: pandas.DataFrame, usable: pandas.DataFrame) -> pandas.DataFrame:
+    """Perplexity over dense by the share pruned, up to the half, for `plots.audit.sparsity_curves`.
+
+    ran, usable: from `by_share`. Of several seeds the mean; methods and models that `usable` has.
+    """
+    usable = usable[usable["method"] != paper.DENSE]
+    half = ran[(ran["pattern"] == "0.5") & ran["method"].isin(usable["method"].unique())]
+    rows = pandas.concat([usable, half[half["model"].isin(usable["model"].unique())]])
+    by = ["model", "method", "pattern"]
+    means = rows.groupby(by, sort=False)["relative"].mean().reset_index()
+    return means.sort_values(by, kind="stable", ignore_index=True)
+
+
+def cost(ran: pandas.DataFrame) -> pandas.DataFrame:
+    """What pruning a model costs, where most of its records were computed: a row for each method.
+
+    ran: columns as of `earlier.frame`. Without methods that read no text, of which a sweep counts
+    the time of what cells share for the first one. Columns model, method, seconds (of pruning one
+    model, the median over cells), times (Wanda's), cells, where (processor and threads).
+    """
+    reads = [m != paper.DENSE and METHODS[m].needs != Needs.NOTHING for m in ran["method"]]
+    rows = ran[reads]
+    where = [f"{a['processor']}, threads: {a['threads']}" for a in rows["computed"]]
+    rows = rows.assign(where=where, prune=[each["prune"] for each in rows["seconds"]])
+    found = []
+    for model, some in rows.groupby("model", sort=False):
+        most = some[some["where"] == some["where"].mode()[0]]
+        medians = most.groupby("method", sort=False)["prune"].agg(["median", "size"])
+        wanda = medians["median"].get("wanda", math.nan)
+        found += [
+            (model, name, seconds, seconds / wanda, cells, most["where"].iloc[0])
+            for name, seconds, cells in medians.itertuples()
+        ]
+    names = ["model", "method", "seconds", "times", "cells", "where"]
+    return pandas.DataFrame(found, columns=names)
 
 
 def allocation(names: Sequence[str]) -> pandas.DataFrame:

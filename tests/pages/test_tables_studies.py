@@ -107,13 +107,6 @@ def test_places_stand_side_by_side_with_the_sign_of_their_verdict():
     assert list(found.iloc[1, 2:4]) == ["", ""] and found.iloc[1, 4].endswith("✓")
 
 
-def test_what_others_print_stands_beside_a_row_and_nothing_where_nothing_is_known():
-    rows = [("nowag", "2:4"), ("dsnot", "0.7"), ("rose", "0.5")]
-    assert studies.printed(pandas.DataFrame(rows, columns=["below", "pattern"])) == [
-        "−1.0 % on Llama-2-13B, +7.0 % on Llama-3-8B", "26.79 lower on LLaMA-7B", "",
-    ]  # fmt: skip
-
-
 def test_frames_without_rows_do_not_show():
     one = pandas.DataFrame({"a": [1]})
     assert studies.together(one.iloc[:0], one).equals(one)

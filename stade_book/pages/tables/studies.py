@@ -11,7 +11,7 @@ from stade_book.pages import models
 from stade_book.pages.notebooks import MaskOrCompensation
 from stade_book.pages.tables import earlier, perplexity
 from stade_book.pages.tables.ladder import percent
-from stade_book.studies import calibration_texts, ladder, measured, newer, shares
+from stade_book.studies import calibration_texts, ladder, measured, shares
 from stade_book.studies import mask_or_compensation as study
 from stade_nb.beyond.methods import LADDER, PLACES, RUNGS
 from stade_nb.engine import shipped
@@ -203,43 +203,6 @@ def layer_losses(p: MaskOrCompensation) -> pandas.DataFrame:
     order = {model: at for at, model in enumerate(dict.fromkeys(found["model"]))}
     place = sorted(parts.index, key=lambda key: (order[key[0]], architectures.place(key[1])))
     return parts.loc[place].reset_index()
-
-
-def printed(newer_than_wanda: pandas.DataFrame) -> list[str]:
-    """What others print of each row's method at its pattern: "−13.7 % on Llama-3-8B", or "".
-
-    newer_than_wanda: columns below (the method) and pattern.
-    """
-    known = dict(list(newer.printed().groupby(["method", "pattern"])))
-    keys = newer_than_wanda[["below", "pattern"]].itertuples(index=False, name=None)
-    return [
-        ", ".join(map(_printed, known[key].itertuples())) if key in known else "" for key in keys
-    ]
-
-
-def as_printed() -> pandas.DataFrame:
-    """`newer.printed` as a page shows it: in words, a perplexity that is not printed left empty."""
-    found = newer.printed()
-    titles = {"owl": "Wanda with OWL"}
-    windows = [f"{tokens:,}" if pandas.notna(tokens) else "not said" for tokens in found["window"]]
-    shown = {
-        "method": [titles.get(name) or paper.title(name) for name in found["method"]],
-        "sparsity": found["pattern"].map(paper.sparsity),
-        "model": found["model"],
-        "tokens in a window": windows,
-    }
-    for name in ("dense", "wanda", "perplexity"):
-        shown[paper.title(name)] = ["" if math.isnan(x) else f"{x:,.2f}" for x in found[name]]
-    shown["against Wanda"] = [_against_wanda(row) for row in found.itertuples()]
-    return pandas.DataFrame(shown | {"printed in": found["source"]})
-
-
-def _printed(row) -> str:
-    return f"{_against_wanda(row)} on {row.model}"
-
-
-def _against_wanda(row) -> str:
-    return f"{row.below_wanda} lower" if math.isnan(row.change) else f"{percent(row.change)} %"
 
 
 def together(*frames: pandas.DataFrame) -> pandas.DataFrame:

@@ -4,7 +4,7 @@ import pandas
 import pytest
 
 from stade_book.claims import paper
-from stade_book.studies import newer
+from stade_book.pages.tables import newer
 from stade_nb.beyond.methods import BEYOND
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
@@ -38,3 +38,10 @@ def test_a_change_is_a_share_of_wandas():
     found = newer.printed().set_index(["method", "model", "pattern"])["change"]
     assert found["ria", "Llama-3-8B", "0.5"] == pytest.approx(9.34 / 10.82 - 1)
     assert pandas.isna(found["dsnot", "LLaMA-7B", "0.7"])
+
+
+def test_what_others_print_stands_beside_a_row_and_nothing_where_nothing_is_known():
+    rows = [("nowag", "2:4"), ("dsnot", "0.7"), ("rose", "0.5")]
+    assert newer.beside(pandas.DataFrame(rows, columns=["below", "pattern"])) == [
+        "−1.0 % on Llama-2-13B, +7.0 % on Llama-3-8B", "26.79 lower on LLaMA-7B", "",
+    ]  # fmt: skip

@@ -1,0 +1,79 @@
+"""Does the loss of one layer type predict what pruning that type alone does? Rules before numbers.
+
+The cells are those of Table 2: one layer type is pruned in every block, by one method. The loss of
+such a cell is the mean over blocks of ln(E‖Wx - W*x - (b* - b)‖² / E‖Wx‖²) of that layer type, see
+`layer_losses`.
+
+- Between types: at one method and share, the layer types are ranked by loss and by perplexity.
+  Spearman's rank correlation of the two is that method's and share's, where at least
+  `layer_losses.METHODS` types stand there. A model's word goes by the median over methods and
+  shares, with the limits of `layer_losses`.
+- Within a type: of two methods at one share, that of the lower loss should have the lower
+  perplexity. It is counted in how many pairs it has. Half of them would be so by chance. A word is
+  not given: the pairs of one type are few, and not independent.
+"""
+
+from itertools import combinations
+from statistics import median
+
+import pandas
+from scipy.stats import spearmanr
+
+from stade_book.studies import layer_losses
+from stade_book.studies.layer_losses import FAILS, GOOD, METHODS, PARTLY, POOR, PREDICTS
+
+CELL = ["model", "layer_type", "method", "pattern"]
+
+
+def beside(table: pandas.DataFrame, ran: pandas.DataFrame) -> pandas.DataFrame:
+    """The cells of single layer types that have both a loss and a perplexity, with both.
+
+    table: from `layer_losses.long`. ran: columns model, method, pattern, layers (a list of one
+    layer type), perplexity; several seeds of a cell become their mean.
+    """
+    loss = layer_losses.losses(table, ["layer_type"])
+    single = ran[ran["layers"].map(lambda types: isinstance(types, list) and len(types) == 1)]
+    named = single.assign(layer_type=[types[0] for types in single["layers"]])
+    mean = named.groupby(CELL, sort=False)["perplexity"].mean().reset_index()
+    return loss[[*CELL, "loss"]].merge(mean, on=CELL)
+
+
+def between(cells: pandas.DataFrame) -> pandas.DataFrame:
+    """Rank correlation of loss and perplexity over layer types: model, method, pattern, types, rho.
+
+    cells: from `beside`.
+    """
+    rows = []
+    for (model, method, pattern), some in cells.groupby(["model", "method", "pattern"], sort=False):
+        if len(some) >= METHODS:
+            rho = float(spearmanr(some["loss"], some["perplexity"]).statistic)
+            rows.append((model, method, pattern, len(some), rho))
+    return pandas.DataFrame(rows, columns=["model", "method", "pattern", "types", "rho"])
+
+
+def answers(cells: pandas.DataFrame) -> pandas.DataFrame:
+    """The first rule: columns model, cells, median (of rho), word."""
+    rows = []
+    for model, some in between(cells).groupby("model", sort=False):
+        middle = median(some["rho"])
+        word = PREDICTS if middle >= GOOD else FAILS if middle < POOR else PARTLY
+        rows.append((model, int(some["types"].sum()), middle, word))
+    return pandas.DataFrame(rows, columns=["model", "cells", "median", "word"])
+
+
+def within(cells: pandas.DataFrame) -> pandas.DataFrame:
+    """The second rule, a row for each model and layer type: pairs, and in how many loss decides."""
+    rows = []
+    for (model, kind), some in cells.groupby(["model", "layer_type"], sort=False):
+        pairs = [
+            (one, other)
+            for _, at in some.groupby("pattern", sort=False)
+            for one, other in combinations(at.itertuples(), 2)
+        ]
+        agree = sum(
+            (one.loss - other.loss) * (one.perplexity - other.perplexity) > 0
+            for one, other in pairs
+        )
+        if pairs:
+            rows.append((model, kind, len(pairs), agree))
+    return pandas.DataFrame(rows, columns=["model", "layer_type", "pairs", "agree"])

@@ -34,6 +34,24 @@ def test_real_cells_have_the_loss_of_the_record_and_the_perplexity_of_the_protoc
     assert own == [row.perplexity]
 
 
+def test_real_cells_of_single_layer_types_have_the_losses_of_the_record():
+    found = losses.real_types(REAL)
+    assert set(found["model"]) == set(REAL) and len(found) >= 80
+    assert found.groupby(["model", "layer_type", "method", "pattern"]).size().max() == 1
+    (row,) = found.query(
+        "model == @REAL[0] and layer_type == 'self_attn.v_proj' and method == 'std' "
+        "and pattern == '0.5'"
+    ).itertuples()
+    record = measured.of(layer_inputs.STUDY, REAL[0], losses.COMMAND)
+    at = [tuple(cell) for cell in record["cells"]].index(("std", "0.5", "row"))
+    values = [kinds["self_attn.v_proj"][at] for kinds in record["errors"]]
+    assert row.loss == pytest.approx(sum(map(math.log, values)) / len(values))
+    said = losses.types_said(found)["types"]
+    assert said.startswith(f"between the types of {REAL[0]} the loss ") and " pairs" in said
+    assert losses.real_types(["llama-230k"]).empty
+    assert losses.types_said(found.iloc[:0]) == {"types": "not run here"}
+
+
 def test_a_model_without_a_record_has_no_rows_and_says_how_to_get_them():
     assert losses.real(["llama-230k"]).empty
     assert "python -m workflow.layers --model llama-230k" in losses.earlier_said(["llama-230k"])

@@ -16,6 +16,7 @@ from stade_book.studies import (
     ladder,
     layer_inputs,
     layer_losses,
+    layer_types,
     means,
     measured,
     nudges,
@@ -60,6 +61,33 @@ def real(names: Sequence[str]) -> pandas.DataFrame:
         loss = layer_losses.losses(_long(name, record["cells"], record["errors"]))
         parts.append(layer_losses.beside(loss, pandas.DataFrame(_protocol(name))))
     return pandas.concat([one for one in parts if len(one)] or parts, ignore_index=True)
+
+
+def real_types(names: Sequence[str]) -> pandas.DataFrame:
+    """The cells of single layer types of models with records, see `layer_types.beside`."""
+    parts = [pandas.DataFrame(columns=[*layer_types.CELL, "loss", "perplexity"])]
+    for name in measured.there(layer_inputs.STUDY, names):
+        record = measured.of(layer_inputs.STUDY, name, COMMAND)
+        if earlier.has(name, by_layer=True):
+            ran = earlier.frame([name], by_layer=True)
+            table = _long(name, record["cells"], record["errors"])
+            parts.append(layer_types.beside(table, ran))
+    return pandas.concat([one for one in parts if len(one)] or parts, ignore_index=True)
+
+
+def types_said(cells: pandas.DataFrame) -> dict[str, str]:
+    """What the cells of `real_types` say, in words, as "types"."""
+    verbs = {layer_losses.PARTLY: "predicts partly"}
+    between = [
+        f"between the types of {row.model} the loss {verbs.get(row.word, row.word)} "
+        f"(median {row.median:.2f})"
+        for row in layer_types.answers(cells).itertuples()
+    ]
+    pairs = layer_types.within(cells)
+    if not between or pairs.empty:
+        return {"types": NOT_RUN}
+    inside = f"within a type it decides {pairs['agree'].sum()} of {pairs['pairs'].sum()} pairs"
+    return {"types": "; ".join([*between, inside]).replace("(median -", "(median −")}
 
 
 def _protocol(name: str) -> list[dict]:

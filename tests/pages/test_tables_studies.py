@@ -1,6 +1,7 @@
 """The frames of the pages beyond the paper: what is asked, read, missing, and a layer's ladder."""
 
 import math
+import re
 
 import pandas
 import pytest
@@ -78,6 +79,16 @@ def test_the_closed_forms_gap_is_what_two_refits_differ_by(p):
     assert (found["affine"] <= found[["bias", "linear"]].min(axis=1) + 1e-12).all()
     assert found["share"].between(0, 1).all() and (found["bias"] <= 1 + 1e-12).all()
     assert list(dict.fromkeys(found["model"]))[-1] == p.models[-1]  # real ones come first
+    said = studies.worth(found, p.models[-1])
+    assert re.fullmatch(r"[\d.]+ to [\d.]+ %", said)
+    assert studies.worth(found, "another") == "not run here"
+
+
+def test_a_record_of_the_ladder_stands_before_what_is_computed_here(p):
+    found = studies.layer_losses(p.model_copy(update={"real_models": ["smollm2-135m"]}))
+    real = found[found["model"] == "smollm2-135m"]
+    assert found["model"].iloc[0] == "smollm2-135m" and len(real) == 7
+    assert (real["predicted"] - real["gap"]).abs().max() < 1e-8
 
 
 def test_the_variance_of_real_models_is_explained_with_texts_and_small_ones_where_they_ran():

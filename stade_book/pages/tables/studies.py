@@ -205,6 +205,15 @@ def layer_losses(p: MaskOrCompensation) -> pandas.DataFrame:
     return parts.loc[place].reset_index()
 
 
+def worth(losses: pandas.DataFrame, model: str) -> str:
+    """What a bias is worth after a linear refit, over a model's layer types: "0.06 to 0.37 %".
+
+    losses: from `layer_losses`; in percent of the loss without compensation.
+    """
+    gaps = 100 * losses.loc[losses["model"] == model, "gap"]
+    return f"{gaps.min():.2g} to {gaps.max():.2g} %" if len(gaps) else NOT_RUN
+
+
 def together(*frames: pandas.DataFrame) -> pandas.DataFrame:
     """Frames of one kind one after another, those without a row left out."""
     found = [frame for frame in frames if len(frame)]

@@ -15,6 +15,9 @@ of a token (LayerNorm), not one over the tokens of a channel, which is what Eqs.
   right every time. A choice is "as good as" another where the costs differ by less than `NOISE`.
 - The pairs are Wanda and STD, both as they are, and both with Eq. 7, which is what the paper's
   theory compares; and Wanda without against STD with it, which is what STADE does.
+- In perplexity: with the metric chosen by measurement, and with STADE's two treatments swapped, a
+  model is compared with STADE as it is (`CHOSEN`). Supported where the other choice has the lower
+  perplexity, by `claims.verdicts`; all comparisons share the 95 %.
 - Which statistic goes with where the first wins: Spearman's correlation over the layers of
   ln(first's loss / second's) with each of `STATISTICS`.
 """
@@ -26,14 +29,16 @@ from statistics import fmean
 import pandas
 from scipy.stats import spearmanr
 
+from stade_nb.beyond.choice import CENTRED
 from stade_nb.models import architectures
 
-CENTRED, HOLDS, FAILS, NOISE = 0.1, 0.9, 0.5, 0.005
+HOLDS, FAILS, NOISE = 0.9, 0.5, 0.005
 PAIRS = {
     "neither corrected": ("wanda", "std_without_correction"),
     "both corrected": ("wanda_with_bias", "std"),
     "STADE's own": ("wanda", "std"),
 }
+CHOSEN = (("stade_by_measurement", "stade"), ("stade_swapped", "stade"))
 STATISTICS = ("ratio", "kurtosis", "tail", "spread")
 CHOICES = ("always the first", "always the second", "by place", "by measurement")
 

@@ -3,6 +3,7 @@
 Metric × compensation: `wanda`, `wanda_with_bias`, `wanda_linear`, `wanda_affine`, and so on. Where
 Eq. 7 helps: `wanda_bias_v` is Wanda everywhere, corrected in v_proj alone. Newer methods: `ria`,
 `symwanda`, `nowag`, `dsnot`, `greedy` (which knows covariances), each also `…_with_bias`; `rose`.
+Which inputs are centred: `stade_by_measurement`, and `stade_swapped`, the wrong answer everywhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stade_nb.beyond import dsnot, greedy, refit, rose, scores
+from stade_nb.beyond import choice, dsnot, greedy, refit, rose, scores
 from stade_nb.numerics.methods import BEYOND, METHODS, Method, Treatment
 from stade_nb.numerics.metrics import METRICS, Needs
 
@@ -95,6 +96,14 @@ def _newer() -> Iterator[Method]:
     yield Method("rose", "ROSE", reordered, reordered, updates_weights=True)
 
 
+def _centred() -> Iterator[Method]:
+    """STADE by measurement, and with what it does behind a norm and elsewhere swapped."""
+    stade = METHODS["stade"]
+    measured = Treatment(choice.METRIC, corrects=True, finish=choice.chosen)
+    yield Method("stade_by_measurement", "STADE by measurement", measured, measured)
+    yield Method("stade_swapped", "STADE, swapped", stade.uncentred, stade.centred)
+
+
 def _with_and_without(name: str, title: str) -> list[tuple[str, str, bool]]:
     return [(name, title, False), (f"{name}_with_bias", f"{title} + bias correction", True)]
 
@@ -112,6 +121,7 @@ def _rows() -> Iterator[Method]:
     few = ("qk", "o", "gate_up")
     yield _corrected_in("qk_o_gate_up", tuple(t for place in few for t in PLACES[place]))
     yield from _newer()
+    yield from _centred()
 
 
 BEYOND.update({row.name: row for row in _rows()})

@@ -11,6 +11,10 @@ such a cell is the mean over blocks of ln(E‖Wx - W*x - (b* - b)‖² / E‖Wx�
 - Within a type: of two methods at one share, that of the lower loss should have the lower
   perplexity. It is counted in how many pairs it has. Half of them would be so by chance. A word is
   not given: the pairs of one type are few, and not independent.
+
+The losses and the perplexities themselves were known before, for Table 2 and for the other rule of
+this loss; how they rank beside each other was not. Counted by the two methods of a pair, and not
+by layer type, since the first count was seen: it hid that the pairs differ.
 """
 
 from itertools import combinations
@@ -19,22 +23,25 @@ from statistics import median
 import pandas
 from scipy.stats import spearmanr
 
+from stade_book.claims import pairing
 from stade_book.studies import layer_losses
 from stade_book.studies.layer_losses import FAILS, GOOD, METHODS, PARTLY, POOR, PREDICTS
 
-CELL = ["model", "layer_type", "method", "pattern"]
+CELL = ["model", "layer_type", "method", "pattern", "scope"]
 
 
 def beside(table: pandas.DataFrame, ran: pandas.DataFrame) -> pandas.DataFrame:
     """The cells of single layer types that have both a loss and a perplexity, with both.
 
-    table: from `layer_losses.long`. ran: columns model, method, pattern, layers (a list of one
-    layer type), perplexity; several seeds of a cell become their mean.
+    table: from `layer_losses.long`. ran: columns model, method, pattern, scope, seed, layers (a
+    list of one layer type), perplexity. A cell's perplexity is the mean over the seeds that the
+    methods of its model, layer type and pattern share.
     """
     loss = layer_losses.losses(table, ["layer_type"])
     single = ran[ran["layers"].map(lambda types: isinstance(types, list) and len(types) == 1)]
     named = single.assign(layer_type=[types[0] for types in single["layers"]])
-    mean = named.groupby(CELL, sort=False)["perplexity"].mean().reset_index()
+    shared = pairing.common(named, ["model", "layer_type", "pattern"])
+    mean = shared.groupby(CELL, sort=False)["perplexity"].mean().reset_index()
     return loss[[*CELL, "loss"]].merge(mean, on=CELL)
 
 
@@ -62,18 +69,14 @@ def answers(cells: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def within(cells: pandas.DataFrame) -> pandas.DataFrame:
-    """The second rule, a row for each model and layer type: pairs, and in how many loss decides."""
-    rows = []
-    for (model, kind), some in cells.groupby(["model", "layer_type"], sort=False):
-        pairs = [
-            (one, other)
-            for _, at in some.groupby("pattern", sort=False)
-            for one, other in combinations(at.itertuples(), 2)
-        ]
-        agree = sum(
-            (one.loss - other.loss) * (one.perplexity - other.perplexity) > 0
-            for one, other in pairs
-        )
-        if pairs:
-            rows.append((model, kind, len(pairs), agree))
-    return pandas.DataFrame(rows, columns=["model", "layer_type", "pairs", "agree"])
+    """The second rule, a row for each model and pair of methods: pairs, and in how many it holds.
+
+    Columns model, one, other, pairs, agree.
+    """
+    count: dict[tuple, list[bool]] = {}
+    for (model, _, _), some in cells.groupby(["model", "layer_type", "pattern"], sort=False):
+        for one, other in combinations(some.sort_values("method").itertuples(), 2):
+            same = (one.loss - other.loss) * (one.perplexity - other.perplexity) > 0
+            count.setdefault((model, one.method, other.method), []).append(same)
+    rows = [(*pair, len(held), sum(held)) for pair, held in count.items()]
+    return pandas.DataFrame(rows, columns=["model", "one", "other", "pairs", "agree"])

@@ -31,6 +31,7 @@ import pandas
 
 from stade_book.claims import pairing, paper, verdicts
 from stade_book.studies import shares
+from stade_book.studies.calibration_texts import NO_TEXT
 from stade_nb.beyond.methods import LADDER, RUNGS
 from stade_nb.errors import StadeError
 
@@ -69,14 +70,16 @@ PLACES = {
 }
 
 
-def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
+def placed(ran: pandas.DataFrame, name: str = "") -> pandas.DataFrame:
     """The cells of `ran` that are on the ladder, with their metric and compensation.
 
-    ran: columns model, method, pattern, seed, losses; text, where there are several. The rows of a
-    cell's calibration seeds, those that all methods of a context have (`pairing.common`), become
-    one, with each window's mean loss.
+    ran: columns model, method, pattern, seed, losses; text, where there are several. name: of a
+    design, for its methods alone. The rows of a cell's calibration seeds, those that all these
+    methods of a context have (`pairing.common`), become one, with each window's mean loss.
     """
-    rows = ran[ran["method"].isin(PLACES)].assign(text=ran.get("text", ""))
+    metrics, rungs = DESIGNS.get(name, (LADDER, RUNGS))
+    asked = [method for method, (m, rung) in PLACES.items() if m in metrics and rung in rungs]
+    rows = ran[ran["method"].isin(asked)].assign(text=ran.get("text", ""))
     rows = pairing.common(rows, CONTEXT)
     means = rows.groupby([*CONTEXT, "method"], sort=False)["losses"].agg(
         lambda several: [math.fsum(window) / len(window) for window in zip(*several, strict=True)]
@@ -88,11 +91,11 @@ def placed(ran: pandas.DataFrame) -> pandas.DataFrame:
 def on_texts(grid: pandas.DataFrame) -> pandas.DataFrame:
     """The cells of `OWN` in grids of texts, of those pairs of texts that have all of them.
 
-    grid: from `calibration_texts.of_records`, of one seed, and model beside. Columns of `TEXTS`,
-    metric, compensation, losses; see `explained`.
+    grid: from `calibration_texts.of_records`, and model beside; its first seed is taken, and random
+    tokens, which are no text, are left out. Columns of `TEXTS`, metric, compensation, losses.
     """
-    grid = grid[grid["method"].isin(PLACES)]
-    return design(_named(grid), OWN, TEXTS)
+    wanted = grid["method"].isin(PLACES) & (grid["calibration"] != NO_TEXT) & (grid["seed"] == 0)
+    return design(_named(grid[wanted]), OWN, TEXTS)
 
 
 def _named(cells: pandas.DataFrame) -> pandas.DataFrame:
@@ -131,9 +134,12 @@ def explained(
 ) -> pandas.DataFrame:
     """Shares of the variance of log-perplexity, those of the context first, see `shares.shares`.
 
-    cells: from `design`. context: the columns that make one; what its factors do together is the
-    term `TOGETHER`. same: see `_drawn`. StadeError where contexts do not have the same cells.
+    cells: from `design`; of the contexts those count that every model has, or the share of one
+    factor would depend on which comes first. context: the columns that make one; what its factors
+    do together is the term `TOGETHER`. same: see `_drawn`. StadeError where contexts do not have
+    the same cells.
     """
+    cells = _crossed(cells, [factor for factor in context if factor != "model"])
     if not len(cells) or not shares.balanced(cells, ["metric", "compensation"], context):
         raise StadeError(
             "the cells are no balanced design: expected every metric on every rung, once in each "
@@ -144,6 +150,12 @@ def explained(
         first.append(tuple(context))
     found = shares.shares(cells, (*first, *TERMS), _drawn(cells, same))
     return found.replace({"term": {" × ".join(context): TOGETHER}})
+
+
+def _crossed(cells: pandas.DataFrame, others: Sequence[str]) -> pandas.DataFrame:
+    """The cells of those contexts, but for the model, that every model has."""
+    models = cells.groupby(list(others))["model"].transform("nunique")
+    return cells[models == cells["model"].nunique()].reset_index(drop=True)
 
 
 def answers(cells: pandas.DataFrame, name: str = JUDGED) -> list[Answer]:
@@ -206,7 +218,7 @@ def sentence(found: Sequence[Answer], changes: pandas.DataFrame) -> str:
 
 def said(ran: pandas.DataFrame, name: str = JUDGED) -> str:
     """The verdict of a design on the cells of `ran`, see `placed`, in a sentence."""
-    cells = placed(ran)
+    cells = placed(ran, name)
     return sentence(answers(cells, name), gains(design(cells, name)))
 
 

@@ -16,6 +16,10 @@ of one part the bias takes the removed weights times the mean in question; block
 after the other, so that a mean is of what reaches the layer. A comparison of two means is supported
 where the second has the lower perplexity, by `verdicts.compared`; all comparisons of a model share
 the 95 %. An explanation holds where its mean is supported against the plain one.
+
+Noted when the first numbers were known, and no part of the rule: where the plain mean harms, less
+of any correction harms less. So each mean stands against no correction as well; and the mean of an
+input of down is here that of the block as it was pruned, in Eq. 7 elsewhere of the block before.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +35,7 @@ from tqdm import tqdm
 from stade_book.studies import measured
 from stade_book.studies.layer_inputs import passed
 from stade_nb.engine import pruning
-from stade_nb.models import architectures
+from stade_nb.models import architectures, token_ids
 from stade_nb.numerics.moments import Moments
 
 STUDY = "means for the bias"  # what the fields of its records say
@@ -58,8 +62,9 @@ def correct(
     tokens), of calibration. Returns what undoes it, as a context. StadeError where the windows do
     not fit the model.
     """
-    undo, names = ExitStack(), architectures.block_names(model)
-    with architectures.evaluating(model), showing_attention(model, way == ATTENDED):
+    token_ids.check_windows(model, ids)
+    names, plain = architectures.block_names(model), way != ATTENDED
+    with ExitStack() as undo, architectures.evaluating(model), showing_attention(model, plain):
         batches, arguments = pruning.enter_all(model, ids, batch_size)
         for index, name in enumerate(tqdm(names, desc=f"{part}, {way}", disable=not progress)):
             block = architectures.blocks(model)[index]
@@ -73,7 +78,7 @@ def correct(
             if way == REST:
                 undo.callback(layer.register_forward_hook(partial(_not_first, added)).remove)
             batches = list(run())
-    return undo
+        return undo.pop_all()
 
 
 def _not_first(added: Tensor, _: nn.Module, __: tuple, out: Tensor) -> Tensor:
@@ -82,10 +87,10 @@ def _not_first(added: Tensor, _: nn.Module, __: tuple, out: Tensor) -> Tensor:
 
 
 @contextmanager
-def showing_attention(model: nn.Module, wanted: bool) -> Iterator[None]:
-    """Attention returns its weights inside, where that is wanted: only the plain kind does."""
+def showing_attention(model: nn.Module, plain: bool) -> Iterator[None]:
+    """Attention returns its weights inside, unless it is left `plain`: only the slow kind does."""
     before = model.config._attn_implementation
-    if not wanted:
+    if plain:
         yield
         return
     model.set_attn_implementation("eager")

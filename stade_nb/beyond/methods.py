@@ -3,7 +3,7 @@
 Metric × compensation: `wanda`, `wanda_with_bias`, `wanda_linear`, `wanda_affine`, and so on. Where
 Eq. 7 helps: `wanda_bias_v` is Wanda everywhere, corrected in v_proj alone. Newer methods: `ria`,
 `symwanda`, `nowag`, `dsnot`, `greedy` (which knows covariances), each also `…_with_bias`; `rose`.
-Which inputs are centred: `stade_by_measurement`, and `stade_swapped`, the wrong answer everywhere.
+Which inputs are centred: `stade_by_measurement`, and `stade_swapped`, the opposite of STADE.
 """
 
 from __future__ import annotations

@@ -43,5 +43,5 @@ def test_a_change_is_a_share_of_wandas():
 def test_what_others_print_stands_beside_a_row_and_nothing_where_nothing_is_known():
     rows = [("nowag", "2:4"), ("dsnot", "0.7"), ("rose", "0.5")]
     assert newer.beside(pandas.DataFrame(rows, columns=["below", "pattern"])) == [
-        "−1.0 % on Llama-2-13B, +7.0 % on Llama-3-8B", "26.79 lower on LLaMA-7B", "",
+        "−1.0 % on Llama-2-13B, +7.0 % on Llama-3-8B", "perplexity lower by 26.79 on LLaMA-7B", "",
     ]  # fmt: skip

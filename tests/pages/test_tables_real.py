@@ -1,5 +1,6 @@
 """The real models at the head of a page: what was run and what was not, on made-up records."""
 
+import math
 import re
 from pathlib import Path
 
@@ -239,15 +240,19 @@ def test_curves_reach_from_the_least_share_to_the_half_of_what_was_pruned_less()
     assert real.curves(ran, usable.iloc[:0]).empty
 
 
-def test_the_cost_is_a_median_over_cells_of_one_machine():
-    def row(method, seconds, processor="a"):
+def test_the_cost_is_held_against_wandas_cell_of_the_same_pattern_and_seed():
+    def row(method, seconds, pattern="0.5", processor="a"):
         made = {"processor": processor, "threads": 1}
-        return {"model": "one", "method": method, "computed": made, "seconds": {"prune": seconds}}
+        return {"model": "one", "method": method, "pattern": pattern, "seed": 0, "computed": made,
+                "seconds": {"prune": seconds},
+                "calibration_corpus": {"windows": 3, "length": 64}}  # fmt: skip
 
-    rows = [row("wanda", 2.0), row("wanda", 4.0), row("stade", 6.0), row("stade", 600.0, "b"),
-            row("magnitude", 0.0), row("dense", 0.0)]  # fmt: skip
+    rows = [row("wanda", 2.0), row("wanda", 4.0, "2:4"), row("stade", 6.0, "2:4"),
+            row("stade", 600.0, processor="b"), row("magnitude", 0.0), row("dense", 0.0),
+            row("std", 5.0, "4:8")]  # fmt: skip
     found = real.cost(pandas.DataFrame(rows)).set_index("method")
-    assert found["seconds"].to_dict() == {"wanda": 3.0, "stade": 6.0}
-    assert found["times"].to_dict() == {"wanda": 1.0, "stade": 2.0}
-    assert found["cells"].to_dict() == {"wanda": 2, "stade": 1}
-    assert set(found["where"]) == {"a, threads: 1"}
+    assert found["seconds"].to_dict() == {"wanda": "2.0 to 4.0", "stade": "6.0", "std": "5.0"}
+    assert found["times"]["wanda"] == 1.0 and found["times"]["stade"] == 1.5
+    assert math.isnan(found["times"]["std"])  # Wanda was not run so
+    assert found["cells"].to_dict() == {"wanda": 2, "stade": 1, "std": 1}
+    assert set(found["where"]) == {"a, threads: 1, 3 × 64 tokens"}

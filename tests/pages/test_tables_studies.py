@@ -79,9 +79,8 @@ def test_the_closed_forms_gap_is_what_two_refits_differ_by(p):
     assert (found["affine"] <= found[["bias", "linear"]].min(axis=1) + 1e-12).all()
     assert found["share"].between(0, 1).all() and (found["bias"] <= 1 + 1e-12).all()
     assert list(dict.fromkeys(found["model"]))[-1] == p.models[-1]  # real ones come first
-    said = studies.worth(found, p.models[-1])
-    assert re.fullmatch(r"[\d.]+ to [\d.]+ %", said)
-    assert studies.worth(found, "another") == "not run here"
+    said = studies.worth(found[found["model"] == p.models[-1]])
+    assert re.fullmatch(rf"{p.models[-1]} [\d.]+ to [\d.]+ %", said)
 
 
 def test_a_record_of_the_ladder_stands_before_what_is_computed_here(p):
@@ -100,7 +99,7 @@ def test_the_variance_of_real_models_is_explained_with_texts_and_small_ones_wher
         assert set(shares["term"]) <= set(studies.FACTORS)
         assert shares["share"].sum() == pytest.approx(1)
     assert studies.explained(real.iloc[:0], real.iloc[:0]) == {}
-    said = studies.parts(first, "pattern", "metric")
+    said = studies.parts(first, "pattern", "model", "metric")  # one model: no factor
     assert said.startswith("pattern ") and ", which weights go " in said and said.endswith(" %")
     assert studies.parts(None, "pattern") == "not run here"
 

@@ -12,7 +12,7 @@ TYPES = ("q", "k", "v", "o", "gate", "up")
 def cells(order, methods=("wanda",), patterns=("0.5",)):
     """A cell for each type, whose rank by loss is its place and by perplexity that in `order`."""
     rows = [
-        ("one", kind, method, pattern, float(at) + m, 10.0 + order[at] + m)
+        ("one", kind, method, pattern, "row", float(at) + m, 10.0 + order[at] + m)
         for m, method in enumerate(methods)
         for pattern in patterns
         for at, kind in enumerate(TYPES)
@@ -24,16 +24,24 @@ def test_a_cell_has_the_loss_of_its_own_layer_type_and_the_mean_of_its_seeds():
     asked = [("wanda", "0.5", "row"), ("std", "0.5", "row")]
     errors = [{"q": [0.1, 0.2], "v": [0.3, 0.4]}, {"q": [0.1, 0.2], "v": [0.3, 0.4]}]
     table = long("one", asked, errors)
-    columns = ["model", "method", "pattern", "layers", "perplexity"]
+    columns = ["model", "method", "pattern", "scope", "seed", "layers", "perplexity"]
     ran = pandas.DataFrame(
-        [("one", "wanda", "0.5", ["q"], 11.0), ("one", "wanda", "0.5", ["q"], 13.0),
-         ("one", "wanda", "0.5", ["q", "v"], 30.0), ("one", "std", "0.5", "all", 40.0),
-         ("one", "std", "0.3", ["v"], 9.0)],
+        [
+            ("one", "wanda", "0.5", "row", 0, ["q"], 11.0),
+            ("one", "wanda", "0.5", "row", 1, ["q"], 13.0),
+            ("one", "wanda", "0.5", "row", 0, ["q", "v"], 30.0),
+            ("one", "std", "0.5", "row", 0, "all", 4.0),
+            ("one", "std", "0.3", "row", 0, ["v"], 9.0),
+            ("one", "wanda", "0.5", "layer", 0, ["q"], 9.0),
+        ],
         columns=columns,
-    )  # fmt: skip
+    )
     (row,) = study.beside(table, ran).itertuples()
     assert (row.layer_type, row.method, row.perplexity) == ("q", "wanda", 12.0)
     assert row.loss == pytest.approx(-2.302585)
+    other = pandas.DataFrame([("one", "std", "0.5", "row", 1, ["q"], 20.0)], columns=columns)
+    both = study.beside(table, pandas.concat([ran, other])).set_index("method")["perplexity"]
+    assert both.to_dict() == {"wanda": 13.0, "std": 20.0}  # on the seed that both have
 
 
 @pytest.mark.parametrize(
@@ -53,7 +61,10 @@ def test_types_are_ranked_by_both_at_one_method_and_share(order, rho, word):
 
 def test_pairs_of_methods_agree_where_less_loss_is_less_perplexity():
     found = cells(range(6), methods=("wanda", "std", "std_without_correction"))
-    assert study.within(found)[["pairs", "agree"]].drop_duplicates().values.tolist() == [[3, 3]]
-    turned = found.assign(perplexity=-found["perplexity"])
-    assert set(study.within(turned)["agree"]) == {0}
+    pairs = study.within(found)
+    assert len(pairs) == 3 and set(pairs["pairs"]) == set(pairs["agree"]) == {6}
+    turned = found["perplexity"].where(found["method"] != "std", -found["loss"])
+    by = study.within(found.assign(perplexity=turned)).set_index(["one", "other"])["agree"]
+    assert by["std_without_correction", "wanda"] == 6
+    assert by["std", "wanda"] == 0 and by["std", "std_without_correction"] == 6
     assert study.within(cells(range(6))).empty

@@ -76,18 +76,21 @@ def real_types(names: Sequence[str]) -> pandas.DataFrame:
 
 
 def types_said(cells: pandas.DataFrame) -> dict[str, str]:
-    """What the cells of `real_types` say, in words, as "types"."""
+    """What the cells of `real_types` say, in words: "types", and "pairs" of methods."""
     verbs = {layer_losses.PARTLY: "predicts partly"}
     between = [
-        f"between the types of {row.model} the loss {verbs.get(row.word, row.word)} "
-        f"(median {row.median:.2f})"
+        f"{row.model}: the loss {verbs.get(row.word, row.word)} (median {row.median:.2f})"
         for row in layer_types.answers(cells).itertuples()
     ]
-    pairs = layer_types.within(cells)
-    if not between or pairs.empty:
-        return {"types": NOT_RUN}
-    inside = f"within a type it decides {pairs['agree'].sum()} of {pairs['pairs'].sum()} pairs"
-    return {"types": "; ".join([*between, inside]).replace("(median -", "(median −")}
+    inside = [
+        f"{paper.title(row.one)} and {paper.title(row.other)} {row.agree} of {row.pairs}"
+        for row in layer_types.within(cells).itertuples()
+    ]
+    said = {
+        "types": "; ".join(between).replace("(median -", "(median −"),
+        "pairs": ", ".join(inside),
+    }
+    return {name: words or NOT_RUN for name, words in said.items()}
 
 
 def _protocol(name: str) -> list[dict]:

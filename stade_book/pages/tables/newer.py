@@ -60,4 +60,5 @@ def _printed(row) -> str:
 
 
 def _against_wanda(row) -> str:
-    return f"{row.below_wanda} lower" if math.isnan(row.change) else f"{percent(row.change)} %"
+    lower = f"perplexity lower by {row.below_wanda}"
+    return lower if math.isnan(row.change) else f"{percent(row.change)} %"

@@ -10,6 +10,7 @@ from IPython.display import HTML
 from stade_book.claims import paper
 from stade_book.pages import html
 from stade_book.pages.tables import accuracy, dated, earlier, ladder, layers, perplexity
+from stade_book.pages.tables.earlier import RIVAL
 from stade_book.studies import measured, owl
 from stade_nb import paths
 from stade_nb.engine import shipped
@@ -197,21 +198,26 @@ def cost(ran: pandas.DataFrame) -> pandas.DataFrame:
 
     ran: columns as of `earlier.frame`. Without methods that read no text, of which a sweep counts
     the time of what cells share for the first one. Columns model, method, seconds (of pruning one
-    model, the median over cells), times (Wanda's), cells, where (processor and threads).
+    model, from the least cell to the most), times (the median ratio to Wanda's cell of the same
+    pattern and seed), cells, where (processor, threads, calibration tokens).
     """
     reads = [m != paper.DENSE and METHODS[m].needs != Needs.NOTHING for m in ran["method"]]
-    rows = ran[reads]
-    where = [f"{a['processor']}, threads: {a['threads']}" for a in rows["computed"]]
+    rows = ran[reads].reset_index(drop=True)
+    texts = [f"{text['windows']} × {text['length']} tokens" for text in rows["calibration_corpus"]]
+    where = [
+        f"{made['processor']}, threads: {made['threads']}, {text}"
+        for made, text in zip(rows["computed"], texts, strict=True)
+    ]
     rows = rows.assign(where=where, prune=[each["prune"] for each in rows["seconds"]])
+    rows = rows[rows["where"] == rows.groupby("model")["where"].transform(lambda x: x.mode()[0])]
+    own = rows[rows["method"] == RIVAL].set_index(["model", "pattern", "seed"])["prune"]
+    keys = list(zip(rows["model"], rows["pattern"], rows["seed"], strict=True))
+    wandas = [own.get(key, math.nan) for key in keys]
     found = []
-    for model, some in rows.groupby("model", sort=False):
-        most = some[some["where"] == some["where"].mode()[0]]
-        medians = most.groupby("method", sort=False)["prune"].agg(["median", "size"])
-        wanda = medians["median"].get("wanda", math.nan)
-        found += [
-            (model, name, seconds, seconds / wanda, cells, most["where"].iloc[0])
-            for name, seconds, cells in medians.itertuples()
-        ]
+    by = rows.assign(ratio=rows["prune"] / wandas).groupby(["model", "method", "where"], sort=False)
+    for (model, name, machine), some in by:
+        ends = dict.fromkeys(f"{some['prune'].agg(end):.1f}" for end in ("min", "max"))
+        found.append((model, name, " to ".join(ends), some["ratio"].median(), len(some), machine))
     names = ["model", "method", "seconds", "times", "cells", "where"]
     return pandas.DataFrame(found, columns=names)
 

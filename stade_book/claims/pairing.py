@@ -13,7 +13,7 @@ import pandas
 
 from stade_book.claims.paper import DENSE
 from stade_nb.errors import StadeError
-from stade_nb.numerics.methods import method
+from stade_nb.numerics.methods import BEYOND, METHODS
 
 BySeed = dict[int, Any]  # what a way to prune a model has for each calibration seed
 
@@ -27,8 +27,12 @@ def by_seed(ran: pandas.DataFrame, keys: list[str], value: str = "losses") -> di
 
 
 def draws(name: str) -> bool:
-    """Whether the seed means anything to a method: whether it looks at calibration windows."""
-    return name != DENSE and method(name).needs > 0
+    """Whether the seed means anything to a way to prune: whether it looks at calibration windows.
+
+    One that is no method here, such as a study's own, is taken to look at them.
+    """
+    known = METHODS | BEYOND
+    return name != DENSE and (name not in known or known[name].needs > 0)
 
 
 def shared(ours: BySeed, other: BySeed, methods: tuple[str, str]) -> tuple[BySeed, BySeed]:

@@ -14,6 +14,8 @@ calibration text and an evaluated text of another domain; the one that gave the 
 A candidate succeeds where it does on every real model. Statistics and time are Wanda's.
 """
 
+from collections.abc import Sequence
+
 import pandas
 
 from stade_book.claims import pairing
@@ -21,11 +23,12 @@ from stade_book.claims import pairing
 CANDIDATES = ("wanda_bias_gate_up", "wanda_bias_qk_o_gate_up")
 RIVALS = ("wanda", "stade")
 SHARE = 0.8
+COLUMNS = ("candidate", "lower", "cells", "median", "success")
 LEAD = ("2:4", "C4", "WikiText")  # pattern, calibration, evaluation
 
 
-def cells(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """A row for each cell that has both rivals and at least one candidate.
+def cells(rows: pandas.DataFrame, candidates: Sequence[str] = CANDIDATES) -> pandas.DataFrame:
+    """A row for each cell that has both rivals and at least one of the candidates.
 
     rows: as `calibration_texts.of_records` has them, of one model. Returns columns pattern,
     calibration, evaluation, a column of perplexities (mean over common seeds) for each rival and
@@ -33,25 +36,25 @@ def cells(rows: pandas.DataFrame) -> pandas.DataFrame:
     """
     keys = ["pattern", "calibration", "evaluation"]
     away = rows[(rows["calibration"] != rows["evaluation"]) & (rows["calibration"] != "")]
-    away = pairing.common(away[away["method"].isin([*RIVALS, *CANDIDATES])], keys)
+    away = pairing.common(away[away["method"].isin([*RIVALS, *candidates])], keys)
     wide = away.pivot_table("perplexity", keys, "method", observed=True)
-    wide = wide.reindex(columns=[*RIVALS, *CANDIDATES]).dropna(subset=list(RIVALS))
-    wide = wide.dropna(subset=list(CANDIDATES), how="all").reset_index()
+    wide = wide.reindex(columns=[*RIVALS, *candidates]).dropna(subset=list(RIVALS))
+    wide = wide.dropna(subset=list(candidates), how="all").reset_index()
     counts = [tuple(row) != LEAD for row in wide[keys].itertuples(index=False)]
     return wide.assign(counts=counts).rename_axis(columns=None)
 
 
-def success(found: pandas.DataFrame) -> pandas.DataFrame:
+def success(found: pandas.DataFrame, candidates: Sequence[str] = CANDIDATES) -> pandas.DataFrame:
     """How often each candidate is below both rivals, and whether that is success on this model.
 
     found: from `cells`. Returns columns candidate, lower, cells, median (change against the better
     rival, relative), success.
     """
     rows = []
-    for candidate in CANDIDATES:
+    for candidate in candidates:
         some = found[found["counts"] & found[candidate].notna()]
         change = some[candidate] / some[list(RIVALS)].min(axis=1) - 1
         lower = int((change < 0).sum())
         reached = bool(len(some)) and lower >= SHARE * len(some)
         rows.append((candidate, lower, len(some), change.median(), reached))
-    return pandas.DataFrame(rows, columns=["candidate", "lower", "cells", "median", "success"])
+    return pandas.DataFrame(rows, columns=list(COLUMNS))

@@ -1,0 +1,77 @@
+"""Wanda, and a bias of medians in down, on other texts: `python -m workflow.medians`.
+
+To be run in the folder that `workflow.texts` has filled. One record per model, which grows with
+each pruned model, so that a run that is interrupted goes on with the next one:
+
+    python -m workflow.medians --model smollm2-135m --out data/studies
+"""
+
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+from stade_book.studies import means, measured, medians
+from stade_book.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
+from stade_nb.engine import pruning, records, weights
+from stade_nb.evaluation.perplexity import window_losses
+from stade_nb.models import architectures, loading
+from stade_nb.models.windows import calibration_windows, evaluation_windows
+from workflow import Words, status_of
+
+
+def measure(name: str, folder: Path, device: str = "cpu") -> Path:
+    """Every cell that the record does not have yet, kept as it comes; returns the record's path.
+
+    StadeError where the texts or the model are missing.
+    """
+    model, tokenizer = loading.load(name, device)
+    here = {"tokenizer": tokenizer}
+    asked = {
+        text: evaluation_windows(source, **here, windows=WINDOWS, length=LENGTH).to(device)
+        for text, source in EVALUATIONS.items()
+    }
+    fields = measured.fields(medians.STUDY, model, **asked)
+    made = measured.made(model.device)
+    about = {"model": name, "windows": [WINDOWS, LENGTH]}
+    result = about | {"cells": []} | (records.read(folder, fields) or {}) | made
+    layers, dense = architectures.named_layers(model), weights.snapshot(model)
+    layers = {full: layer for full, _, layer in layers}
+
+    def keep(about: dict, began: float) -> None:
+        pruned = time.perf_counter() - began
+        losses = {
+            text: window_losses(model, ids, progress=True).tolist() for text, ids in asked.items()
+        }
+        result["cells"].append(about | {"losses": losses, "pruning": pruned} | made)
+        records.write(folder, fields, result, indent=None)
+
+    for pattern, text in product(medians.PATTERNS, medians.CALIBRATIONS):
+        about = {"pattern": pattern, "calibration": text}
+        if sum(about.items() <= cell.items() for cell in result["cells"]) == 2:
+            continue
+        result["cells"] = [cell for cell in result["cells"] if not about.items() <= cell.items()]
+        ids = calibration_windows(CALIBRATIONS[text], tokenizer, WINDOWS, LENGTH, 0).to(device)
+        before, began = {f: one.weight.clone() for f, one in layers.items()}, time.perf_counter()
+        pruning.prune_model(model, ids, medians.PLAIN, pattern, progress=True)
+        keep(about | {"method": medians.PLAIN}, began)
+        began = time.perf_counter()
+        removed = {full: before[full] - layer.weight for full, layer in layers.items()}
+        with means.correct(model, removed, ids, medians.PART, medians.WAY, progress=True):
+            keep(about | {"method": medians.CANDIDATE}, began)
+        weights.restore(dense)
+    return records.path_of(folder, fields)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measure one model; returns the exit status."""
+    parser = Words(prog="python -m workflow.medians", description=__doc__)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
+    given = parser.parse_args(words)
+    return status_of("medians", lambda: print(measure(given.model, given.out, given.device)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

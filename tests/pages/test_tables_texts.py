@@ -12,6 +12,7 @@ from stade_book import style
 from stade_book.pages.plots import texts as plots
 from stade_book.pages.tables import texts
 from stade_book.studies import calibration_texts as study
+from stade_book.studies import helpful
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 
@@ -144,3 +145,16 @@ def test_where_a_correction_is_not_worth_more_at_home_is_named():
     carried = pandas.DataFrame(rows, columns=["model", "evaluation", "verdict"])
     assert texts.exceptions(carried) == "1 of 2 on C4 (a)"
     assert texts.exceptions(carried.iloc[1:]) == "none"
+
+
+def test_success_is_said_of_each_candidate_and_nothing_of_what_did_not_run():
+    rows = [("one", "medians", 9, 11, -0.02, True), ("two", "medians", 3, 11, 0.01, False),
+            ("three", "medians", 0, 0, math.nan, False)]  # fmt: skip
+    outcome = pandas.DataFrame(rows, columns=["model", "what", *helpful.COLUMNS[1:]])
+    assert texts.successes(outcome) == (
+        "one, medians: success, lower than both in 9 of 11 cells; "
+        "two, medians: no success, lower than both in 3 of 11 cells"
+    )
+    assert texts.successes(outcome.iloc[2:]) == "not run here"
+    assert texts.medians_time(["llama-230k"]) == "not run here"
+    assert "python -m workflow.medians --model llama-230k" in texts.medians_made(["llama-230k"])

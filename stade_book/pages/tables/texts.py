@@ -1,10 +1,12 @@
 """What the page on calibration texts shows: the grid, and what its verdicts say in a sentence."""
 
+from collections.abc import Sequence
+
 import pandas
 
 from stade_book.claims import paper, verdicts
-from stade_book.claims.verdicts import Count, Difference
-from stade_book.studies import budget
+from stade_book.claims.verdicts import NOT_RUN, Count, Difference
+from stade_book.studies import budget, measured, medians
 from stade_book.studies import calibration_texts as study
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
@@ -91,3 +93,42 @@ def missing(found: pandas.DataFrame) -> int:
     there = found[found["method"].isin(study.METHODS)]
     keys = ["calibration", "evaluation", "method", "pattern"]
     return cells * len(study.EVALUATIONS) - len(there[keys].drop_duplicates())
+
+
+def successes(outcome: pandas.DataFrame) -> str:
+    """Of each candidate on each model: "no success, lower than both in 9 of 26 cells", and so on.
+
+    outcome: columns as of `helpful.success`, model, and what (the candidate in words).
+    """
+    parts = [
+        f"{row.model}, {row.what}: {'success' if row.success else 'no success'}, "
+        f"lower than both in {row.lower} of {row.cells} cells"
+        for row in outcome.itertuples()
+        if row.cells
+    ]
+    return "; ".join(parts) or NOT_RUN
+
+
+def medians_time(names: Sequence[str]) -> str:
+    """How long Wanda and a bias of medians take together: "smollm2-135m 1.4 times Wanda's time"."""
+    rows = medians.times(names).itertuples()
+    return ", ".join(f"{row.model} {row.times:.1f} times Wanda's time" for row in rows) or NOT_RUN
+
+
+def medians_made(names: Sequence[str]) -> str:
+    """With what the study of medians was measured, in one line a model."""
+    lines = []
+    for name in names:
+        if name not in measured.there(medians.STUDY, [name]):
+            lines.append(f"{name}: no record yet; {medians.COMMAND} --model {name} measures it")
+            continue
+        record = measured.of(medians.STUDY, name, medians.COMMAND)
+        windows, length = record["windows"]
+        days = sorted({cell["computed"]["date"] for cell in record["cells"]})
+        by = sorted({cell["computed"]["processor"] for cell in record["cells"]})
+        lines.append(
+            f"{name}: {len(record['cells'])} pruned models, {windows} × {length} tokens of each "
+            f"text, {', '.join(by)}, {' to '.join(dict.fromkeys([days[0], days[-1]]))}, record "
+            f"{record['record'][:12]}"
+        )
+    return "\n".join(lines)

@@ -55,15 +55,18 @@ def outcome(
 ) -> pandas.DataFrame:
     """The rule for success: a row for each model that has a record, see `helpful.success`.
 
-    models: by name the grid of texts, from which STADE is. Columns model, and those of it.
+    models: by name the grid of texts, from which STADE is. Columns model, those of it, and
+    than_wanda: in how many of the cells the candidate is below Wanda, no part of the rule.
     """
-    rows = [pandas.DataFrame(columns=["model", *helpful.COLUMNS])]
+    rows = [pandas.DataFrame(columns=["model", *helpful.COLUMNS, "than_wanda"])]
     for model, grid in models.items():
         own = recorded(model, folder)
         if len(own):
             stade = grid[grid["method"] == "stade"][own.columns]
             cells = helpful.cells(pandas.concat([own, stade]), (CANDIDATE,))
-            rows.append(helpful.success(cells, (CANDIDATE,)).assign(model=model))
+            below = int((cells["counts"] & (cells[CANDIDATE] < cells[PLAIN])).sum())
+            found = helpful.success(cells, (CANDIDATE,))
+            rows.append(found.assign(model=model, than_wanda=below))
     return pandas.concat(rows[1:] or rows, ignore_index=True)
 
 

@@ -156,5 +156,9 @@ def test_success_is_said_of_each_candidate_and_nothing_of_what_did_not_run():
         "two, medians: no success, lower than both in 3 of 11 cells"
     )
     assert texts.successes(outcome.iloc[2:]) == "not run here"
+    assert texts.than_wanda(outcome.assign(than_wanda=[11, 10, 0]).iloc[:2]) == (
+        "11 of 11 cells (one), 10 of 11 cells (two)"
+    )
+    assert texts.than_wanda(outcome.iloc[:0]) == "not run here"
     assert texts.medians_time(["llama-230k"]) == "not run here"
     assert "python -m workflow.medians --model llama-230k" in texts.medians_made(["llama-230k"])

@@ -47,11 +47,11 @@ def test_success_is_below_wanda_and_stade_in_four_cells_of_five(tmp_path, level,
     kept(tmp_path, cells)
     (row,) = medians.outcome({"one": grid(stade), "other": grid(stade)}, tmp_path).itertuples()
     assert (row.model, row.lower, row.cells, row.success) == ("one", lower, 11, lower == 11)
-    assert row.median == pytest.approx(level / 95 - 1)
+    assert row.median == pytest.approx(level / 95 - 1) and row.than_wanda == 11
     # Without STADE there is no cell, and without a record no model.
     assert medians.outcome({"one": grid(stade).iloc[:0]}, tmp_path)["cells"].tolist() == [0]
     empty = medians.outcome({"other": grid(stade)}, tmp_path)
-    assert empty.empty and list(empty) == ["model", *helpful.COLUMNS]
+    assert empty.empty and list(empty) == ["model", *helpful.COLUMNS, "than_wanda"]
 
 
 def test_time_is_wandas_and_the_biass_over_wandas(tmp_path):

@@ -109,6 +109,14 @@ def successes(outcome: pandas.DataFrame) -> str:
     return "; ".join(parts) or NOT_RUN
 
 
+def than_wanda(outcome: pandas.DataFrame) -> str:
+    """In how many cells of `medians.outcome` there is a gain beside none: "11 of 11 (one)"."""
+    rows = outcome.itertuples()
+    return (
+        ", ".join(f"{row.than_wanda} of {row.cells} cells ({row.model})" for row in rows) or NOT_RUN
+    )
+
+
 def medians_time(names: Sequence[str]) -> str:
     """How long Wanda and a bias of medians take together: "smollm2-135m 1.4 times Wanda's time"."""
     rows = medians.times(names).itertuples()

@@ -15,7 +15,7 @@ from stade_book.studies import ladder, measured
 from stade_nb.engine import records
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
-from workflow import Words, status_of
+from workflow import reading
 
 
 def measure(name: str, text: str, windows: tuple[int, int], device: str, folder: Path) -> Path:
@@ -43,20 +43,7 @@ def measure(name: str, text: str, windows: tuple[int, int], device: str, folder:
 
 def main(words: list[str] | None = None) -> int:
     """Measure one model; returns the exit status."""
-    parser = Words(prog="python -m workflow.rungs", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--calibration", default="c4_documents.txt")
-    parser.add_argument("--windows", type=int, default=32)
-    parser.add_argument("--length", type=int, default=512)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
-    given = parser.parse_args(words)
-
-    def run() -> None:
-        size = given.windows, given.length
-        print(measure(given.model, given.calibration, size, given.device, given.out))
-
-    return status_of("rungs", run)
+    return reading.run("rungs", __doc__, measure, words)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,23 @@ def outcome(
     return pandas.concat(rows[1:] or rows, ignore_index=True)
 
 
+def apart(models: dict[str, pandas.DataFrame], folder: Path = measured.FOLDER) -> float:
+    """The most that Wanda's perplexity differs, relative, between the study's cells and the grid's.
+
+    The two were pruned on different machines, with the same windows. models: as of `outcome`; NaN
+    where there is no cell in common.
+    """
+    keys = ["pattern", "calibration", "evaluation"]
+    most = math.nan
+    for model, grid in models.items():
+        ours, other = (
+            rows[rows["method"] == PLAIN].set_index(keys)["perplexity"]
+            for rows in (recorded(model, folder), grid)
+        )
+        most = max((ours / other - 1).abs().max(), most, key=lambda one: -1 if one != one else one)
+    return float(most)
+
+
 def times(models: Sequence[str], folder: Path = measured.FOLDER) -> pandas.DataFrame:
     """Seconds of Wanda and of the bias behind it, summed over a model's cells, and their ratio.
 

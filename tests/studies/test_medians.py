@@ -54,6 +54,15 @@ def test_success_is_below_wanda_and_stade_in_four_cells_of_five(tmp_path, level,
     assert empty.empty and list(empty) == ["model", *helpful.COLUMNS, "than_wanda"]
 
 
+def test_wanda_on_two_machines_is_held_side_by_side(tmp_path):
+    kept(
+        tmp_path, [cell(medians.PLAIN, "2:4", "C4", 110.0), cell(medians.PLAIN, "0.5", "C4", 98.0)]
+    )
+    wanda = grid(100.0).assign(method=medians.PLAIN)
+    assert medians.apart({"one": wanda, "other": wanda}, tmp_path) == pytest.approx(0.1)
+    assert math.isnan(medians.apart({"other": wanda}, tmp_path))
+
+
 def test_time_is_wandas_and_the_biass_over_wandas(tmp_path):
     plain = [cell(medians.PLAIN, "2:4", "C4", 1.5, 40.0), cell(medians.PLAIN, "0.5", "C4", 1.5, 60)]
     cells = [*plain, cell(medians.CANDIDATE, "2:4", "C4", 1.5, 10.0)]

@@ -20,6 +20,22 @@ class Words(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+def study_words(name: str, about: str | None) -> Words:
+    """The words that the command of every study has: the model, the device, where the record goes.
+
+    about: the command's docstring, shown as it is.
+    """
+    parser = Words(
+        prog=f"python -m workflow.{name}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
+    return parser
+
+
 def status_of(step: str | None, work: Callable[[], object]) -> int:
     """The exit status of `work`: 0, or 2 where it ends in bad input, said in one line on stderr.
 

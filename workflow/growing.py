@@ -1,6 +1,5 @@
 """A study's record that grows with each pruned model, so that an interrupted run goes on."""
 
-import argparse
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from stade_nb.engine import records, weights
 from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
-from workflow import Words, status_of
+from workflow import status_of, study_words
 
 WINDOWS, EVALUATED, LENGTH = 32, 64, 512
 
@@ -70,16 +69,9 @@ def begun(study: str, name: str, texts: tuple[str, str], folder: Path, device: s
 
 def run(name: str, about: str | None, measure: Callable[..., Path], words: list[str] | None) -> int:
     """The command line of a study that `measure` measures; returns the exit status."""
-    parser = Words(
-        prog=f"python -m workflow.{name}",
-        description=about,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--model", default="smollm2-135m")
+    parser = study_words(name, about)
     parser.add_argument("--calibration", default="c4_documents.txt")
     parser.add_argument("--evaluation", default="wiki.test.raw")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
     given = parser.parse_args(words)
 
     def measured() -> None:

@@ -18,7 +18,7 @@ from stade_nb.engine.cell import Cell, cells
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
-from workflow import Words, status_of
+from workflow import reading, status_of
 
 PATTERNS = ("0.3", "0.4", "0.5", "0.6", "0.7", "2:4", "4:8")
 # What the whole ladder costs takes longer, so at two patterns.
@@ -67,15 +67,9 @@ def measure(name: str, text: str, windows: tuple[int, int], device: str, folder:
 
 def main(words: list[str] | None = None) -> int:
     """Measure one model; returns the exit status."""
-    parser = Words(prog="python -m workflow.layers", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--calibration", default="c4_documents.txt")
-    parser.add_argument("--windows", type=int, default=32)
-    parser.add_argument("--length", type=int, default=512)
-    parser.add_argument("--device", default="cpu")
+    parser = reading.asked("layers", __doc__)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="without methods that solve equations")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
     given = parser.parse_args(words)
 
     def run() -> None:

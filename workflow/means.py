@@ -25,14 +25,12 @@ def measure(name: str, texts: tuple[str, str], folder: Path, device: str = "cpu"
     """
     study = growing.begun(means.STUDY, name, texts, folder, device)
     layers = {full: layer for full, _, layer in architectures.named_layers(study.model)}
+    dense = {full: layer.weight.clone() for full, layer in layers.items()}
     masked: dict[str, dict[str, Tensor]] = {}  # of one pattern at a time
 
     def prune(about: dict) -> None:
         undo.close()
-        pattern, dense = (
-            about["pattern"],
-            {full: one.weight.clone() for full, one in layers.items()},
-        )
+        pattern = about["pattern"]
         if pattern not in masked:
             masked.clear()
             pruning.prune_model(study.model, study.ids, means.METHOD, pattern, progress=True)

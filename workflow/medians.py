@@ -17,7 +17,7 @@ from stade_nb.engine import pruning, records, weights
 from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
-from workflow import Words, status_of
+from workflow import status_of, study_words
 
 
 def measure(name: str, folder: Path, device: str = "cpu") -> Path:
@@ -26,17 +26,17 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
     StadeError where the texts or the model are missing.
     """
     model, tokenizer = loading.load(name, device)
-    here = {"tokenizer": tokenizer}
     asked = {
-        text: evaluation_windows(source, **here, windows=WINDOWS, length=LENGTH).to(device)
+        text: evaluation_windows(source, tokenizer, WINDOWS, LENGTH).to(device)
         for text, source in EVALUATIONS.items()
     }
     fields = measured.fields(medians.STUDY, model, **asked)
     made = measured.made(model.device)
     about = {"model": name, "windows": [WINDOWS, LENGTH]}
     result = about | {"cells": []} | (records.read(folder, fields) or {}) | made
-    layers, dense = architectures.named_layers(model), weights.snapshot(model)
-    layers = {full: layer for full, _, layer in layers}
+    layers = {full: layer for full, _, layer in architectures.named_layers(model)}
+    dense = weights.snapshot(model)
+    before = {full: weight for full, (_, weight, _) in zip(layers, dense, strict=True)}
 
     def keep(about: dict, began: float) -> None:
         pruned = time.perf_counter() - began
@@ -52,7 +52,7 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
             continue
         result["cells"] = [cell for cell in result["cells"] if not about.items() <= cell.items()]
         ids = calibration_windows(CALIBRATIONS[text], tokenizer, WINDOWS, LENGTH, 0).to(device)
-        before, began = {f: one.weight.clone() for f, one in layers.items()}, time.perf_counter()
+        began = time.perf_counter()
         pruning.prune_model(model, ids, medians.PLAIN, pattern, progress=True)
         keep(about | {"method": medians.PLAIN}, began)
         began = time.perf_counter()
@@ -65,11 +65,7 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
 
 def main(words: list[str] | None = None) -> int:
     """Measure one model; returns the exit status."""
-    parser = Words(prog="python -m workflow.medians", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the record")
-    given = parser.parse_args(words)
+    given = study_words("medians", __doc__).parse_args(words)
     return status_of("medians", lambda: print(measure(given.model, given.out, given.device)))
 
 

@@ -83,12 +83,26 @@ def by_pattern(found: pandas.DataFrame) -> pandas.DataFrame:
 
     found: from `beside`. A pattern with fewer than `METHODS` cells has no row.
     """
-    rows = []
-    for (model, pattern), some in found.groupby(["model", "pattern"], sort=False):
-        if len(some) >= METHODS:
-            rho = float(spearmanr(some["loss"], some["perplexity"]).statistic)
-            rows.append((model, pattern, len(some), rho))
-    return pandas.DataFrame(rows, columns=["model", "pattern", "methods", "rho"])
+    return ranked(found, ["model", "pattern"], "methods")
+
+
+def ranked(found: pandas.DataFrame, by: list[str], count: str) -> pandas.DataFrame:
+    """Spearman's correlation of loss and perplexity, a row for each group of `by`: count, rho.
+
+    found: columns `by`, loss, perplexity. count: what a group's number of cells is called. A group
+    of fewer than `METHODS` cells has no row.
+    """
+    rows = [
+        (*group, len(some), float(spearmanr(some["loss"], some["perplexity"]).statistic))
+        for group, some in found.groupby(by, sort=False)
+        if len(some) >= METHODS
+    ]
+    return pandas.DataFrame(rows, columns=[*by, count, "rho"])
+
+
+def word_for(rho: float) -> str:
+    """The word for a median correlation."""
+    return PREDICTS if rho >= GOOD else FAILS if rho < POOR else PARTLY
 
 
 def answers(found: pandas.DataFrame) -> pandas.DataFrame:
@@ -97,9 +111,10 @@ def answers(found: pandas.DataFrame) -> pandas.DataFrame:
     for model, some in by_pattern(found).groupby("model", sort=False):
         cells = found[found["model"] == model]
         middle = median(some["rho"])
-        word = PREDICTS if middle >= GOOD else FAILS if middle < POOR else PARTLY
         together = float(spearmanr(cells["loss"], cells["perplexity"]).statistic)
-        rows.append((model, int(some["methods"].sum()), len(some), middle, together, word))
+        rows.append(
+            (model, int(some["methods"].sum()), len(some), middle, together, word_for(middle))
+        )
     columns = ["model", "cells", "patterns", "median", "together", "word"]
     return pandas.DataFrame(rows, columns=columns)
 

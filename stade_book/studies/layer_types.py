@@ -21,11 +21,9 @@ from itertools import combinations
 from statistics import median
 
 import pandas
-from scipy.stats import spearmanr
 
 from stade_book.claims import pairing
 from stade_book.studies import layer_losses
-from stade_book.studies.layer_losses import FAILS, GOOD, METHODS, PARTLY, POOR, PREDICTS
 
 CELL = ["model", "layer_type", "method", "pattern", "scope"]
 
@@ -50,12 +48,7 @@ def between(cells: pandas.DataFrame) -> pandas.DataFrame:
 
     cells: from `beside`.
     """
-    rows = []
-    for (model, method, pattern), some in cells.groupby(["model", "method", "pattern"], sort=False):
-        if len(some) >= METHODS:
-            rho = float(spearmanr(some["loss"], some["perplexity"]).statistic)
-            rows.append((model, method, pattern, len(some), rho))
-    return pandas.DataFrame(rows, columns=["model", "method", "pattern", "types", "rho"])
+    return layer_losses.ranked(cells, ["model", "method", "pattern"], "types")
 
 
 def answers(cells: pandas.DataFrame) -> pandas.DataFrame:
@@ -63,8 +56,7 @@ def answers(cells: pandas.DataFrame) -> pandas.DataFrame:
     rows = []
     for model, some in between(cells).groupby("model", sort=False):
         middle = median(some["rho"])
-        word = PREDICTS if middle >= GOOD else FAILS if middle < POOR else PARTLY
-        rows.append((model, int(some["types"].sum()), middle, word))
+        rows.append((model, int(some["types"].sum()), middle, layer_losses.word_for(middle)))
     return pandas.DataFrame(rows, columns=["model", "cells", "median", "word"])
 
 

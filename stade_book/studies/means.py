@@ -100,25 +100,23 @@ def showing_attention(model: nn.Module, plain: bool) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def _inputs(layer: nn.Linear, run: Callable[[], Iterator]) -> Iterator[tuple[Tensor, object]]:
-    """What enters the layer, (..., in), and what the block makes of it, batch by batch."""
+def _inputs(layer: nn.Linear, run: Callable[[], Iterator]) -> Iterator[Tensor]:
+    """What enters the layer, (..., in), batch by batch."""
     seen: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    with ExitStack() as undo:
-        undo.callback(hook.remove)
-        for out in run():
-            yield seen.pop(), out
+    with layer.register_forward_pre_hook(lambda _, args: seen.append(args[0])):
+        for _ in run():
+            yield seen.pop()
 
 
 def _of_mean(_: nn.Module, layer: nn.Linear, gone: Tensor, run: Callable) -> Tensor:
     moments = Moments.zeros(layer.in_features, layer.weight.device)
-    for x, _ in _inputs(layer, run):
+    for x in _inputs(layer, run):
         moments.update(x)
     return gone @ moments.mean
 
 
 def _of_median(_: nn.Module, layer: nn.Linear, gone: Tensor, run: Callable) -> Tensor:
-    rows = torch.cat([x.reshape(-1, layer.in_features) for x, _ in _inputs(layer, run)])
+    rows = torch.cat([x.reshape(-1, layer.in_features) for x in _inputs(layer, run)])
     return gone @ rows.median(dim=0).values.to(torch.float64)
 
 
@@ -126,13 +124,11 @@ def _attended(block: nn.Module, layer: nn.Linear, gone: Tensor, run: Callable) -
     """Σ over tokens of attention received · x, over that of attention received, by value head."""
     module = architectures.attention(block)
     weights: list[Tensor] = []
-    hook = module.register_forward_hook(lambda *given: weights.append(given[-1][1]))
     groups = layer.out_features // module.head_dim
     total = torch.zeros(groups, layer.in_features, dtype=torch.float64, device=gone.device)
     received = total.new_zeros(groups)
-    with ExitStack() as undo:
-        undo.callback(hook.remove)
-        for x, _ in _inputs(layer, run):
+    with module.register_forward_hook(lambda *given: weights.append(given[-1][1])):
+        for x in _inputs(layer, run):
             shown = weights.pop()  # (windows, heads, queries, keys)
             of = shown.unflatten(1, (groups, -1)).sum(dim=(2, 3)).to(torch.float64)
             total += torch.einsum("wgk,wki->gi", of, x.to(torch.float64))

@@ -39,13 +39,12 @@ def recorded(model: str, folder: Path = measured.FOLDER) -> pandas.DataFrame:
 
     Columns method (`PLAIN` or `CANDIDATE`), pattern, calibration, evaluation, seed, perplexity.
     """
-    rows, found = [], []
-    if measured.there(STUDY, [model], folder):
-        found = measured.of(STUDY, model, COMMAND, folder)["cells"]
-    for cell in found:
-        known = cell["method"], cell["pattern"], cell["calibration"]
-        for text, losses in cell["losses"].items():
-            rows.append((*known, text, 0, math.exp(fmean(losses))))
+    known = "method pattern calibration"
+    rows = [
+        (*cell[1:4], text, 0, math.exp(fmean(losses)))
+        for cell in measured.cells(STUDY, [model], known, COMMAND, folder).itertuples(index=False)
+        for text, losses in cell.losses.items()
+    ]
     columns = ["method", "pattern", "calibration", "evaluation", "seed", "perplexity"]
     return pandas.DataFrame(rows, columns=columns)
 
@@ -76,15 +75,14 @@ def apart(models: dict[str, pandas.DataFrame], folder: Path = measured.FOLDER) -
     The two were pruned on different machines, with the same windows. models: as of `outcome`; NaN
     where there is no cell in common.
     """
-    keys = ["pattern", "calibration", "evaluation"]
-    most = math.nan
+    keys, found = ["pattern", "calibration", "evaluation"], []
     for model, grid in models.items():
         ours, other = (
             rows[rows["method"] == PLAIN].set_index(keys)["perplexity"]
             for rows in (recorded(model, folder), grid)
         )
-        most = max((ours / other - 1).abs().max(), most, key=lambda one: -1 if one != one else one)
-    return float(most)
+        found.append((ours / other - 1).abs().max())
+    return float(pandas.Series(found, dtype=float).max())
 
 
 def times(models: Sequence[str], folder: Path = measured.FOLDER) -> pandas.DataFrame:

@@ -1,6 +1,5 @@
 """The real models at the head of a page: their records beside each other, and what has none."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -210,12 +209,11 @@ def cost(ran: pandas.DataFrame) -> pandas.DataFrame:
     ]
     rows = rows.assign(where=where, prune=[each["prune"] for each in rows["seconds"]])
     rows = rows[rows["where"] == rows.groupby("model")["where"].transform(lambda x: x.mode()[0])]
-    own = rows[rows["method"] == RIVAL].set_index(["model", "pattern", "seed"])["prune"]
-    keys = list(zip(rows["model"], rows["pattern"], rows["seed"], strict=True))
-    wandas = [own.get(key, math.nan) for key in keys]
-    found = []
-    by = rows.assign(ratio=rows["prune"] / wandas).groupby(["model", "method", "where"], sort=False)
-    for (model, name, machine), some in by:
+    keys, found = ["model", "pattern", "seed"], []
+    own = rows[rows["method"] == RIVAL].set_index(keys)["prune"].rename("wanda")
+    rows = rows.join(own, on=keys)
+    rows["ratio"] = rows["prune"] / rows["wanda"]
+    for (model, name, machine), some in rows.groupby(["model", "method", "where"], sort=False):
         ends = dict.fromkeys(f"{some['prune'].agg(end):.1f}" for end in ("min", "max"))
         found.append((model, name, " to ".join(ends), some["ratio"].median(), len(some), machine))
     names = ["model", "method", "seconds", "times", "cells", "where"]

@@ -164,8 +164,9 @@ def by_place(judged: pandas.DataFrame) -> pandas.DataFrame:
     judged: from `study.against` of `PLACED` and Wanda + bias. A cell is the change of perplexity
     and the verdict's sign, see `SIGNS`; "" where nothing was run.
     """
-    titles = dict(zip(PLACED, (place.replace("_", " and ") for place in PLACES), strict=True))
-    titles |= {PLACED[0]: "q and k", "wanda_with_bias": "all layers"}
+    whole = "wanda_with_bias"
+    places = {name: paper.title(name).removeprefix(f"{paper.title(whole)} in ") for name in PLACED}
+    titles = places | {whole: "all layers"}
     cells = [
         f"{percent(row.change)} % {SIGNS[row.verdict]}".replace(" ", "\N{NO-BREAK SPACE}")
         for row in judged.itertuples()

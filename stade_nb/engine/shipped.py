@@ -29,6 +29,12 @@ KEYS = (
     *("fingerprint", "evaluation", "calibration", "dtype", "numerics"),
     *("method", "pattern", "layers", "scope", "seed"),
 )
+# What is read of a record beyond it, by the name that tells losses from a task's answers.
+_OF_BOTH = ("device", "calibration_corpus", "evaluation_corpus", "computed", "seconds", "versions")
+_READ = {
+    "losses": (*KEYS, *_OF_BOTH, "perplexity", "zeros", "sizes"),
+    "task": (*(key for key in KEYS if key != "evaluation"), *_OF_BOTH, "correct", "guessing"),
+}
 
 
 def rows(model: str, folder: Path = FOLDER) -> list[dict]:
@@ -95,11 +101,18 @@ def _contents(folder: Path) -> dict[str, dict]:
 def _once(path: Path, _changed: int) -> dict:
     """A record's content, read and checked once a process, and again where the file has changed.
 
-    StadeError, naming the file, where it is none of a model's.
+    StadeError, naming the file, where it is none of a model's or lacks what pages read of it.
     """
     content = records.checked(path)
     if not isinstance(content["result"].get("model"), str):
         raise StadeError(f"record {path.name} names no model: take it out of {path.parent.name}")
+    there = content["fields"].keys() | content["result"].keys()
+    lacking = [name for kind in _READ.keys() & there for name in _READ[kind] if name not in there]
+    if lacking:
+        raise StadeError(
+            f"record {path.name} has no {lacking[0]}, as every one has that workflow.ship took "
+            f"over: take it out of {path.parent.name} and ship it again"
+        )
     return content
 
 

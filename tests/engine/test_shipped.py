@@ -151,6 +151,21 @@ def test_a_record_of_no_model_is_named(folder):
         shipped.models(folder)
 
 
+def test_a_record_that_lacks_what_pages_read_is_named(folder):
+    known = records.checked(next(folder.glob("*.json")))
+    for place in ("fields", "result"):
+        for name in known[place]:
+            content = known | {place: {k: v for k, v in known[place].items() if k != name}}
+            path = records.write(folder, content["fields"], content["result"])
+            if name in (*shipped.KEYS, "device", "perplexity", "calibration_corpus", "computed"):
+                with pytest.raises(StadeError, match=f"record {path.name} has no {name}"):
+                    shipped.rows("llama-230k", folder)
+            records.write(folder, known["fields"], known["result"])
+            if path.stem != known["key"]:
+                path.unlink()
+    assert shipped.rows("llama-230k", folder)
+
+
 def test_another_result_under_a_known_key_is_refused(folder, computed, capsys):
     path = next(folder.glob("*.json"))
     losses = json.loads(path.read_text())["result"]["losses"]

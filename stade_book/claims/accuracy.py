@@ -10,7 +10,7 @@ import pandas
 from scipy import stats
 
 from stade_book.claims import verdicts
-from stade_book.claims.pairing import by_seed, matched
+from stade_book.claims.pairing import by_seed, matched, shared
 from stade_book.claims.paper import DENSE
 from stade_book.claims.scorecard import decides_both
 from stade_book.claims.verdicts import CONFIDENCE, Difference, Verdict, by_runs, shared_confidence
@@ -117,23 +117,33 @@ def ways(ran: pandas.DataFrame) -> dict[tuple[str, str, str], Way]:
     return {key: Way(losses[key], answers[key]) for key in losses}
 
 
+def _on_shared_seeds(known: dict, cells: Iterable[tuple[str, str, str]]) -> tuple[Way, ...] | None:
+    """Two ways of `ways` on the seeds that both ran; None where they share none."""
+    both = [known.get(cell) for cell in cells]
+    if None in both:
+        return None
+    kept = [
+        shared(*kind, tuple(method for _, method, _ in cells)) for kind in zip(*both, strict=True)
+    ]
+    return tuple(map(Way, *kept)) if all(map(all, kept)) else None
+
+
 def above(ran: pandas.DataFrame, pairs: Iterable[tuple[str, str]], patterns: Sequence[str]):
-    """ "A above B" on each model at each pattern, for each pair (A, B) of methods.
+    """ "A above B" on each model at each pattern, for each pair (A, B), on the seeds that both ran.
 
     All comparisons share the 95 %. Returns columns pattern, model, ours, other, change, low, high
     (of the accuracy), seeds, verdict.
     """
     known = ways(ran)
     asked = [
-        (pattern, model, *pair)
+        (pattern, model, *pair, both)
         for pair in pairs
         for pattern in patterns
         for model in ran["model"].unique()
-        if all((model, way, pattern) in known for way in pair)
+        if (both := _on_shared_seeds(known, [(model, way, pattern) for way in pair]))
     ]
     rows = []
-    for pattern, model, *pair in asked:
-        both = (known[model, way, pattern] for way in pair)
+    for pattern, model, *pair, both in asked:
         found, *words = compare(*both, shared_confidence(len(asked)))
         rows.append((pattern, model, *pair, *found, *words))
     columns = ["pattern", "model", "ours", "other", "change", "low", "high", "seeds", "verdict"]
@@ -150,9 +160,13 @@ def follows(ran: pandas.DataFrame, patterns: Sequence[str]) -> pandas.DataFrame:
     known, asked = ways(ran), []
     for model in ran["model"].unique():
         for pattern in patterns:
-            at = {m: way for (name, m, p), way in known.items() if (name, p) == (model, pattern)}
-            at |= {m: way for (name, m, p), way in known.items() if (name, m) == (model, DENSE)}
-            asked += [(model, pattern, pair) for pair in combinations(at.items(), 2)]
+            at = [cell for cell in known if cell[0] == model and cell[2] == pattern]
+            at += [cell for cell in known if cell[:2] == (model, DENSE)]
+            asked += [
+                (model, pattern, list(zip((cell[1] for cell in pair), both, strict=True)))
+                for pair in combinations(dict.fromkeys(at), 2)
+                if (both := _on_shared_seeds(known, pair))
+            ]
     comparisons, rows = 2 * len(asked), []
     for model, pattern, pair in asked:
         gap, *_ = verdicts.compared(*(way.losses for _, way in pair), comparisons)

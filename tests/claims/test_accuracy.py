@@ -154,6 +154,17 @@ def test_above():
     assert above(frame, [("std", "wanda")], ["2:4"]).empty
 
 
+def test_only_seeds_that_both_ran_are_compared():
+    frame = ran({"stade": 0.5, "wanda": 0.6}, {"stade": 15, "wanda": 20}, seeds=(0, 1, 2))
+    part = frame[(frame["method"] != "stade") | (frame["seed"] != 2)]
+    apart = frame[(frame["method"] == "stade") == (frame["seed"] == 2)]
+    both = frame[frame["seed"] < 2].reset_index(drop=True)
+    for table in (lambda rows: above(rows, [("wanda", "stade")], ["2:4"]),
+                  lambda rows: follows(rows, ["2:4"])):  # fmt: skip
+        pandas.testing.assert_frame_equal(table(part), table(both))
+        assert len(table(part)) == 1 and table(apart).empty
+
+
 def test_follows():
     frame = ran(
         {"dense": 0.8, "stade": 0.5, "wanda": 0.6, "magnitude": 0.5},

@@ -56,11 +56,16 @@ def test_the_grid_is_read_by_the_names_of_its_texts(grid):
     assert set(grid["evaluation"]) == set(study.EVALUATIONS)
     assert set(grid[grid["method"] == "dense"]["calibration"]) == {""}
     shown = texts.perplexities(grid)
-    assert list(shown.columns) == ["pattern", "calibration", "method", *study.EVALUATIONS]
-    assert len(shown) == 1 + 2 * 6
-    corrected = shown[(shown["method"] == "wanda_with_bias") & (shown["calibration"] == "C4")]
-    plain = shown[(shown["method"] == "wanda") & (shown["calibration"] == "C4")]
-    assert corrected["C4"].item() / plain["C4"].item() == pytest.approx(math.exp(-0.1))
+    ran = ["dense", "wanda", "wanda_with_bias"]
+    assert list(shown.columns) == ["pattern", "evaluation", "calibration", *ran]
+    assert len(shown) == 3 * 6 and not shown.isna().any(axis=None)
+    dense = shown.groupby("evaluation", observed=True)["dense"].unique().map(list).to_dict()
+    assert dense == {
+        row.evaluation: [row.perplexity] for row in grid[grid["method"] == "dense"].itertuples()
+    }
+    home = shown[shown["evaluation"].astype(str) == shown["calibration"].astype(str)]
+    ratios = home["wanda_with_bias"] / home["wanda"]
+    assert list(ratios) == pytest.approx([math.exp(-0.1)] * 3)
     assert texts.missing(grid) == 6 * 5 * 2 * 3 - 2 * 6 * 3
 
 

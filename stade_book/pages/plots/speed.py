@@ -1,10 +1,11 @@
-"""The figure of what sparsity gains in time: sparse products against the dense one."""
+"""The figures of time: sparse products against the dense one, a clock against the arithmetic."""
 
 import pandas
 from matplotlib.figure import Figure
 
 from stade_book import style
 from stade_book.claims import paper
+from stade_book.pages.tables.scale import AGREES_WITHIN
 from stade_book.style import INK
 
 
@@ -39,4 +40,26 @@ def against_dense(places: dict[str, pandas.DataFrame]) -> Figure:
     panels[0].set_yticks(range(0, -len(labels), -1), [label for _, label in labels])
     figure.supxlabel("times as fast as the dense product (grey: faster)", fontsize=10)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def against_arithmetic(measured: pandas.DataFrame) -> Figure:
+    """Seconds that a cell took over those that its operations predict, a mark for each record.
+
+    measured: from `tables.scale.measured`. In the grey the two agree; both axes are logarithmic.
+    """
+    figure, axes = style.axes(3.2)
+    labels = measured["model"] + ", threads: " + measured["threads"].astype(str)
+    for label, some, look in style.groups(measured.assign(label=labels), "label"):
+        axes.plot(some["predicted"], some["seconds"], linestyle="none", label=label, **look)
+    ends = [measured["predicted"].min(), measured["predicted"].max()]
+    axes.plot(ends, ends, color=INK, linewidth=1)
+    low, high = ([end * times for end in ends] for times in (1 / AGREES_WITHIN, AGREES_WITHIN))
+    axes.fill_between(ends, low, high, color=INK, alpha=0.06, linewidth=0)
+    axes.set(xscale="log", yscale="log")  # which gives both axes new formatters
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set_xlabel("seconds by the number of operations")
+    axes.set_ylabel("seconds measured")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure

@@ -26,7 +26,11 @@ def grid(model: str) -> pandas.DataFrame:
 
 
 def perplexities(found: pandas.DataFrame) -> pandas.DataFrame:
-    """A row for each method, pattern and calibration text, a column for each evaluated one."""
+    """Mean over the seeds: a row for each pattern, evaluated and calibrated text.
+
+    A column for each method after the dense model's, which is the same for all of one evaluated
+    text; NaN for what was not run.
+    """
     methods = ["dense", *study.METHODS]
     found = found[found["method"].isin(methods)]  # records of corrections in some layers are others
     found = found.assign(
@@ -34,9 +38,13 @@ def perplexities(found: pandas.DataFrame) -> pandas.DataFrame:
         method=pandas.Categorical(found["method"], methods),
         evaluation=pandas.Categorical(found["evaluation"], list(study.EVALUATIONS)),
     )
-    keys = ["pattern", "calibration", "method"]
-    mean = found.groupby([*keys, "evaluation"], observed=True)["perplexity"].mean()
-    return mean.unstack("evaluation").reset_index().rename_axis(columns=None)
+    keys = ["pattern", "evaluation", "calibration"]
+    mean = found.groupby([*keys, "method"], observed=True)["perplexity"].mean().unstack("method")
+    dense = mean.pop("dense").dropna().droplevel(["pattern", "calibration"])
+    table = mean.dropna(how="all").reset_index().rename_axis(columns=None)
+    before = table["evaluation"].map(dense.to_dict()).astype(float)
+    table.insert(len(keys), "dense", before)
+    return table
 
 
 def helps(table: pandas.DataFrame) -> Count:

@@ -15,7 +15,7 @@ the model, it is worth more on that text than on another one.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -44,6 +44,8 @@ WINDOWS, LENGTH = 16, 512  # of calibration, and of each evaluated text
 
 # With the correction and without, by the same metric.
 CORRECTED = {"wanda": ("wanda_with_bias", "wanda"), "std": ("std", "std_without_correction")}
+# The paper's method against what it is compared with, for the same question.
+STADE = {"stade": ("stade", "wanda")}
 NO_TEXT = "random tokens"
 
 Losses = dict[int, list[float]]  # one per evaluation window, by seed
@@ -84,18 +86,21 @@ def of_records(rows: Sequence[dict]) -> pandas.DataFrame:
     return pandas.DataFrame(found, columns=[*columns, "perplexity", "record"])
 
 
-def differences(rows: pandas.DataFrame) -> dict[tuple[str, str, str, str], Losses]:
+def differences(
+    rows: pandas.DataFrame, pairs: Mapping[str, tuple[str, str]] = CORRECTED
+) -> dict[tuple[str, str, str, str], Losses]:
     """By (mask, pattern, calibration, evaluation): what the correction adds to each window's loss.
 
     rows: columns calibration, evaluation (texts), method, pattern, seed, losses; a row a record.
-    Cells of which one half is missing are left out.
+    pairs: of methods by a name that stands in the mask's place, the first less the second. Cells of
+    which one half is missing are left out.
     """
     losses = {
         (row.method, row.pattern, row.calibration, row.evaluation, row.seed): row.losses
         for row in rows.itertuples()
     }
     found: dict[tuple, Losses] = {}
-    for mask, (corrected, plain) in CORRECTED.items():
+    for mask, (corrected, plain) in pairs.items():
         for (method, *where, seed), ours in losses.items():
             other = losses.get((plain, *where, seed))
             if method == corrected and other is not None:
@@ -104,9 +109,14 @@ def differences(rows: pandas.DataFrame) -> dict[tuple[str, str, str, str], Losse
     return found
 
 
-def effects(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """A row of `Effect` for each pair of texts; all intervals together have 95 %."""
-    found = differences(rows)
+def effects(
+    rows: pandas.DataFrame, pairs: Mapping[str, tuple[str, str]] = CORRECTED
+) -> pandas.DataFrame:
+    """A row of `Effect` for each pair of texts; all intervals together have 95 %.
+
+    rows, pairs: as of `differences`.
+    """
+    found = differences(rows, pairs)
     confidence = verdicts.shared_confidence(len(found))
     table = []
     for (mask, pattern, calibration, evaluation), by_seed in found.items():

@@ -77,11 +77,12 @@ def _types(kinds: dict) -> list[str]:
 
 
 def split(table: pandas.DataFrame) -> pandas.DataFrame:
-    """Whether the paper's split holds: model, layers, agree, best, every (shares), word.
+    """Whether the paper's split holds: model, layers, agree, inputs, best, every (shares), word.
 
-    The word hangs on the limit `CENTRED`. best: how far place and measurement agree with the limit
-    that suits the paper most; every: how far place agrees with calling all inputs centred. Both
-    were added when the word was known, and judge nothing.
+    The word hangs on the limit `CENTRED`, and on layers: q, k and v read one input, gate and up
+    another. inputs: agree where each input counts once. best: how far place and measurement agree
+    with the limit that suits the paper most; every: how far place agrees with calling all inputs
+    centred. These three were added when the word was known, and judge nothing.
     """
     rows = []
     for model, some in table.groupby("model", sort=False):
@@ -89,8 +90,12 @@ def split(table: pandas.DataFrame) -> pandas.DataFrame:
         limits = [*some["ratio"], math.inf]
         best = max(float((some["place"] == (some["ratio"] < limit)).mean()) for limit in limits)
         word = "holds" if agree >= HOLDS else "does not hold" if agree < FAILS else "holds in part"
-        rows.append((model, len(some), agree, best, float(some["place"].mean()), word))
-    return pandas.DataFrame(rows, columns=["model", "layers", "agree", "best", "every", "word"])
+        read = some.assign(input=some["layer_type"].map(architectures.input_of))
+        once = read.drop_duplicates(["block", "input"])
+        inputs = float((once["place"] == once["measured"]).mean())
+        rows.append((model, len(some), agree, inputs, best, float(some["place"].mean()), word))
+    columns = "model layers agree inputs best every word"
+    return pandas.DataFrame(rows, columns=columns.split())
 
 
 def choices(table: pandas.DataFrame, lost: pandas.DataFrame) -> pandas.DataFrame:

@@ -173,20 +173,21 @@ def word(answered: pandas.DataFrame) -> str:
 
 
 def corrected(found: pandas.DataFrame) -> pandas.DataFrame:
-    """In how many pairs of one mask, with Eq. 7 and without, loss and perplexity fall, by model.
+    """In how many pairs of one metric, with Eq. 7 and without, loss and perplexity fall.
 
-    Columns model, pairs, loss, perplexity.
+    Columns model, method (without the correction), pairs (patterns), loss, perplexity.
     """
     rows = []
     keyed = found.set_index(["model", "pattern", "scope", "method"])
-    for model, some in found.groupby("model", sort=False):
-        count = [0, 0, 0]
-        for row in some.itertuples():
-            other = (model, row.pattern, row.scope, CORRECTED.get(row.method))
-            if other in keyed.index:
-                after = keyed.loc[other]
-                count[0] += 1
-                count[1] += bool(after["loss"] < row.loss)
-                count[2] += bool(after["perplexity"] < row.perplexity)
-        rows.append((model, *count))
-    return pandas.DataFrame(rows, columns=["model", "pairs", "loss", "perplexity"])
+    for (model, method), some in found.groupby(["model", "method"], sort=False):
+        both = [
+            (row, keyed.loc[other])
+            for row in some.itertuples()
+            if (other := (model, row.pattern, row.scope, CORRECTED.get(method))) in keyed.index
+        ]
+        falls = (
+            sum(bool(after[name] < getattr(row, name)) for row, after in both)
+            for name in ("loss", "perplexity")
+        )
+        rows += [(model, method, len(both), *falls)] if both else []
+    return pandas.DataFrame(rows, columns=["model", "method", "pairs", "loss", "perplexity"])

@@ -52,7 +52,11 @@ TEXTS = ["model", "evaluation", "calibration", "pattern"]  # a context in the gr
 
 
 class Answer(NamedTuple):
-    """What decides in one model: the word, and compensation's part of what the two explain."""
+    """What decides in one model: the word, and compensation's part of what the two explain.
+
+    together: the interaction's part of what the two explain alone and together. The word leaves it
+    out; added when the words were known.
+    """
 
     model: str
     design: str
@@ -61,6 +65,7 @@ class Answer(NamedTuple):
     part: float
     low: float
     high: float
+    together: float
 
 
 PLACES = {
@@ -168,7 +173,8 @@ def answers(cells: pandas.DataFrame, name: str = JUDGED) -> list[Answer]:
         low, high = (float(end) for end in pandas.Series(part[1:]).quantile([0.025, 0.975]))
         word = COMPENSATION if low > 0.5 else MASK if high < 0.5 else UNDECIDED
         contexts = len(rows.drop_duplicates(CONTEXT))
-        found.append(Answer(model, name, contexts, word, float(part[0]), low, high))
+        both = float(squares[3, 0] / squares[1:4, 0].sum())
+        found.append(Answer(model, name, contexts, word, float(part[0]), low, high, both))
     return found
 
 

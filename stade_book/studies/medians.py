@@ -30,6 +30,7 @@ COMMAND = "python -m workflow.medians"
 PART, WAY = "down", means.MEDIAN
 CANDIDATE, PLAIN = "wanda_median_down", "wanda"
 PATTERNS = ("2:4", "0.5")
+TIMES = 2  # of Wanda's time, below which the candidate must stay
 # In order of worth; Shakespeare and the stories are far from every evaluated text.
 CALIBRATIONS = ("C4", "WikiText", "documentation", "stories", "Shakespeare")
 
@@ -54,10 +55,11 @@ def outcome(
 ) -> pandas.DataFrame:
     """The rule for success: a row for each model that has a record, see `helpful.success`.
 
-    models: by name the grid of texts, from which STADE is. Columns model, those of it, and
-    than_wanda: in how many of the cells the candidate is below Wanda, no part of the rule.
+    models: by name the grid of texts, from which STADE is. Columns model, those of it, than_wanda:
+    in how many of the cells the candidate is below Wanda, no part of the rule; and times, see
+    `times`, which must stay below `TIMES` for a success.
     """
-    rows = [pandas.DataFrame(columns=["model", *helpful.COLUMNS, "than_wanda"])]
+    rows = [pandas.DataFrame(columns=["model", *helpful.COLUMNS, "than_wanda", "times"])]
     for model, grid in models.items():
         own = recorded(model, folder)
         if len(own):
@@ -65,7 +67,9 @@ def outcome(
             cells = helpful.cells(pandas.concat([own, stade]), (CANDIDATE,))
             below = int((cells["counts"] & (cells[CANDIDATE] < cells[PLAIN])).sum())
             found = helpful.success(cells, (CANDIDATE,))
-            rows.append(found.assign(model=model, than_wanda=below))
+            longer = times([model], folder)["times"].item()
+            success = found["success"] & (longer < TIMES)
+            rows.append(found.assign(model=model, than_wanda=below, times=longer, success=success))
     return pandas.concat(rows[1:] or rows, ignore_index=True)
 
 

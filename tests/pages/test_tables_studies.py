@@ -108,13 +108,19 @@ def test_places_stand_side_by_side_with_the_sign_of_their_verdict():
     rows = [("one", "0.5", "wanda_bias_v", 0.031, "contradicted"),
             ("one", "0.5", "wanda_bias_qk", -0.002, "open"),
             ("one", "2:4", "wanda_with_bias", -0.11, "supported")]  # fmt: skip
-    judged = pandas.DataFrame(rows, columns=["model", "pattern", "below", "change", "verdict"])
-    found = studies.by_place(judged)
+    columns = ["model", "pattern", "below", "change", "verdict"]
+    judged = pandas.DataFrame(rows, columns=columns).assign(seeds="1 of 1")
+    nudged = pandas.DataFrame({"model": ["other"], "pattern": ["2:4"], "nudge": ["count"]})
+    found = studies.by_place(judged, nudged.assign(reach=0.5))
     assert list(found) == ["model", "pattern", "q and k", "v", "all layers"]
     assert [text.replace("\N{NO-BREAK SPACE}", " ") for text in found.iloc[0, 2:]] == [
         "−0.2 % ○", "+3.1 % ✗", "",
     ]  # fmt: skip
     assert list(found.iloc[1, 2:4]) == ["", ""] and found.iloc[1, 4].endswith("✓")
+    # Where a nudge may do as much, the sign is in brackets; what is open stays so.
+    small = studies.by_place(judged, nudged.assign(model="one", pattern="0.5", reach=0.05))
+    assert small.iloc[0, 2].endswith("○") and small.iloc[0, 3].endswith("(✗)")
+    assert small.iloc[1, 4] == found.iloc[1, 4]
 
 
 def test_frames_without_rows_do_not_show():

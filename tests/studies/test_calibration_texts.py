@@ -43,6 +43,16 @@ def test_effects_are_the_ones_put_in():
         assert row["home"] == (calibration == evaluation)
 
 
+def test_other_pairs_of_methods_are_compared_in_the_same_way():
+    rows = records(at_home).replace({"method": {"wanda_with_bias": "stade"}})
+    assert study.effects(rows).empty
+    found = study.effects(rows, study.STADE)
+    assert set(found["mask"]) == {"stade"} and len(found) == 2 * 4
+    pandas.testing.assert_frame_equal(
+        found.drop(columns="mask"), study.effects(records(at_home)).drop(columns="mask")
+    )
+
+
 def test_a_correction_that_is_worth_more_at_home_carries_the_text():
     found = study.carried(records(at_home, seeds=(0, 1)))
     assert list(found["verdict"]) == [SUPPORTED, SUPPORTED]

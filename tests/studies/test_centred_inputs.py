@@ -40,6 +40,7 @@ def test_place_and_measurement_are_compared_layer_by_layer():
     assert study.split(turned)[["agree", "word"]].values.tolist() == [[0.0, "does not hold"]]
     half = study.split(table([0.05, 1.0, 1.0, 1.0])).iloc[0]  # gate and up are not centred
     assert half["agree"] == pytest.approx(5 / 7) and half["word"] == "holds in part"
+    assert half["inputs"] == pytest.approx(3 / 4)  # gate and up read one input
     # Another limit, 2, would agree everywhere with a model whose norms leave means of half a sigma.
     other = study.split(table([0.5, 3.0, 0.5, 3.0])).iloc[0]
     assert (other["agree"], other["best"], other["every"]) == pytest.approx((2 / 7, 1, 5 / 7))

@@ -78,11 +78,13 @@ def test_corrected_pairs_are_counted():
             ("m", "0.5", "std_without_correction", "row", 2.0, 10.0),
             ("m", "0.5", "std", "row", 1.0, 9.0),
             ("m", "0.5", "magnitude", "layer", 2.0, 10.0),  # its partner is not there
+            ("m", "2:4", "wanda", "row", 2.0, 10.0),
+            ("m", "2:4", "wanda_with_bias", "row", 3.0, 9.0),
         ],
         columns=[*study.CELL, "loss", "perplexity"],
     )
-    (row,) = study.corrected(found).itertuples(index=False)
-    assert tuple(row) == ("m", 2, 2, 1)
+    rows = list(study.corrected(found).itertuples(index=False, name=None))
+    assert rows == [("m", "wanda", 2, 1, 1), ("m", "std_without_correction", 1, 1, 1)]
 
 
 def test_a_correlation_that_hangs_on_some_methods_is_seen():

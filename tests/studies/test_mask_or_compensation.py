@@ -50,6 +50,19 @@ def test_the_part_is_that_of_the_means_by_hand():
     of_metric = 4 * ((metrics - metrics.mean()) ** 2).sum()
     of_rung = 2 * ((rungs - rungs.mean()) ** 2).sum()
     assert answer.part == pytest.approx(of_rung / (of_rung + of_metric))
+    assert answer.together == pytest.approx(0, abs=1e-9)  # the two were added
+
+
+def test_a_bias_that_helps_one_mask_and_harms_the_other_is_neither():
+    cells = study.placed(frame(1, 1, 0))
+    level = {"wanda": 0.1, "std": 0.0}, {"wanda": 0.0, "std": 0.1}
+    own = study.design(cells, study.OWN)
+    losses = [
+        [level[row.compensation == "bias"][row.metric] + window for window in (3.0, 3.1, 3.3)]
+        for row in own.itertuples()
+    ]
+    (answer,) = study.answers(own.assign(losses=losses), study.OWN)
+    assert answer.together == pytest.approx(1)
 
 
 def test_models_that_disagree_depend_and_sentences_give_the_signs():

@@ -39,19 +39,29 @@ def grid(stade):
 @pytest.mark.parametrize(("level", "stade", "lower"), [(90.0, 95.0, 11), (97.0, 95.0, 0)])
 def test_success_is_below_wanda_and_stade_in_four_cells_of_five(tmp_path, level, stade, lower):
     cells = [
-        cell(method, pattern, text, value)
+        cell(method, pattern, text, value, seconds)
         for pattern in medians.PATTERNS
         for text in TEXTS
-        for method, value in ((medians.PLAIN, 100.0), (medians.CANDIDATE, level))
+        for method, value, seconds in (
+            (medians.PLAIN, 100.0, 1.0),
+            (medians.CANDIDATE, level, 0.5),
+        )
     ]
     kept(tmp_path, cells)
     (row,) = medians.outcome({"one": grid(stade), "other": grid(stade)}, tmp_path).itertuples()
     assert (row.model, row.lower, row.cells, row.success) == ("one", lower, 11, lower == 11)
     assert row.median == pytest.approx(level / 95 - 1) and row.than_wanda == 11
+    assert row.times == 1.5
+    # As good, but in twice Wanda's time or more: no success.
+    kept(tmp_path, [one | {"pruning": 1.0} for one in cells], model="slow")
+    slow = medians.outcome({"slow": grid(stade)}, tmp_path)
+    assert (slow["times"].item(), slow["lower"].item(), slow["success"].item()) == (2, lower, False)
     # Without STADE there is no cell, and without a record no model.
     assert medians.outcome({"one": grid(stade).iloc[:0]}, tmp_path)["cells"].tolist() == [0]
     empty = medians.outcome({"other": grid(stade)}, tmp_path)
-    assert empty.empty and list(empty) == ["model", *helpful.COLUMNS, "than_wanda"]
+    assert empty.empty and list(empty) == [
+        *("model", *helpful.COLUMNS, "than_wanda", "times"),
+    ]
 
 
 def test_wanda_on_two_machines_is_held_side_by_side(tmp_path):

@@ -11,7 +11,7 @@ from stade_book.pages import models
 from stade_book.pages.notebooks import MaskOrCompensation
 from stade_book.pages.tables import earlier, perplexity
 from stade_book.pages.tables.ladder import percent
-from stade_book.studies import calibration_texts, ladder, measured, shares
+from stade_book.studies import calibration_texts, ladder, measured, nudges, shares
 from stade_book.studies import mask_or_compensation as study
 from stade_nb.beyond.methods import LADDER, PLACES, RUNGS
 from stade_nb.engine import shipped
@@ -22,6 +22,7 @@ from stade_nb.numerics.methods import method
 # Patterns of which the real models have records on many rungs.
 STRONG = ("0.5", "2:4", "4:8", "0.7")
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
+PUBLISHED = ("ria", "symwanda", "nowag", "dsnot", "rose")  # after Wanda, by others
 NEWER = [
     *("ria", "ria_with_bias", "symwanda", "nowag", "dsnot"),
     *("sparsegpt", "sparsegpt_without_update", "rose", "greedy", "greedy_with_bias"),
@@ -158,19 +159,25 @@ def parts(found: pandas.DataFrame | None, *terms: str) -> str:
     return ", ".join(f"{FACTORS[term]} {share[term]:.2g} %" for term in terms if term in share)
 
 
-def by_place(judged: pandas.DataFrame) -> pandas.DataFrame:
+def by_place(judged: pandas.DataFrame, nudged: pandas.DataFrame) -> pandas.DataFrame:
     """What the correction does in each place alone: a row for each model and pattern.
 
-    judged: from `study.against` of `PLACED` and Wanda + bias. A cell is the change of perplexity
-    and the verdict's sign, see `SIGNS`; "" where nothing was run.
+    judged: from `study.against` of `PLACED` and Wanda + bias. nudged: from `nudges.spread`. A cell
+    is the change of perplexity and the verdict's sign, see `SIGNS`, in brackets where a nudge may
+    do as much; "" where nothing was run.
     """
     whole = "wanda_with_bias"
     places = {name: paper.title(name).removeprefix(f"{paper.title(whole)} in ") for name in PLACED}
     titles = places | {whole: "all layers"}
-    cells = [
-        f"{percent(row.change)} % {SIGNS[row.verdict]}".replace(" ", "\N{NO-BREAK SPACE}")
-        for row in judged.itertuples()
-    ]
+    sized = nudges.beyond(judged, nudged)
+    keys = ["model", "pattern", "below"]
+    small = set(sized.loc[~sized["beyond"].astype(bool), keys].itertuples(index=False, name=None))
+    cells = []
+    for row in judged.itertuples():
+        sign = SIGNS[row.verdict]
+        if row.verdict != OPEN and (row.model, row.pattern, row.below) in small:
+            sign = f"({sign})"
+        cells.append(f"{percent(row.change)} % {sign}".replace(" ", "\N{NO-BREAK SPACE}"))
     rows = pandas.MultiIndex.from_frame(judged[["model", "pattern"]].drop_duplicates())
     wide = judged.assign(cell=cells).pivot(
         index=["model", "pattern"], columns="below", values="cell"

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from stade_book.pages.notebooks import LayerInputs
-from stade_book.pages.tables import earlier, losses
+from stade_book.pages.tables import earlier, losses, sentences
 from stade_book.studies import first_tokens, layer_inputs, layer_losses, measured
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
@@ -46,13 +46,13 @@ def test_real_cells_of_single_layer_types_have_the_losses_of_the_record():
     at = [tuple(cell) for cell in record["cells"]].index(("std", "0.5", "row"))
     values = [kinds["self_attn.v_proj"][at] for kinds in record["errors"]]
     assert row.loss == pytest.approx(sum(map(math.log, values)) / len(values))
-    said = losses.types_said(found)
+    said = sentences.types(found)
     assert said["types"].startswith(f"{REAL[0]}: the loss ") and REAL[1] in said["types"]
     assert "STD metric and Wanda " in said["pairs"] and " of 21" in said["pairs"]
-    one = losses.types_said(found[found["model"] == REAL[1]])  # a single method there
+    one = sentences.types(found[found["model"] == REAL[1]])  # a single method there
     assert one["pairs"] == "not run here" and REAL[1] in one["types"]
     assert losses.real_types(["llama-230k"]).empty
-    assert set(losses.types_said(found.iloc[:0]).values()) == {"not run here"}
+    assert set(sentences.types(found.iloc[:0]).values()) == {"not run here"}
 
 
 def test_a_model_without_a_record_has_no_rows_and_says_how_to_get_them():

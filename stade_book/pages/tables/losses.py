@@ -75,24 +75,6 @@ def real_types(names: Sequence[str]) -> pandas.DataFrame:
     return pandas.concat([one for one in parts if len(one)] or parts, ignore_index=True)
 
 
-def types_said(cells: pandas.DataFrame) -> dict[str, str]:
-    """What the cells of `real_types` say, in words: "types", and "pairs" of methods."""
-    verbs = {layer_losses.PARTLY: "predicts partly"}
-    between = [
-        f"{row.model}: the loss {verbs.get(row.word, row.word)} (median {row.median:.2f})"
-        for row in layer_types.answers(cells).itertuples()
-    ]
-    inside = [
-        f"{paper.title(row.one)} and {paper.title(row.other)} {row.agree} of {row.pairs}"
-        for row in layer_types.within(cells).itertuples()
-    ]
-    said = {
-        "types": "; ".join(between).replace("(median -", "(median −"),
-        "pairs": ", ".join(inside),
-    }
-    return {name: words or NOT_RUN for name, words in said.items()}
-
-
 def _protocol(name: str) -> list[dict]:
     """A model's cells of all layers on the paper's texts, of the windows that most cells have."""
     rows = [

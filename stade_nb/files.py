@@ -1,5 +1,6 @@
 """Write files whole or not at all, in places that are tried before the work begins."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -8,8 +9,8 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -108,6 +109,24 @@ def try_folder(folder: str | Path, needed: int = 0, what: str = "what is kept") 
             "free: make room, or name a folder on a larger disk"
         )
     return place
+
+
+@contextmanager
+def held(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold a folder against other processes that hold it; False where one has it and none waits.
+
+    The lock is on the folder itself: nothing is left of it, however the process ends.
+    """
+    place, ours = os.open(folder, os.O_RDONLY), True
+    try:
+        with suppress(OSError):  # some file systems have no locks
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                ours = False
+        yield ours
+    finally:
+        os.close(place)
 
 
 def remove_leftovers(folder: str | Path) -> None:

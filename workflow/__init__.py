@@ -36,10 +36,14 @@ def study_words(name: str, about: str | None) -> Words:
     return parser
 
 
-def status_of(step: str | None, work: Callable[[], object]) -> int:
+GOES_ON = "cells with a record are kept, and the same command goes on"
+
+
+def status_of(step: str | None, work: Callable[[], object], kept: str = GOES_ON) -> int:
     """The exit status of `work`: 0, or 2 where it ends in bad input, said in one line on stderr.
 
     And 130 where Ctrl-C ends it. step: named before the line, if it is not `make` that was called.
+    kept: what is left of an interrupted one, in words.
     """
     named = f"python -m workflow.{step}: " if step else ""
     try:
@@ -50,7 +54,6 @@ def status_of(step: str | None, work: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         # What papermill leaves of its tasks would be reported with tracebacks.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        said = "interrupted; cells with a record are kept, and the same command goes on"
-        print(f"{named}{said}", file=sys.stderr)
+        print(f"{named}interrupted; {kept}", file=sys.stderr)
         return 130
     return 0

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from stade_book.studies import measured
 from stade_nb.engine import records, weights
 from stade_nb.evaluation.perplexity import window_losses
+from stade_nb.files import held, try_folder
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from workflow import status_of, study_words
 
 WINDOWS, EVALUATED, LENGTH = 32, 64, 512
+MADE = ("versions", "computed")  # what `measured.made` says
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,42 @@ class Growing:
         wanted: of each cell what it is known by. prune: prunes the model so, in place; afterwards
         it is evaluated, and is as it was again.
         """
-        dense, cells = weights.snapshot(self.model), self.result["cells"]
+        dense = weights.snapshot(self.model)
         for about in wanted:
-            if any(about.items() <= cell.items() for cell in cells):
+            # Another process may have added some meanwhile.
+            if any(about.items() <= cell.items() for cell in cells_in(self.folder, self.fields)):
                 continue
             start = time.perf_counter()
             prune(about)
             losses = window_losses(self.model, self.asked, progress=True)
             seconds = time.perf_counter() - start
             found = {"losses": losses.tolist(), "seconds": seconds}
-            cells.append(about | found | measured.made(self.model.device))
-            records.write(self.folder, self.fields, self.result, indent=None)
+            cell = about | found | measured.made(self.model.device)
+            add(self.folder, self.fields, self.result, cell, about)
             weights.restore(dense)
         return records.path_of(self.folder, self.fields)
+
+
+def cells_in(folder: Path, fields: dict) -> list[dict]:
+    """The cells of the record that has these fields, each with when and by what it was computed.
+
+    A record from before its cells said so has that itself, for all of them.
+    """
+    known = records.read(folder, fields) or {"cells": []}
+    before = {name: known[name] for name in MADE if name in known}
+    return [before | cell for cell in known["cells"]]
+
+
+def add(folder: Path, fields: dict, result: dict, cell: dict, about: dict) -> None:
+    """Write the record with one more cell, known by `about`, in place of an older one of that name.
+
+    What another process has added meanwhile stays. result: the record's without its cells, which
+    are put into it.
+    """
+    with held(try_folder(folder)):
+        others = [one for one in cells_in(folder, fields) if not about.items() <= one.items()]
+        result["cells"] = [*others, cell]
+        records.write(folder, fields, result, indent=None)
 
 
 def begun(study: str, name: str, texts: tuple[str, str], folder: Path, device: str) -> Growing:
@@ -60,11 +85,9 @@ def begun(study: str, name: str, texts: tuple[str, str], folder: Path, device: s
     fields = measured.fields(study, model, calibration=ids, evaluation=asked)
     about = {"model": name, "texts": list(texts), "windows": [WINDOWS, EVALUATED, LENGTH]}
     made = measured.made(model.device)
-    known = made | {"cells": []} | (records.read(folder, fields) or {})
-    # A record from before its cells said when they were computed: on the day that it says.
-    before = {name: known[name] for name in made}
-    known["cells"] = [before | cell for cell in known["cells"]]
-    return Growing(model, ids, asked, folder, fields, known | about | made)
+    try_folder(folder)
+    result = (records.read(folder, fields) or {}) | {"cells": cells_in(folder, fields)}
+    return Growing(model, ids, asked, folder, fields, result | about | made)
 
 
 def run(name: str, about: str | None, measure: Callable[..., Path], words: list[str] | None) -> int:

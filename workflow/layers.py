@@ -16,6 +16,7 @@ from stade_book.studies import layer_inputs, layer_losses, measured
 from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells
 from stade_nb.errors import StadeError
+from stade_nb.files import try_folder
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
 from workflow import reading, status_of
@@ -73,14 +74,14 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
 
     def run() -> None:
-        size = given.windows, given.length
-        slow = not given.quick
+        size, slow = (given.windows, given.length), not given.quick
+        try_folder(given.out)  # before the work, whose record comes at its end
         print(
             measure(given.model, given.calibration, size, given.device, given.out, slow,
                     given.batch_size)
         )  # fmt: skip
 
-    return status_of("layers", run)
+    return status_of("layers", run, reading.AT_ONCE)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from stade_book.studies import means, measured, medians
 from stade_book.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
 from stade_nb.engine import pruning, records, weights
 from stade_nb.evaluation.perplexity import window_losses
+from stade_nb.files import try_folder
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
-from workflow import status_of, study_words
+from workflow import growing, status_of, study_words
 
 
 def measure(name: str, folder: Path, device: str = "cpu") -> Path:
@@ -33,7 +34,7 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
     fields = measured.fields(medians.STUDY, model, **asked)
     made = measured.made(model.device)
     about = {"model": name, "windows": [WINDOWS, LENGTH]}
-    result = about | {"cells": []} | (records.read(folder, fields) or {}) | made
+    result = about | (records.read(try_folder(folder), fields) or {}) | made
     layers = {full: layer for full, _, layer in architectures.named_layers(model)}
     dense = weights.snapshot(model)
     before = {full: weight for full, (_, weight, _) in zip(layers, dense, strict=True)}
@@ -43,14 +44,14 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
         losses = {
             text: window_losses(model, ids, progress=True).tolist() for text, ids in asked.items()
         }
-        result["cells"].append(about | {"losses": losses, "pruning": pruned} | made)
-        records.write(folder, fields, result, indent=None)
+        cell = about | {"losses": losses, "pruning": pruned} | made
+        growing.add(folder, fields, result, cell, about)
 
     for pattern, text in product(medians.PATTERNS, medians.CALIBRATIONS):
         about = {"pattern": pattern, "calibration": text}
-        if sum(about.items() <= cell.items() for cell in result["cells"]) == 2:
+        there = growing.cells_in(folder, fields)
+        if sum(about.items() <= cell.items() for cell in there) == 2:
             continue
-        result["cells"] = [cell for cell in result["cells"] if not about.items() <= cell.items()]
         ids = calibration_windows(CALIBRATIONS[text], tokenizer, WINDOWS, LENGTH, 0).to(device)
         began = time.perf_counter()
         pruning.prune_model(model, ids, medians.PLAIN, pattern, progress=True)

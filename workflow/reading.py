@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from stade_nb.files import try_folder
 from workflow import Words, status_of, study_words
+
+AT_ONCE = "nothing of a model is kept before all of it is measured"
 
 
 def asked(name: str, about: str | None) -> Words:
@@ -24,6 +27,7 @@ def run(name: str, about: str | None, measure: Callable[..., Path], words: list[
 
     def measured() -> None:
         size = given.windows, given.length
+        try_folder(given.out)  # before the work, whose record comes at its end
         print(measure(given.model, given.calibration, size, given.device, given.out))
 
-    return status_of(name, measured)
+    return status_of(name, measured, AT_ONCE)

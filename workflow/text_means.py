@@ -11,10 +11,11 @@ from pathlib import Path
 from stade_book.studies import measured, text_means
 from stade_book.studies.calibration_texts import CALIBRATIONS, EVALUATIONS, LENGTH, WINDOWS
 from stade_nb.engine import records
-from stade_nb.files import digest_of_ids
+from stade_nb.files import digest_of_ids, try_folder
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from workflow import Words, status_of
+from workflow.reading import AT_ONCE
 
 
 def measure(name: str, folder: Path) -> Path:
@@ -60,7 +61,11 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--out", type=Path, required=True, help="folder for the record")
     given = parser.parse_args(words)
-    return status_of("text_means", lambda: print(measure(given.model, given.out)))
+
+    def run() -> None:
+        print(measure(given.model, try_folder(given.out)))
+
+    return status_of("text_means", run, AT_ONCE)
 
 
 if __name__ == "__main__":

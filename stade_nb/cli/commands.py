@@ -9,7 +9,7 @@ import pandas
 from torch import Tensor
 
 from stade_nb.cli import settings
-from stade_nb.cli.going_on import GoingOn
+from stade_nb.cli.going_on import REPORT, GoingOn
 from stade_nb.engine import pruning, report
 from stade_nb.engine.cell import DENSE, Cell, cells
 from stade_nb.engine.prepare import Prepared, prepare
@@ -17,11 +17,9 @@ from stade_nb.engine.sweep import sweep as engine_sweep
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import diagnosis
 from stade_nb.evaluation.perplexity import perplexity_of, window_losses
-from stade_nb.files import try_file, write_at_once
+from stade_nb.files import try_file, try_folder, write_at_once
 from stade_nb.models import gguf_export, saving
 from stade_nb.numerics.methods import Method, method
-
-REPORT = "pruning.json"
 
 
 def prune(options: SimpleNamespace) -> None:
@@ -42,15 +40,14 @@ def prune(options: SimpleNamespace) -> None:
     if saved:
         saving.check_biases(model, cell.method, cell.layers)
     going = GoingOn(prepared, options, "prune")
-    if gguf := settings.new_gguf(options.save_gguf, going.there):
+    if gguf := settings.new_gguf(options.save_gguf, going):
         gguf_export.check_method(model, prepared.tokenizer, cell.method, cell.layers)
     questions = settings.questions(options, prepared.tokenizer)
     pruning.check(model, ids, cell)
-    folders = {
-        name: settings.empty_folder(name, going.there)
-        for name in dict.fromkeys((saved, kept))
-        if name
-    }
+    named = [name for name in dict.fromkeys((saved, kept)) if name]
+    for name in named:  # all before one is made: one may lie in another
+        settings.check_empty(name, going)
+    folders = {name: try_folder(name) for name in named}
     path = folders[kept] / REPORT if kept else None
     if saved:
         saving.try_room(model, prepared.tokenizer, folders[saved])
@@ -79,13 +76,14 @@ def prune(options: SimpleNamespace) -> None:
         "sparsity_with_biases": report.sparsity(reports.values(), count_biases=True),
         **reports.columns(),
     }
-    if saved or gguf:
-        going.saving()
+    going.saving()
     if saved:
         saving.save(model, prepared.tokenizer, folders[saved])
+        going.saving()
         _keep(result, path)
     if gguf:
         gguf = gguf_export.write(model, prepared.tokenizer, gguf)
+    going.saving()
     print(report.text(report.table(reports, options.each_layer)))
     if saved:
         print(f"saved: {saved}" + ("" if kept == saved else f", report: {kept}"))
@@ -250,6 +248,7 @@ def _measure(
         losses = window_losses(prepared.model, ids, going.batch_size, progress, going.losses(ids))
         result = result | {"perplexity": perplexity_of(losses), "losses": losses.tolist()}
         _keep(result, path)
+        going.saving()
         windows = _windows(ids, result["evaluation_corpus"]["source"])
         print(f"perplexity: {result['perplexity']:.4f} on {windows}")
     if questions:

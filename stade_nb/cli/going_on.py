@@ -1,5 +1,6 @@
 """A `prune` or `evaluate` that was killed: the same command again goes on with what was kept."""
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -11,9 +12,11 @@ from torch import Tensor
 from stade_nb.engine import kept
 from stade_nb.engine.prepare import Prepared
 from stade_nb.errors import StadeError
-from stade_nb.files import try_folder
+from stade_nb.files import try_folder, write_at_once
 
-SAVING = "saving"  # a file without content
+SAVING = "saving"  # a file with what was saved: by place the size and time of each of its files
+REPORT = "pruning.json"
+_WHOLE = {"config.json", REPORT}  # without one of them a folder holds nothing whole of anybody
 
 
 class GoingOn:
@@ -28,9 +31,10 @@ class GoingOn:
         self.batch_size = options.batch_size
         # Of the places, too: only the folder that the killed run had found empty may be written.
         named = [getattr(options, name, None) for name in ("save", "save_model", "save_gguf")]
-        places = [name and os.path.realpath(name) for name in named]
-        asked = {"command": command, "places": places}
+        self.places = [name and os.path.realpath(name) for name in named]
+        asked = {"command": command, "places": self.places}
         self.folder: Path = kept.folder_of(fields | asked, options.batch_size)
+        kept.clear_old()
         self.there = self.folder.is_dir() and any(self.folder.iterdir())
 
     def say(self) -> None:
@@ -50,14 +54,34 @@ class GoingOn:
         """For `window_losses`."""
         return kept.KeptLosses(self.folder, len(ids), self.every)
 
+    def ours(self, place: str | Path) -> bool:
+        """Whether a run of the same command has left what is at `place`, and nobody wrote since."""
+        try:
+            known = json.loads((self.folder / SAVING).read_text())
+        except (OSError, ValueError):
+            return False
+        path, found = Path(place), _files(place)
+        half = path.is_dir() and not _WHOLE & found.keys()
+        return half or known.get(os.path.realpath(path)) == found
+
     def saving(self) -> None:
-        """The places are about to be written: the same command may write them again.
+        """The places are written, or about to be: the same command may write them again.
 
         Where this cannot be kept, it takes a new folder.
         """
+        known = {place: _files(place) for place in self.places if place}
         with suppress(StadeError, OSError):
-            (try_folder(self.folder) / SAVING).touch()
+            if known:
+                write_at_once(try_folder(self.folder) / SAVING, json.dumps(known))
 
     def done(self) -> None:
         """The run has come to its end: nothing of it is needed any more."""
         kept.clear(self.folder)
+
+
+def _files(place: str | Path) -> dict[str, list[int]]:
+    """Size and time of each file of a folder, or of the file that `place` is."""
+    path = Path(place)
+    files = [path] if path.is_file() else path.iterdir() if path.is_dir() else ()
+    states = {file.name: file.stat() for file in files if file.is_file()}
+    return {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}

@@ -3,14 +3,16 @@
 Where commands write is tried before the work begins.
 """
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
+from stade_nb.cli.going_on import GoingOn
 from stade_nb.corpus import documents
 from stade_nb.engine.cell import Setting, Windows
 from stade_nb.errors import StadeError, unknown
 from stade_nb.evaluation.diagnosis import DENSE
-from stade_nb.files import try_file, try_folder
+from stade_nb.files import try_file
 from stade_nb.models import loading, saving
 from stade_nb.models.token_ids import is_stored, stored_shape
 from stade_nb.numerics.masks import Pattern, parse_pattern
@@ -164,28 +166,24 @@ def questions(options: SimpleNamespace, tokenizer: object) -> list:
     return tasks.load(options.tasks or list(tasks.OFFICIAL), options.tasks_dir, options.limit)
 
 
-def empty_folder(name: str, ours: bool) -> Path:
-    """The folder `name`, made where it is not there; StadeError where something is in it.
-
-    ours: what is in it a run of the same command has left, and may be replaced.
-    """
+def check_empty(name: str, going: GoingOn) -> None:
+    """StadeError where something is in the folder `name` but what `going` says is ours."""
     folder = Path(name)
     if folder.exists() and not folder.is_dir():
         raise StadeError(f"{name!r} is a file: expected a new or an empty folder")
-    if folder.is_dir() and not ours and any(one.name != saving.HALF for one in folder.iterdir()):
+    if not going.ours(folder) and folder.is_dir() and {*os.listdir(folder)} - {saving.HALF}:
         raise StadeError(
             f"folder {name!r} is not empty: expected a new or an empty one, so that nothing is "
             "overwritten"
         )
-    return try_folder(folder)
 
 
-def new_gguf(name: str | None, ours: bool) -> Path | None:
+def new_gguf(name: str | None, going: GoingOn) -> Path | None:
     """The file of --save-gguf, if there is to be one; StadeError where it cannot be made."""
     if name is None:
         return None
     path = Path(name)
-    there = path.exists() and not ours
+    there = path.exists() and not going.ours(path)
     if path.suffix != ".gguf" or there or not path.absolute().parent.is_dir():
         raise StadeError(f"--save-gguf {name!r}: expected a new .gguf file in a folder that exists")
     return try_file(path)
@@ -194,7 +192,7 @@ def new_gguf(name: str | None, ours: bool) -> Path | None:
 def out_file(options: SimpleNamespace, cells: int = 1) -> Path | None:
     """The file of --out, if there is to be one; StadeError where it cannot be written.
 
-    cells: how many are to be written.
+    And where it would take the place of what the command reads. cells: how many are to be written.
     """
     if options.out is None:
         return None
@@ -202,6 +200,13 @@ def out_file(options: SimpleNamespace, cells: int = 1) -> Path | None:
     results = getattr(options, "results_dir", None)
     if results is not None and path.resolve() == Path(results).resolve():
         raise StadeError(f"--out {options.out!r} is the --results-dir: expected a file")
+    for name in ("model", "calibration", "evaluation", "tasks_dir"):
+        read = getattr(options, name, None)
+        if read and path.resolve().is_relative_to(Path(read).resolve()) and Path(read).exists():
+            raise StadeError(
+                f"--out {options.out!r} would be written over --{name.replace('_', '-')} {read!r}: "
+                "give a file elsewhere"
+            )
     try:
         return try_file(path, cells * SIZE_OF_CELL, "the file of --out")
     except StadeError as error:

@@ -107,7 +107,8 @@ class Keeping(Watch):
                 for cell, one in self.under_way.items():
                     unfinished.write(self.paths[cell], one)
                     size += self.paths[cell].stat().st_size
-            except StadeError as error:
+            # Another process may have come to the end meanwhile, and cleared the folder.
+            except (StadeError, OSError) as error:
                 warnings.warn(f"what is unfinished is not kept: {error}", stacklevel=2)
                 self.possible = False
         self.under_way.clear()

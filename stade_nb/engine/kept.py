@@ -8,6 +8,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from stade_nb.files import digest
 from stade_nb.models import architectures
 
 FOLDER = "unfinished"  # in the package's home
+OLD = 30 * 24 * 3600.0
 _STATE, _LOSSES = "hidden.safetensors", "losses.safetensors"
 
 
@@ -34,6 +36,18 @@ def folder_of(fields: dict, batch_size: int) -> Path:
 def clear(folder: Path) -> None:
     """Remove what a run has kept: it is done."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear_old() -> None:
+    """Remove what other runs have kept and nobody has touched for `OLD` seconds.
+
+    Another version of the code never goes on with it.
+    """
+    for folder in (paths.HOME / FOLDER).glob("*"):
+        with suppress(OSError):
+            latest = max(one.lstat().st_mtime for one in (folder, *folder.iterdir()))
+            if time.time() - latest > OLD:
+                clear(folder)
 
 
 class _Kept:
@@ -53,7 +67,8 @@ class _Kept:
                 for name, (state, tensors) in files.items():
                     unfinished.write_state(self.folder / name, state, tensors)
                     size += (self.folder / name).stat().st_size
-            except StadeError as error:
+            # Another process may have come to the end meanwhile, and cleared the folder.
+            except (StadeError, OSError) as error:
                 warnings.warn(f"what is unfinished is not kept: {error}", stacklevel=2)
                 self.possible = False
         self.pace.done(size, time.monotonic() - start)

@@ -38,6 +38,11 @@ def sweep_texts(
     [8, 16]
     """
     place, folder = loading.check_device(setting.device), setting.results_dir
+    if folder is None or not evaluations:
+        raise StadeError(
+            f"a sweep of {len(evaluations)} texts with results_dir {folder!r}: expected one text "
+            "or more, and a folder for the records"
+        )
     one, *more = evaluations
     first = prepare(model, cells, replace(setting, evaluation=one), home="cpu")
     prepared = [first, *(first.on(text, setting) for text in more)]
@@ -51,6 +56,8 @@ def sweep_texts(
     ]
     for cell in missing:
         first.check(cell)
+    for each in prepared:
+        each.try_places(folder, [each.keys[cell] for cell in missing])
     for cell in missing:
         (outcome,) = traverse(
             first.model,

@@ -1,13 +1,12 @@
 """Save a pruned model so that its corrected biases survive a reload."""
 
 import copy
-import fcntl
 import os
 import re
 import shutil
 import threading
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from stade_nb.errors import StadeError
-from stade_nb.files import ordinary, try_folder
+from stade_nb.files import held, ordinary, try_folder
 from stade_nb.models import architectures
 from stade_nb.numerics import methods
 from stade_nb.numerics.methods import Method
@@ -102,7 +101,7 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
         state[name] = weight.new_zeros(announced[name].shape)
     half = try_room(model, tokenizer, folder) / HALF
     # Another process that saves into the same folder goes first.
-    with _held(half.parent):
+    with held(half.parent):
         model.config = saved  # save_pretrained writes its model's configuration, and into it
         try:
             shutil.rmtree(half, ignore_errors=True)
@@ -133,28 +132,10 @@ def try_room(model: nn.Module, tokenizer: object, folder: str | Path) -> Path:
     written or has no room.
     """
     place = try_folder(_place(folder))
-    with _held(place, wait=False) as held:
-        if held:
+    with held(place, wait=False) as ours:
+        if ours:
             shutil.rmtree(place / HALF, ignore_errors=True)
     return try_folder(place, room(model, tokenizer), "the model and its tokenizer")
-
-
-@contextmanager
-def _held(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold a folder against other processes that save into it; False where one of them has it.
-
-    The lock is on the folder itself: nothing is left of it, however the process ends.
-    """
-    place, held = os.open(folder, os.O_RDONLY), True
-    try:
-        with suppress(OSError):  # some file systems have no locks
-            try:
-                fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                held = False
-        yield held
-    finally:
-        os.close(place)
 
 
 def room(model: nn.Module, tokenizer: object) -> int:

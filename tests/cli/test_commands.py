@@ -263,6 +263,22 @@ def test_model_and_report_in_two_folders(capsys, prune, tmp_path):
     assert logits(model, windows(4)).equal(logits(expected, windows(4)))
 
 
+def test_a_folder_in_the_other_one_and_a_home_folder_that_the_shell_left(
+    capsys, prune, workplace, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(workplace)
+    words = [*prune, "--sparsity_type", "2:4", "--save", "~/out", "--save_model", "~/out/model"]
+    assert main(words) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"model", commands.REPORT}
+    assert (tmp_path / "out" / "model" / "config.json").exists()
+    assert not (workplace / "~").exists()
+    capsys.readouterr()
+    assert "is not empty" in refused(capsys, *words)
+    assert main([*words[:-4], "--save", "~no-such-user/out"]) == 2
+    assert "no home folder" in capsys.readouterr().err
+
+
 def test_a_method_that_reads_no_data_needs_no_calibration(capsys, workplace, tmp_path):
     words = f"prune --model {workplace / 'model'} --method magnitude --sparsity-ratio 0.5 --quiet"
     assert main([*words.split(), "--save", str(tmp_path)]) == 0
@@ -427,6 +443,16 @@ def test_an_out_that_cannot_be_a_file_is_refused_before_the_work(capsys, workpla
     said = refused(capsys, *swept[:-1])
     assert "folder" in said and "cannot be written (File exists)" in said
     assert sorted(os.listdir(tmp_path)) == ["fifo", "link"]
+
+
+@pytest.mark.parametrize("name", ["evaluation.npy", "model/config.json", "model/new.json"])
+def test_an_out_is_not_written_over_what_is_read(capsys, workplace, name):
+    text = ["--evaluation", workplace / "evaluation.npy", "--device", "cpu"]
+    path = workplace / name
+    before = path.read_bytes() if path.exists() else None
+    said = refused(capsys, "evaluate", "--model", workplace / "model", *text, "--out", path)
+    assert "would be written over --" in said and str(path) in said
+    assert (path.read_bytes() if path.exists() else None) == before
 
 
 def test_a_pruned_model_that_cannot_be_saved_leaves_its_folder_empty(

@@ -1,6 +1,7 @@
 """The same command again goes on where a kill has stopped it, and leaves nothing behind."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -121,3 +122,52 @@ def test_evaluate_goes_on(tmp_path, home, monkeypatch):
         (tmp_path / "out.json").read_text()
     )
     assert not any((home / kept.FOLDER).iterdir())
+
+
+def test_what_another_run_saved_meanwhile_stays(tmp_path, monkeypatch, capsys):
+    """Killed before anything of it lay there, a run finds another one's model when it goes on."""
+
+    def stop(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commands.saving, "save", stop)
+        with pytest.raises(Killed):
+            main([*PRUNE.split(), str(tmp_path / "out")])
+    other = PRUNE.replace("stade", "wanda")
+    assert main([*other.split(), str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    assert main([*PRUNE.split(), str(tmp_path / "out")]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "pruning.json").read_text())["method"] == "wanda"
+
+
+def test_what_is_half_moved_is_saved_again(tmp_path, monkeypatch):
+    """Killed between the weights and the configuration, which makes a folder a model."""
+    replace = commands.saving.os.replace
+
+    def stop(source, target):
+        if os.path.realpath(target) == str(tmp_path / "out" / "config.json"):
+            raise Killed
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commands.saving.os, "replace", stop)
+        with pytest.raises(Killed):
+            main([*PRUNE.split(), str(tmp_path / "out")])
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "model.safetensors" in names and "config.json" not in names
+    assert main([*PRUNE.split(), str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "config.json").exists()
+
+
+def test_what_nobody_goes_on_with_is_removed_in_time(home, monkeypatch):
+    old, new = home / kept.FOLDER / "old", home / kept.FOLDER / "new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "losses.safetensors").write_bytes(b"0")
+    past = kept.time.time() - kept.OLD - 60
+    for path in (old / "losses.safetensors", old, new):  # the file of the new one is of today
+        os.utime(path, (past, past))
+    kept.clear_old()
+    assert new.is_dir() and not old.exists()

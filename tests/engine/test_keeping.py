@@ -37,6 +37,16 @@ def test_what_is_small_is_kept_sooner(tmp_path, clock):
     assert not watch(tmp_path, 300).pace.is_due(29) and watch(tmp_path, 300).pace.is_due(30)
 
 
+def test_a_folder_that_another_process_has_cleared_ends_nothing(tmp_path, monkeypatch):
+    """It came to the end of the same cell between the writing and the look at its size."""
+    keeper = watch(tmp_path, 300)
+    keeper.under_way[DENSE] = None
+    monkeypatch.setattr(unfinished, "write", lambda path, one: None)  # gone again
+    with pytest.warns(UserWarning, match="what is unfinished is not kept"):
+        keeper.keep()
+    assert keeper.possible is False
+
+
 @pytest.mark.parametrize(("every", "times"), [(10, [1, 2]), (25, [2]), (1000, [])])
 def test_a_cell_is_kept_when_the_interval_has_passed(tmp_path, clock, monkeypatch, every, times):
     """Three blocks of ten seconds each; behind the last one there is nothing to keep."""

@@ -54,6 +54,18 @@ def test_what_is_on_disk_is_not_computed_again(texts, tmp_path):
         assert json.loads(written[path])["result"]["perplexity"] == row["perplexity"]
 
 
+def test_places_and_texts_are_looked_at_before_the_work(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr("stade_nb.engine.texts.traverse", None)  # what does the work
+    calibration = Windows("embedded", 8, 32)
+    with pytest.raises(StadeError, match="one text or more, and a folder"):
+        sweep_texts("llama-230k", CELLS, Setting(calibration, None, tmp_path), [])
+    with pytest.raises(StadeError, match="one text or more, and a folder"):
+        sweep_texts("llama-230k", CELLS, Setting(calibration, None, None), texts)
+    (tmp_path / "file").touch()
+    with pytest.raises(StadeError, match="cannot be written"):
+        sweep_texts("llama-230k", CELLS, Setting(calibration, None, tmp_path / "file"), texts)
+
+
 def test_texts_of_two_lengths_are_refused(tmp_path):
     setting = Setting(Windows("embedded", 8, 32), None, tmp_path)
     with pytest.raises(StadeError, match=r"windows of \[32, 64\] tokens: expected one length"):

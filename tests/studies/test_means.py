@@ -118,6 +118,18 @@ def test_lower_with_the_second_is_supported_and_what_is_missing_is_left_out():
     }
 
 
+def test_what_another_process_has_added_stays(tmp_path):
+    fields, about = {"study": "made up"}, {"model": "m", "versions": {}, "computed": {"date": "1"}}
+    one, other = ({"way": way, "losses": [1.0]} for way in ("one", "other"))
+    growing.add(tmp_path, fields, dict(about), one, {"way": "one"})
+    # A process that had read the record before the first cell came.
+    growing.add(tmp_path, fields, dict(about), other, {"way": "other"})
+    growing.add(tmp_path, fields, dict(about), other | {"losses": [2.0]}, {"way": "other"})
+    found = growing.cells_in(tmp_path, fields)
+    assert [(cell["way"], cell["losses"]) for cell in found] == [("one", [1.0]), ("other", [2.0])]
+    assert all(cell["computed"] == {"date": "1"} for cell in found)
+
+
 def test_a_run_keeps_one_mask_leaves_the_model_and_goes_on(tmp_path, monkeypatch):
     for name, value in {"WINDOWS": 2, "EVALUATED": 3, "LENGTH": 32}.items():
         monkeypatch.setattr(growing, name, value)

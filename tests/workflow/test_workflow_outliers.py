@@ -7,6 +7,7 @@ import pytest
 from stade_book.claims import verdicts
 from stade_book.pages.tables import losses
 from stade_book.studies import measured, outliers
+from workflow import layers, rungs
 from workflow import outliers as command
 
 SMALL = ["--model", "llama-230k", "--calibration", "embedded", "--windows", "2", "--length", "64"]
@@ -34,6 +35,24 @@ def test_a_page_of_what_was_not_measured_has_no_rows(names, pattern):
     kept = losses.outlying_by_type(found, pattern)
     assert kept.empty and outliers.goes_with_cost(kept) == {}
     assert not str(verdicts.counted(found, unit="points"))
+
+
+@pytest.mark.parametrize("study", [command, layers, rungs])
+def test_the_folder_is_tried_before_the_work(study, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(study.loading, "load", None)
+    (tmp_path / "file").touch()
+    assert study.main([*SMALL, "--out", str(tmp_path / "file")]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be written" in said and said.count("\n") == 1
+
+
+def test_an_interruption_says_what_is_kept(tmp_path, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.loading, "load", stop)
+    assert command.main([*SMALL, "--out", str(tmp_path)]) == 130
+    assert "interrupted; nothing of a model is kept before" in capsys.readouterr().err
 
 
 def test_a_model_that_is_none_is_one_line(capsys, tmp_path):

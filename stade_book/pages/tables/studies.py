@@ -66,7 +66,12 @@ def real(names: Sequence[str]) -> pandas.DataFrame:
                 rows.append(row | {"model": label, "text": sizes})
     columns = ["model", "method", "pattern", "seed", "losses", "text", "perplexity", "layers"]
     found = pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=columns)
-    found = found.sort_values(["model", "text", "pattern", "method"], ignore_index=True)
+    order = {label: place for place, label in enumerate(models.labelled(names).values())}
+    found = found.sort_values(
+        ["model", "text", "pattern", "method"],
+        key=lambda column: column.map(order) if column.name == "model" else column,
+        ignore_index=True,
+    )
     found.loc[found["method"] == paper.DENSE, "pattern"] = paper.DENSE
     return found
 

@@ -66,9 +66,14 @@ def _sha256(file: Path, _size: int, _changed: int) -> str:
 
 
 def is_kept(folder: Path, sha256: str) -> bool:
-    """Whether `folder` was made from the file with this SHA-256, all of it."""
-    origin = folder / ORIGIN
-    return origin.is_file() and json.loads(origin.read_text())["sha256"] == sha256
+    """Whether `folder` was made from the file with this SHA-256, all of it.
+
+    It was not where its origin cannot be read: what is damaged there may be damaged elsewhere.
+    """
+    try:
+        return json.loads((folder / ORIGIN).read_text("utf-8"))["sha256"] == sha256
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return False
 
 
 def kept(folder: Path, origin: dict, write: Callable[[Path], None]) -> Path:

@@ -206,6 +206,8 @@ def _options(cache_dir: str | None) -> dict:
 
 def _remedy(where: str) -> str:
     """What to do where the files at `where`, a folder or a hub id, cannot be read."""
+    if Path(where).parent == gguf_file.cache():
+        return f"It was converted once: remove the folder {where!r}, and it is converted again"
     if Path(where).is_dir():
         return (
             "Expected a folder with config.json, tokenizer files and plain weights, as "

@@ -156,6 +156,27 @@ def test_another_file_of_the_name_is_converted_again_but_no_stranger_is_removed(
     assert (folder / "b").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b'{"sha', b"[]", b"{}", b"7", b"\xff", b"[" * 100_000])
+def test_a_damaged_origin_counts_as_not_kept(home, content):
+    folder = home / "models" / "one"
+    for name in "ab":
+        gguf_file.kept(folder, {"sha256": "a"}, lambda half, name=name: (half / name).touch())
+        assert gguf_file.is_kept(folder, "a")
+        (folder / "origin.json").write_bytes(content)
+        assert not gguf_file.is_kept(folder, "a")
+    assert (folder / "b").exists() and not (folder / "a").exists()
+
+
+def test_damaged_weights_of_a_converted_file_are_said_with_the_folder_to_remove(file):
+    folder = gguf_file.folder_of(file)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(StadeError, match=f"(?s)cannot load '{file}'.*remove the folder '{folder}'"):
+        loading.load(str(file))
+    shutil.rmtree(folder)
+    loading.load(str(file))
+
+
 def test_a_file_that_is_none_of_a_supported_model(file, tmp_path):
     whole = file.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:100], b"no model at all", b""):

@@ -18,10 +18,11 @@ import platform
 import re
 import sys
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stade_nb.errors import unknown
+from stade_nb.errors import StadeError, unknown
 from stade_nb.files import write_at_once
 from stade_nb.models import loading
 from workflow import ROOT, Words, profiles, status_of
@@ -35,6 +36,9 @@ AFTER = {
     "table5_without_bias": ["table3_perplexity"],
     "table6_weight_update": ["table5_without_bias"],
 }
+# Of a job that is done.
+NOTED = ("job", "host", "scheduler", "started", "seconds")
+PLAN_AGAIN = "`python -m workflow.jobs plan {}` writes it"
 LAST = "scorecard"  # reads the verdicts of all others
 # Whose jobs are told apart by model and seed.
 MANY_CELLS = (
@@ -48,16 +52,11 @@ def folder_of(profile: str, root: Path = ROOT) -> Path:
     return root / FOLDER / profile
 
 
-def parameters(notebook: Path, given: dict) -> dict:
-    """The values that a notebook runs with: its own defaults, and what a profile gives."""
-    return profiles.defaults(notebook) | given
-
-
 def plan(profile: str, only: list[str] | None = None, root: Path = ROOT) -> dict[str, dict]:
     """The jobs of a profile by name: notebook, part (model and seed, or None), after, resources.
 
     only: these notebooks, without the others that they could find records of. StadeError for an
-    unknown profile or notebook.
+    unknown profile or notebook, and for a value that a notebook would refuse.
     """
     folder = root / profiles.NOTEBOOKS.name
     runs = profiles.load(profile, folder)
@@ -67,7 +66,7 @@ def plan(profile: str, only: list[str] | None = None, root: Path = ROOT) -> dict
     chosen = [name for name in runs if not only or name in only]
     jobs = {}
     for name in chosen:
-        values = parameters(folder / f"{name}.ipynb", runs[name]["parameters"])
+        values = profiles.resolved(folder / f"{name}.ipynb", runs[name])
         before = [other for other in AFTER.get(name, []) if other in chosen]
         parts = []
         for model, seed in _parts(name, values):
@@ -85,9 +84,7 @@ def _parts(name: str, values: dict) -> list[tuple[str, int]]:
     """The models and seeds of a notebook, where more than one job is worth while."""
     if name not in MANY_CELLS:
         return []
-    models = values["models"] if isinstance(values["models"], list) else [values["models"]]
-    seeds = values["seeds"] if isinstance(values["seeds"], list) else [values["seeds"]]
-    pairs = [(model, seed) for model in loading.named(models) for seed in seeds]
+    pairs = [(model, seed) for model in loading.named(values["models"]) for seed in values["seeds"]]
     return pairs if len(pairs) > 1 else []
 
 
@@ -98,13 +95,32 @@ def _job(
     return {"notebook": name, "part": part, "after": after, "resources": resources}
 
 
+def _read(path: Path) -> object:
+    """What is in a file of JSON; None where there is none, and where it cannot be read."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _whole(found: object, names: Collection[str], path: Path, remedy: str) -> dict:
+    """`found`, of the file `path`; StadeError, with the remedy, where it lacks one of `names`."""
+    if not isinstance(found, dict) or not found.keys() >= set(names):
+        raise StadeError(f"{str(path)!r} is missing or damaged: {remedy}")
+    return found
+
+
 def run(profile: str, name: str, root: Path = ROOT) -> Path:
-    """Run the job called `name` of a profile's plan; returns the note that it is done."""
+    """Run the job called `name` of a profile's plan; returns the note that it is done.
+
+    StadeError where there is no such job, and where the plan cannot be read.
+    """
     folder = folder_of(profile, root)
-    known = json.loads((folder / "plan.json").read_text("utf-8"))
+    path, remedy = folder / "plan.json", PLAN_AGAIN.format(profile)
+    known = _whole(_read(path), (), path, remedy)
     if name not in known:
         raise unknown("job", name, known)
-    job = known[name]
+    job = _whole(known[name], ("notebook", "part"), path, remedy)
     notebook = root / profiles.NOTEBOOKS.name / f"{job['notebook']}.ipynb"
     started, clock = datetime.now(UTC), time.perf_counter()
     execute(notebook, profile, root=root, part=job["part"], name=name)
@@ -122,12 +138,19 @@ def run(profile: str, name: str, root: Path = ROOT) -> Path:
 
 
 def report(profile: str, root: Path = ROOT) -> list[dict]:
-    """What ran where and for how long, in order of their starts; also as report.csv."""
+    """What ran where and for how long, in order of their starts; also as report.csv.
+
+    StadeError where nothing is planned, and for a note that cannot be read.
+    """
     folder = folder_of(profile, root)
-    notes = [json.loads(path.read_text("utf-8")) for path in (folder / "done").glob("*.json")]
+    if not folder.is_dir():
+        raise StadeError(f"no folder {str(folder)!r}: {PLAN_AGAIN.format(profile)}")
+    remedy = "remove it, and the job is run again"
+    paths = (folder / "done").glob("*.json")
+    notes = [_whole(_read(path), NOTED, path, remedy) for path in paths]
     notes.sort(key=lambda note: note["started"])
     with (folder / "report.csv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, ["job", "host", "scheduler", "started", "seconds"])
+        table = csv.DictWriter(file, NOTED, extrasaction="ignore")
         table.writeheader()
         table.writerows(notes)
     return notes

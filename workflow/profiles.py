@@ -123,9 +123,29 @@ def load(profile: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
     }
 
 
+def resolved(notebook: Path, run: dict) -> dict:
+    """The values that a notebook runs with: its own defaults, and what a `run` of `load` gives.
+
+    As the notebook itself has them, so that lists are lists. StadeError for one that it would
+    refuse, which need not wait for it.
+    """
+    from stade_book.pages import parameters  # takes seconds
+
+    try:
+        return dict(parameters.checked(defaults(notebook) | run["parameters"], notebook.stem))
+    except StadeError as error:
+        raise StadeError(f"profile {run['profile']}: {error}") from None
+
+
 def write(profile: str, folder: Path, notebooks: Path = NOTEBOOKS) -> None:
-    """Write ``folder/<notebook>.json`` for all `notebooks`, leaving equal files as they are."""
+    """Write ``folder/<notebook>.json`` for all `notebooks`, leaving equal files as they are.
+
+    StadeError, and nothing written, as `load` and `resolved` have it.
+    """
     runs = load(profile, notebooks)
+    for notebook, run in runs.items():
+        if run["parameters"]:
+            resolved(notebooks / f"{notebook}.ipynb", run)
     folder.mkdir(parents=True, exist_ok=True)
     for notebook, run in runs.items():
         path, text = folder / f"{notebook}.json", json.dumps(run, indent=1) + "\n"

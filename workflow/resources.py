@@ -43,12 +43,14 @@ def shape(model: str, dtype: str) -> nn.Module | None:
 def cells(values: dict, types: int) -> int:
     """How many cells a page of Tables 2 to 6 has for one model and seed, by its parameters."""
     if "sparsities" in values:  # one layer type at a time, by two methods
-        return 2 * types * len(_several(values["sparsities"])) + 1
-    return len(_several(values["methods"])) * len(_several(values["patterns"])) + 1
+        return 2 * types * len(values["sparsities"]) + 1
+    return len(values["methods"]) * len(values["patterns"]) + 1
 
 
 def needed(values: dict, computed: bool = False) -> dict[str, int]:
     """mem_mb, runtime (minutes) and gpu of a job, for the parameters that its notebook runs with.
+
+    values: as `profiles.resolved` has them.
 
     Of several models, which a notebook takes one after the other: the memory of the largest and the
     minutes of all. computed: all cells have their records already, but a model is loaded before
@@ -59,7 +61,7 @@ def needed(values: dict, computed: bool = False) -> dict[str, int]:
     found = BASE | {"gpu": int(device == "cuda")}
     if not values.keys() >= SIZED or not {"methods", "sparsities"} & values.keys():
         return found
-    models = loading.named(_several(values.get("models") or []))
+    models = loading.named(values["models"])
     each = [_of(model, values, device, computed) for model in models]
     return found | {
         "mem_mb": BASE["mem_mb"] + math.ceil(max((host for host, _ in each), default=0) / 1e6),
@@ -77,7 +79,7 @@ def _of(name: str, values: dict, device: str, computed: bool) -> tuple[float, fl
     calibration = Windows("calibration", values["windows"], length)
     setting = Setting(calibration, windows, None, batch_size=values["batch_size"])
     # SparseGPT takes most of all methods.
-    widest = "sparsegpt" if "sparsegpt" in _several(values.get("methods", [])) else "stade"
+    widest = "sparsegpt" if "sparsegpt" in values.get("methods", []) else "stade"
     cell = Cell(widest, "0.5")
     size = arithmetic.memory(model, [cell], setting)
     loads = PATIENCE * size.weights / LOADED / 60
@@ -91,9 +93,3 @@ def _of(name: str, values: dict, device: str, computed: bool) -> tuple[float, fl
     together = min(count, LARGEST_GROUP) * size.hidden
     host = size.weights + together + (0 if device == "cuda" else size.device)
     return host, loads + PATIENCE * work / RATES.get(device, RATES["cpu"]) / 60
-
-
-def _several(value: object) -> list:
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",")]
-    return list(value) if isinstance(value, list | tuple) else [value]

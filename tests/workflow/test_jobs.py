@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+from datetime import date
 
 import pytest
 from cluster_stage import command, needs_snakemake, stage
@@ -11,7 +13,7 @@ from stade_nb.errors import StadeError
 from workflow import jobs, profiles, resources
 
 VALUES = {
-    **{"methods": "wanda,stade", "patterns": ["0.5", "2:4"], "windows": 128},
+    **{"methods": ["wanda", "stade"], "patterns": ["0.5", "2:4"], "windows": 128},
     **{"evaluation_windows": None, "window_length": None, "batch_size": 4},
 }
 
@@ -24,7 +26,7 @@ def planned():
 
 
 def test_a_notebook_of_many_cells_waits_for_a_job_of_each_model_and_seed(planned):
-    values = jobs.parameters(profiles.NOTEBOOKS / "table3_perplexity.ipynb", {})
+    values = profiles.defaults(profiles.NOTEBOOKS / "table3_perplexity.ipynb")
     parts = planned["table3_perplexity"]["after"]
     assert len(parts) == 4 * len(values["seeds"]) > 4  # four embedded models
     part = planned["table3_perplexity--llama-230k--0"]
@@ -105,6 +107,50 @@ def test_the_report_has_every_finished_job_in_order(tmp_path):
     assert [note["job"] for note in jobs.report("smoke", tmp_path)] == ["b", "a"]
     lines = (folder.parent / "report.csv").read_text().splitlines()
     assert lines[0] == "job,host,scheduler,started,seconds" and lines[1].startswith("b,n1,7,")
+
+
+def test_a_value_that_a_notebook_would_refuse_ends_the_plan(monkeypatch, capsys):
+    for given, said in (
+        ({"dtype": "flaot16"}, "dtype = 'flaot16' of table3_perplexity.ipynb: .*'float16'"),
+        ({"windows": "many"}, "windows = 'many' of table3_perplexity.ipynb: expected a whole"),
+        ({"seeds": [date(2026, 1, 1)]}, "seeds = .*2026.* of table3_perplexity.ipynb: expected"),
+    ):
+        run = {"profile": "smoke", "offline": True, "parameters": given}
+        monkeypatch.setattr(profiles, "load", lambda *_, run=run: {"table3_perplexity": run})
+        assert jobs.main(["plan", "smoke"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.search(f"jobs: profile smoke: parameter {said}", line), line
+
+
+def test_values_count_as_the_notebook_reads_them(monkeypatch):
+    given = {"models": "llama-230k, opt-340k", "seeds": "0,1"}
+    run = {"profile": "smoke", "offline": True, "parameters": given}
+    monkeypatch.setattr(profiles, "load", lambda *_: {"table3_perplexity": run})
+    assert list(jobs.plan("smoke"))[:2] == [
+        "table3_perplexity--llama-230k--0",
+        "table3_perplexity--llama-230k--1",
+    ]
+
+
+@pytest.mark.parametrize("content", [None, "", '{"problem": {"notebook"', "[]", '{"problem": {}}'])
+def test_without_a_whole_plan_there_is_the_command_that_writes_one(tmp_path, content):
+    folder = jobs.folder_of("smoke", tmp_path)
+    with pytest.raises(StadeError, match=r"no folder .*`python -m workflow.jobs plan smoke` wr"):
+        jobs.report("smoke", tmp_path)
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / "plan.json").write_text(content)
+    with pytest.raises(StadeError, match=r"plan.json' .*`python -m workflow.jobs plan smoke` wr"):
+        jobs.run("smoke", "problem", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", '{"job": "a"', "[]", "{}"])
+def test_a_note_that_is_not_whole_is_named(tmp_path, content):
+    folder = jobs.folder_of("smoke", tmp_path) / "done"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(content)
+    with pytest.raises(StadeError, match=r"a.json' is missing or damaged: remove it, and"):
+        jobs.report("smoke", tmp_path)
 
 
 @needs_snakemake

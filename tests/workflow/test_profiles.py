@@ -1,5 +1,7 @@
 """Profiles hand each notebook its parameters, and name what they do not know."""
 
+import shutil
+
 import nbformat
 import pytest
 
@@ -102,7 +104,19 @@ def test_bad_words_give_one_line_and_status_2(words, said, capsys, tmp_path, mon
     assert line.startswith("python -m workflow.profiles: ") and said in line
 
 
-def test_equal_files_are_left_alone(folder):
+def test_a_value_that_a_notebook_would_refuse_ends_before_anything_is_written(folder, tmp_path):
+    source = profiles.NOTEBOOKS / "table3_perplexity.ipynb"
+    shutil.copy(source, folder)
+    for value, said in (("flaot16", "did you mean 'float16'"), ("2026-01-01", "expected one of")):
+        text = f"notebooks: {{table3_perplexity: {{dtype: {value}}}}}"
+        (folder / "parameters" / "small.yaml").write_text(text)
+        with pytest.raises(StadeError, match=f"profile small: parameter dtype = .*{said}"):
+            profiles.write("small", tmp_path / "out", folder)
+    assert not (tmp_path / "out").exists()
+
+
+def test_equal_files_are_left_alone(folder, monkeypatch):
+    monkeypatch.setattr(profiles, "resolved", lambda *_: None)  # of no page of the book
     (folder / "parameters" / "small.yaml").write_text("notebooks: {one: {seed: 1}}")
     profiles.write("small", folder / "out", folder)
     before = {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}

@@ -25,6 +25,7 @@ from stade_book.training.ngram import Trigram
 from stade_book.training.recipes import RECIPES, Recipe, configuration, recipe
 from stade_nb import paths
 from stade_nb.corpus import documents
+from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity, window_losses
 from stade_nb.files import write_at_once
 from stade_nb.models.loading import EMBEDDED, check_device
@@ -231,16 +232,22 @@ def train(name: str, device: str = "cpu") -> Path:
     return folder
 
 
-def main() -> None:
-    """The command line."""
+def main(words: list[str] | None = None) -> None:
+    """The command line. Bad input is one line and status 2, before anything is trained."""
     parser = argparse.ArgumentParser(prog="python -m stade_book.training", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"models: {', '.join(RECIPES)}")
     parser.add_argument("--all", action="store_true", help="train every embedded model")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     names = list(RECIPES) if arguments.all else arguments.names
     if not names:
         parser.error("name a model, or say --all")
-    for name in names:
-        train(name, arguments.device)
-        print(cards.write(name))
+    try:
+        check_device(arguments.device)
+        for name in names:
+            recipe(name)
+        for name in names:
+            train(name, arguments.device)
+            print(cards.write(name))
+    except (StadeError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")

@@ -89,3 +89,18 @@ def test_embeddings_are_not_counted():
 def test_an_unknown_recipe_is_named():
     with pytest.raises(StadeError, match="did you mean 'llama-230k'"):
         recipe("lama-230k")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["llama-230k", "nosuch"], "unknown embedded model 'nosuch': known: llama-230k"),
+        (["llama-230k", "--device", "tpu"], "unknown device 'tpu'"),
+    ],
+)
+def test_bad_words_end_before_anything_is_trained(monkeypatch, capsys, words, said):
+    monkeypatch.setattr(train, "train", lambda *given: pytest.fail(f"trained {given}"))
+    with pytest.raises(SystemExit) as ended:
+        train.main(words)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and line.startswith(f"python -m stade_book.training: {said}")

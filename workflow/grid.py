@@ -26,7 +26,14 @@ from workflow import Words, status_of
 
 
 def compute(asked: argparse.Namespace) -> None:
-    """All cells, the dense one first. StadeError where one cannot be computed."""
+    """All cells, the dense one first. StadeError where one cannot be computed.
+
+    What is misspelt is said before the first one is.
+    """
+    chosen = asked.calibrations.split(",")
+    for calibration in chosen:
+        if calibration not in CALIBRATIONS:
+            raise unknown("calibration text", calibration, CALIBRATIONS)
     texts = [Windows(source, WINDOWS, LENGTH) for source in EVALUATIONS.values()]
     groups = [METHODS[:2], METHODS[2:4], METHODS[4:]]
     if asked.methods:
@@ -34,11 +41,9 @@ def compute(asked: argparse.Namespace) -> None:
     runs = [("C4", [Cell("dense", "0")])]
     for pattern in asked.patterns.split(","):
         for methods in groups:
-            for calibration in asked.calibrations.split(","):
+            for calibration in chosen:
                 runs.append((calibration, cells(methods, [pattern], seeds=asked.seeds)))
     for calibration, some in tqdm(runs, desc=asked.model):
-        if calibration not in CALIBRATIONS:
-            raise unknown("calibration text", calibration, CALIBRATIONS)
         windows = Windows(CALIBRATIONS[calibration], WINDOWS, LENGTH)
         sweep_texts(asked.model, some, Setting(windows, None, asked.results_dir), texts)
 

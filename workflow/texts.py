@@ -25,7 +25,7 @@ RANDOM_WINDOWS, RANDOM_LENGTH, RANDOM_SEED = 64, 512, 0
 
 
 def cut(sources: Path, folder: Path) -> None:
-    """Write the texts. StadeError where one of the sources is missing."""
+    """Write the texts. StadeError where one of the sources is missing or not UTF-8."""
     folder.mkdir(parents=True, exist_ok=True)
     documents = _read(sources / "c4_documents.txt").split(END)
     if len(documents) <= C4_CALIBRATION:
@@ -52,7 +52,7 @@ def random_tokens(model: str, path: Path) -> None:
 
 
 def write(sources: Path, folder: Path, model: str) -> None:
-    """All texts of the grid. StadeError where a source or the model is missing."""
+    """All texts of the grid. StadeError where a source or the model is missing or damaged."""
     cut(sources, folder)
     random_tokens(model, folder / "random_tokens.npy")
 
@@ -60,7 +60,11 @@ def write(sources: Path, folder: Path, model: str) -> None:
 def _read(path: Path) -> str:
     if not path.is_file():
         raise StadeError(f"no file {path.name!r} in {str(path.parent)!r}")
-    return path.read_bytes().decode("utf-8")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        said = f"text file {str(path)!r} is not UTF-8 ({error}): convert it to UTF-8"
+        raise StadeError(said) from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -129,7 +129,7 @@ def part(name: str) -> list[str]:
     (10 to 90 seconds) and cached as ``<cache>/<part>.txt``, which can be copied to a machine
     that has other packages.
 
-    Raises StadeError for an unknown part or a missing package.
+    Raises StadeError for an unknown part, a missing package, or a cached text that is not UTF-8.
     """
     if name not in PARTS:
         raise unknown("part of the embedded corpus", name, PARTS)
@@ -139,7 +139,13 @@ def part(name: str) -> list[str]:
         try_folder(CACHE, ROOM, "the embedded corpus")
         for built, documents in _build(group).items():
             write_at_once(CACHE / f"{built}.txt", SEPARATOR.join(documents))
-    return path.read_text(encoding="utf-8").split(SEPARATOR)
+    try:
+        return path.read_text(encoding="utf-8").split(SEPARATOR)
+    except UnicodeDecodeError as error:
+        raise StadeError(
+            f"text file {str(path)!r} of the embedded corpus is not UTF-8 ({error}): remove it, "
+            "and it is built again"
+        ) from error
 
 
 def describe(name: str) -> dict:

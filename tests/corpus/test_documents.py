@@ -52,6 +52,16 @@ def small(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_a_kept_text_that_is_not_utf_8_is_named_and_built_again_without_it(small):
+    whole = documents.part("evaluation")
+    path = small / "cache" / "evaluation.txt"
+    path.write_bytes("caf\xe9".encode("latin-1"))
+    with pytest.raises(StadeError, match=r"evaluation.txt' .* not UTF-8 .*: remove it, and"):
+        documents.part("evaluation")
+    path.unlink()
+    assert documents.part("evaluation") == whole
+
+
 def test_a_paragraph_of_several_parts_stays_in_the_evaluation_part(small):
     assert any("repeats this sentence" in d for d in documents.part("evaluation"))
     for name in ("calibration", "train"):

@@ -28,7 +28,7 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
     """
     model, tokenizer = loading.load(name, device)
     asked = {
-        text: evaluation_windows(source, tokenizer, WINDOWS, LENGTH).to(device)
+        text: evaluation_windows(source, tokenizer, WINDOWS, LENGTH).to(model.device)
         for text, source in EVALUATIONS.items()
     }
     fields = measured.fields(medians.STUDY, model, **asked)
@@ -52,7 +52,8 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
         there = growing.cells_in(folder, fields)
         if sum(about.items() <= cell.items() for cell in there) == 2:
             continue
-        ids = calibration_windows(CALIBRATIONS[text], tokenizer, WINDOWS, LENGTH, 0).to(device)
+        ids = calibration_windows(CALIBRATIONS[text], tokenizer, WINDOWS, LENGTH, 0)
+        ids = ids.to(model.device)
         began = time.perf_counter()
         pruning.prune_model(model, ids, medians.PLAIN, pattern, progress=True)
         keep(about | {"method": medians.PLAIN}, began)

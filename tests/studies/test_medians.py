@@ -86,7 +86,7 @@ def test_a_run_keeps_each_model_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(workflow_medians, "LENGTH", 32)
     monkeypatch.setattr(workflow_medians, "EVALUATIONS", {"documentation": "embedded"})
     monkeypatch.setattr(medians, "CALIBRATIONS", ("documentation",))
-    path = workflow_medians.measure("llama-230k", tmp_path)
+    path = workflow_medians.measure("llama-230k", tmp_path, "auto")
     found = medians.recorded("llama-230k", tmp_path)
     assert found["method"].tolist() == [medians.PLAIN, medians.CANDIDATE] * 2
     assert found["perplexity"].nunique() == 4

@@ -14,6 +14,9 @@ from workflow import Words, status_of
 
 
 def _ship(folder: Path, threads: int, processor: str) -> None:
+    """Ship every record. StadeError for fewer threads than 1, and where there is no record."""
+    if threads < 1:
+        raise StadeError(f"--threads {threads}: expected 1 or more, as many as computed them")
     records = sorted(folder.glob("*.json"))
     if not records:
         raise StadeError(f"folder {str(folder)!r} holds no records: expected a sweep's results-dir")

@@ -73,6 +73,14 @@ def test_what_is_computed_again_is_what_was_recorded(folder):
         assert shipped.check(row) == 0
 
 
+@pytest.mark.parametrize("threads", ["0", "-1"])
+def test_records_of_no_threads_are_not_taken_over(computed, tmp_path, monkeypatch, capsys, threads):
+    monkeypatch.setattr(shipped.ship, "__defaults__", (tmp_path / "shipped",))
+    assert ship.main([str(computed), "--threads", threads]) == 2
+    assert f"--threads {threads}: expected 1 or more" in capsys.readouterr().err
+    assert not (tmp_path / "shipped").exists()
+
+
 def changed(path, **result):
     content = records.checked(path)
     content["result"] |= result

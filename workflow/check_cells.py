@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 
 from stade_nb.errors import StadeError
-from workflow import ROOT, status_of
+from workflow import ROOT, Words, status_of
 from workflow.execute import EXECUTED
 from workflow.profiles import NOTEBOOKS
 
@@ -53,5 +53,11 @@ def _store_all() -> None:
         print(f"{path.name}: {'changed' if changed else 'as it was'}")
 
 
+def main(words: list[str] | None = None) -> int:
+    """Store the outputs of all notebooks; returns the exit status."""
+    Words(prog="python -m workflow.check_cells", description=__doc__).parse_args(words)
+    return status_of("check_cells", _store_all)
+
+
 if __name__ == "__main__":
-    sys.exit(status_of("check_cells", _store_all))
+    sys.exit(main())

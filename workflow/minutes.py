@@ -7,19 +7,22 @@ shared their cores with other work. Rows for other hardware are computed with th
 """
 
 import csv
+import sys
 from pathlib import Path
 
 from stade_book.pages.tables import gpu
 from stade_nb.engine import shipped
 from stade_nb.models.packaged import packaged_models
-from workflow import ROOT
+from workflow import ROOT, Words, status_of
 
 # Parameters of models by name, in millions.
 SIZES = {"0.4 million": 0.4, "125 million": 125, "1 billion": 1_000, "7 billion": 6_700,
          "13 billion": 13_000}  # fmt: skip
 # The paper's: 128 calibration windows of 2048 tokens, and WikiText-2's test text in Llama's tokens.
 CALIBRATION, EVALUATION = 128 * 2048, 341_469
-TABLE = 12  # pruned cells of one model in Table 3, with one seed; the dense one costs half of one
+# Pruned cells of one model on the page of Table 3, with one seed: four methods, three patterns. The
+# dense one costs half of one.
+TABLE = 12
 ON_GPU = "LLaMA 7B"  # the shape that a GPU was timed on, in 16 bits
 
 
@@ -84,5 +87,11 @@ def shown(minutes: float) -> str:
     raise AssertionError
 
 
+def main(words: list[str] | None = None) -> int:
+    """Write the table; returns the exit status."""
+    Words(prog="python -m workflow.minutes", description=__doc__).parse_args(words)
+    return status_of("minutes", write)
+
+
 if __name__ == "__main__":
-    write()
+    sys.exit(main())

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from stade_nb.errors import StadeError
-from workflow import ROOT
+from workflow import ROOT, Words, status_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TARGET = ROOT / "book" / "_build" / "stade.pdf"
@@ -71,8 +71,11 @@ def write(target: Path = TARGET) -> Path:
     return target
 
 
+def main(words: list[str] | None = None) -> int:
+    """Print the book; returns the exit status."""
+    Words(prog="python -m workflow.pdf", description=__doc__).parse_args(words)
+    return status_of("pdf", lambda: print(f"The book on paper: {write().relative_to(ROOT)}"))
+
+
 if __name__ == "__main__":
-    try:
-        print(f"The book on paper: {write().relative_to(ROOT)}")
-    except StadeError as error:
-        sys.exit(str(error))
+    sys.exit(main())

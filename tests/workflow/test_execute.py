@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from stade_nb.errors import StadeError
-from workflow import check_cells, execute
+from workflow import check_cells, execute, minutes, pdf
 
 
 @pytest.fixture
@@ -124,6 +124,28 @@ def test_bad_words_end_in_one_line_and_status_2(words, said, capsys):
         status = end.code
     (line,) = capsys.readouterr().err.splitlines()
     assert status == 2 and line.startswith("python -m workflow.execute: ") and said in line
+
+
+@pytest.mark.parametrize("step", [check_cells, minutes, pdf], ids=lambda step: step.__name__)
+def test_steps_without_words_start_nothing_for_one(step, capsys, monkeypatch):
+    def started(*given):
+        raise AssertionError(given)
+
+    for name in ("write", "_store_all"):
+        monkeypatch.setattr(step, name, started, raising=False)
+    for words, status in ((["--help"], 0), (["all"], 2)):
+        with pytest.raises(SystemExit) as ended:
+            step.main(words)
+        assert ended.value.code == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"python -m {step.__name__}: unrecognized arguments: all; see")
+
+
+def test_a_pdf_without_a_browser_is_one_line_and_status_2(capsys, monkeypatch):
+    monkeypatch.setattr(pdf, "BROWSERS", ("no-such-browser",))
+    assert pdf.main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("python -m workflow.pdf: a PDF needs a browser, one of no-such-browser")
 
 
 def test_a_notebook_from_elsewhere_is_refused(project):

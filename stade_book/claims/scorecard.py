@@ -64,15 +64,25 @@ def write(page: str, found: Iterable[Verdict]) -> list[Verdict]:
 
 
 def read(page: str, folder: Path = VERDICTS) -> list[Verdict]:
-    """What a page wrote into `folder`; nothing where it has not run here."""
+    """What a page wrote into `folder`; nothing where it has not run here.
+
+    StadeError, naming the file, where it is damaged, and where an older version wrote it.
+    """
     path = folder / f"{page}.json"
     if not path.is_file():
         return []
-    rows = json.loads(path.read_text("utf-8"))
-    return [
-        Verdict(**{name: row[name] for name in Verdict._fields} | {"count": Count(**row["count"])})
-        for row in rows
-    ]
+    try:
+        return [
+            Verdict(
+                **{name: row[name] for name in Verdict._fields} | {"count": Count(**row["count"])}
+            )
+            for row in json.loads(path.read_text("utf-8"))
+        ]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StadeError(
+            f"verdicts {str(path)!r} are damaged or of an older version ({type(error).__name__}): "
+            f"remove the file, or run {page}.ipynb again, which writes it"
+        ) from error
 
 
 def without_page() -> list[Verdict]:

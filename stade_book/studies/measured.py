@@ -2,7 +2,7 @@
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,12 +27,11 @@ def of(study: str, model: str, command: str, folder: Path = FOLDER) -> dict:
     command: what measures it. StadeError, with the command, where there is none, and where there
     are several (of other windows, or of another device): a page shows one.
     """
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        content = records.checked(path)
-        fields, result = content["fields"], content["result"]
-        if fields.get("study") == study and result["model"] == model:
-            found.append(result | {"record": path.stem, "device": fields.get("device", "cpu")})
+    found = [
+        result | {"record": path.stem, "device": fields.get("device", "cpu")}
+        for path, fields, result in _those_of(study, folder)
+        if result["model"] == model
+    ]
     if len(found) > 1:
         raise StadeError(
             f"{len(found)} records of the study {study!r} of {model!r} in {folder.name}: "
@@ -46,10 +45,23 @@ def of(study: str, model: str, command: str, folder: Path = FOLDER) -> dict:
     )
 
 
+def _those_of(study: str, folder: Path) -> Iterator[tuple[Path, dict, dict]]:
+    """A study's records: path, fields and result. StadeError for one that names no model."""
+    for path in sorted(folder.glob("*.json")):
+        content = records.checked(path)
+        fields, result = content["fields"], content["result"]
+        if fields.get("study") == study:
+            if "model" not in result:
+                raise StadeError(
+                    f"record {path.name} in {folder.name} is one of the study {study!r} and names "
+                    "no model: remove it, and measure the model again"
+                )
+            yield path, fields, result
+
+
 def there(study: str, models: list[str], folder: Path = FOLDER) -> list[str]:
     """Those of the models that have a record of a study."""
-    found = [records.checked(path) for path in sorted(folder.glob("*.json"))]
-    known = {one["result"]["model"] for one in found if one["fields"].get("study") == study}
+    known = {result["model"] for _, _, result in _those_of(study, folder)}
     return [name for name in models if name in known]
 
 

@@ -93,6 +93,15 @@ def test_a_page_finds_again_what_it_wrote(tmp_path, monkeypatch):
     assert scorecard.read("bias", tmp_path / "verdicts") == []
 
 
+@pytest.mark.parametrize(
+    "content", ["", '[{"id": "a', "[{}]", "[[]]", "7", '[{"count": {"supported": 1}}]', '{"a": 1}']
+)
+def test_a_file_of_verdicts_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "bias.json").write_text(content)
+    with pytest.raises(StadeError, match=r"bias.json' are damaged .*: remove the file, or run"):
+        scorecard.read("bias", tmp_path)
+
+
 def test_the_scorecard_has_every_claim_and_says_how_to_run_what_did_not(tmp_path, monkeypatch):
     monkeypatch.setattr(scorecard, "VERDICTS", tmp_path)
     ours = Verdict("best-without-update", RUNS, "each", Count(22, 2, 0, -0.069, -0.003))

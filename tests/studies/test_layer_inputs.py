@@ -99,3 +99,13 @@ def test_two_records_of_a_study_are_refused_with_both_names(tmp_path):
     with pytest.raises(StadeError, match="2 records of the study 's' of 'm'") as refused:
         measured.of("s", "m", "python -m s", tmp_path)
     assert all(path.stem[:12] in str(refused.value) for path in tmp_path.glob("*.json"))
+
+
+def test_a_record_of_a_study_that_names_no_model_is_named(tmp_path):
+    path = records.write(tmp_path, {"study": "s"}, {"text": {}})
+    records.write(tmp_path, {"method": "wanda"}, {"perplexity": 2.0})  # of no study
+    with pytest.raises(StadeError, match=f"record {path.name} in .* names no model: remove it"):
+        measured.of("s", "m", "", tmp_path)
+    with pytest.raises(StadeError, match=f"record {path.name} in .* names no model: remove it"):
+        measured.there("s", ["m"], tmp_path)
+    assert measured.there("other", ["m"], tmp_path) == []

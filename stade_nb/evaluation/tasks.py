@@ -166,6 +166,11 @@ def _questions(name: str, task: ConfigurableTask, limit: int | None) -> Question
     asked: dict[int, list] = {}
     for instance in task.instances:
         asked.setdefault(instance.doc_id, []).append(list(instance.args))
+    if len(asked) < 2:
+        raise StadeError(
+            f"task {name!r} has {len(asked)} questions: expected 2 or more, which a standard error "
+            "takes; give all questions of its split"
+        )
     pairs = list(zip(asked.values(), answers, strict=True))
     blind = sum(1 / len(choices) for choices in asked.values()) / len(asked)
     same = max(map(answers.count, set(answers))) / len(answers)

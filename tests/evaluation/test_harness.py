@@ -209,6 +209,10 @@ def test_bad_input_is_explained(folder, tmp_path, monkeypatch):
     (tmp_path / "rte" / "validation.jsonl").write_text('{"premise": "a", "label": 0}\n')
     with pytest.raises(StadeError, match=r"cannot load the tasks rte .*'sentence1' is undefined"):
         task_files.load(["rte"], tmp_path)
+    one = (folder / "rte" / "validation.jsonl").read_text().splitlines()[0]
+    (tmp_path / "rte" / "validation.jsonl").write_text(f"{one}\n")
+    with pytest.raises(StadeError, match=r"task 'rte' has 1 questions: expected 2 or more"):
+        task_files.load(["rte"], tmp_path)
 
 
 def test_mean_and_its_error():

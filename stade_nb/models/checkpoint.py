@@ -122,32 +122,43 @@ def check_own_code(
         )
 
 
-def check_blocks(name: str, where: str, settings: dict) -> None:
-    """StadeError where config.json, read as `settings`, announces more blocks than there can be.
+def check_sizes(name: str, where: str, settings: dict) -> None:
+    """StadeError where config.json, read as `settings`, announces more than there can be.
 
-    where: a folder, whose files are asked how many weights they hold, or a hub id, which is not. A
-    million blocks would be built for minutes before the first one is missed.
+    More blocks than weights, or more tokens than the embedding has rows: a million blocks would be
+    built for minutes before the first one is missed, and the rows' memory taken. where: a folder,
+    whose files are asked what they hold, or a hub id, which is not.
     """
-    announced = settings.get("num_hidden_layers") if isinstance(settings, dict) else None
-    if not isinstance(announced, int) or (stored := _weights_in(Path(where))) is None:
+    if not isinstance(settings, dict) or (places := _places(Path(where))) is None:
         return
-    if announced > stored:
+    announced = settings.get("num_hidden_layers")
+    if isinstance(announced, int) and announced > len(places):
         raise StadeError(
-            f"model {name!r} holds {stored} weights, and its config.json announces {announced} "
-            "blocks (num_hidden_layers): give it the config.json that it was saved with"
+            f"model {name!r} holds {len(places)} weights, and its config.json announces "
+            f"{announced} blocks (num_hidden_layers): give it the config.json that it was saved "
+            "with"
         )
+    announced = settings.get("vocab_size")
+    table = next((weight for weight in places if weight.endswith("embed_tokens.weight")), None)
+    if table and isinstance(announced, int) and "quantization_config" not in settings:
+        with safe_open(Path(where) / places[table], "pt") as stored:
+            rows, *width = stored.get_slice(table).get_shape()
+        if announced > rows:
+            size = (table, (rows, *width), (announced, *width))
+            report = {"missing_keys": (), "mismatched_keys": [size], "unexpected_keys": ()}
+            check_complete(name, report)
 
 
-def _weights_in(folder: Path) -> int | None:
-    """How many weights a folder's file or index names; None where there is none that says so."""
+def _places(folder: Path) -> dict[str, str] | None:
+    """The file of each weight, by what a folder's file or index names; None where neither is."""
     if (file := folder / "model.safetensors").is_file():
         with safe_open(file, "pt") as stored:
-            return len(stored.keys())
+            return dict.fromkeys(stored.keys(), file.name)
     if not (file := folder / "model.safetensors.index.json").is_file():
         return None
     index = json.loads(file.read_text(encoding="utf-8"))
     places = index.get("weight_map") if isinstance(index, dict) else None
-    return len(places) if isinstance(places, dict) else None
+    return places if isinstance(places, dict) else None
 
 
 def adapter_beside(name: str) -> StadeError:

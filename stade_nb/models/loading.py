@@ -16,11 +16,11 @@ from stade_nb.errors import StadeError, shortened, unknown
 from stade_nb.models import architectures, gguf_file, hub_access
 from stade_nb.models.checkpoint import (
     adapter_beside,
-    check_blocks,
     check_complete,
     check_head,
     check_own_code,
     check_plain,
+    check_sizes,
     reading,
     tokenizer_of,
 )
@@ -192,10 +192,10 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
 
 
 def _config(name: str, where: str, cache_dir: str | None) -> PreTrainedConfig:
-    """The model's configuration. StadeError for code of its own, and for blocks beyond number."""
+    """The model's configuration. StadeError for code of its own, and for sizes beyond measure."""
     settings, _ = PreTrainedConfig.get_config_dict(where, cache_dir=cache_dir)
     check_own_code(name, settings)
-    check_blocks(name, where, settings)
+    check_sizes(name, where, settings)
     return AutoConfig.from_pretrained(where, **_options(cache_dir))
 
 

@@ -70,6 +70,25 @@ def test_more_blocks_than_there_are_weights_are_refused_before_they_are_built(fo
     loading.load(str(folder))
 
 
+@pytest.mark.parametrize("files", ["one", "an index"])
+def test_more_tokens_than_the_embedding_has_are_refused_before_it_is_made(
+    folder, files, monkeypatch
+):
+    """A billion rows would take all memory there is."""
+    if files == "an index":
+        names = list(load_file(folder / "model.safetensors"))
+        (folder / "model.safetensors").rename(folder / "some.safetensors")
+        index = {"metadata": {}, "weight_map": dict.fromkeys(names, "some.safetensors")}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    configured(folder, vocab_size=10**9)
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "AutoModelForCausalLM", None)
+        said = refused(folder)
+    assert "1 weights of another size" in said and "(64 x 32, announced 1000000000 x 32)" in said
+    configured(folder, vocab_size=64)
+    loading.load(str(folder))
+
+
 @pytest.mark.parametrize(
     "name",
     ["extra__weight", "score__weight", "model__layers__0__self_attn__q_proj__lora_A__weight"],

@@ -75,6 +75,7 @@ CHECKPOINTS = (
     _damaged("a billion blocks announced", stage.config(num_hidden_layers=10**9), "announces 1000"),
     _damaged("no blocks at all", stage.config(num_hidden_layers=0), "no blocks"),
     _damaged("another vocabulary announced", stage.config(vocab_size=50), "another size"),
+    _damaged("a billion tokens announced", stage.config(vocab_size=10**9), "announced 1000000000"),
     _damaged("an unknown activation", stage.config(hidden_act="gelux")),
     _damaged("an unknown way to scale positions", stage.config(rope_scaling={"rope_type": "far"})),
     _damaged("a width that is null", stage.config(hidden_size=None)),

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stade_nb.beyond import choice, dsnot, greedy, refit, rose, scores
+from stade_nb.errors import StadeError
+from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import BEYOND, METHODS, Method, Treatment
 from stade_nb.numerics.metrics import METRICS, Needs
 
@@ -43,6 +45,21 @@ class ByType(Method):
     def of(self, layer_type: str) -> Method:
         """The method that layers of a type ("self_attn.q_proj") are pruned by."""
         return self if layer_type.rpartition(".")[2] in self.types else self.elsewhere
+
+
+@dataclass(frozen=True)
+class OfRows(Method):
+    """A method that goes through single rows, so that a whole layer's weights cannot compete."""
+
+    def pattern(self, pattern: str | float | Pattern, scope: str | None = None) -> Pattern:
+        """As of every method; StadeError for a share of a whole layer."""
+        parsed = super().pattern(pattern, scope)
+        if parsed.m is None and parsed.scope != "row":
+            raise StadeError(
+                f"method {self.name!r} with pattern {parsed} of a whole {parsed.scope}: its order "
+                "is of single rows; take scope 'row', or leave the scope out"
+            )
+        return parsed
 
 
 def _refitted(metric: str) -> Iterator[Method]:
@@ -91,7 +108,8 @@ def _newer() -> Iterator[Method]:
             _with_and_without(name, title), finishes, strict=True
         ):
             treatment = Treatment(metric, corrects, finish)
-            yield Method(name_, title_, treatment, treatment)
+            kind = OfRows if made is greedy else Method
+            yield kind(name_, title_, treatment, treatment)
     reordered = Treatment(replace(METRICS["wanda"], needs=Needs.GRAM), finish=rose.updated)
     yield Method("rose", "ROSE", reordered, reordered, updates_weights=True)
 

@@ -5,6 +5,7 @@ import torch
 
 import stade_nb.beyond.methods  # noqa: F401
 from stade_nb.beyond import greedy
+from stade_nb.engine.cell import Cell, cells
 from stade_nb.errors import StadeError
 from stade_nb.numerics import masks
 from stade_nb.numerics.methods import prune_layer
@@ -83,6 +84,16 @@ def test_bad_patterns_are_refused():
         greedy.chosen(weight, second, masks.parse_pattern("0.5", "layer"))
     with pytest.raises(StadeError, match="multiple of 4"):
         greedy.chosen(weight, second, masks.parse_pattern("2:4"))
+
+
+@pytest.mark.parametrize("name", ["greedy", "greedy_with_bias"])
+def test_a_share_of_a_whole_layer_is_refused_before_any_work(name):
+    with pytest.raises(StadeError, match=f"'{name}' with pattern 0.5 of .*; take scope 'row', or"):
+        cells([name], ["0.5"], scope="layer")
+    with pytest.raises(StadeError, match="is of single rows"):
+        Cell(name, masks.parse_pattern("0.5", "layer"))
+    assert [cell.pattern.scope for cell in cells([name], ["0.5", "2:4"])] == ["row", "row"]
+    assert cells([name], ["2:4"], scope="layer")
 
 
 @pytest.mark.parametrize(("name", "centres"), [("greedy", False), ("greedy_with_bias", True)])

@@ -219,6 +219,11 @@ METHODS = (
         "unknown scope 'column'",
     ),
     Row(
+        "a whole layer's weights where rows are gone through",
+        "sweep --model model --methods greedy --patterns 0.5 --scope layer",
+        "take scope 'row'",
+    ),
+    Row(
         "a pruned model's number without its pattern",
         "diagnose --model llama-7b --method wanda --perplexity 7.09",
         "without --sparsity",

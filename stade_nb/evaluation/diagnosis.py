@@ -16,7 +16,7 @@ from stade_nb import paths
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import papers_model
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.numerics.methods import METHODS, method
+from stade_nb.numerics.methods import BEYOND, METHODS, method
 
 KNOWN = paths.DATA / "known_numbers.csv"
 DENSE = "dense"
@@ -121,8 +121,8 @@ def _competition(s: Shift) -> float | None:
 
 
 def _correction(s: Shift) -> float | None:
-    corrects = s.method in METHODS and METHODS[s.method].corrects
-    fits = corrects and s.in_pruning and s.pruned > SAME / 2
+    row = (METHODS | BEYOND).get(s.method)
+    fits = row is not None and row.corrects and s.in_pruning and s.pruned > SAME / 2
     return 0.05 if fits else None
 
 

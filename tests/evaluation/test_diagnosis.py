@@ -6,6 +6,7 @@ from math import exp, log
 import pytest
 
 import stade_nb as snb
+import stade_nb.beyond.methods
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.diagnosis import DENSE, Numbers, causes, expected, known, text
 
@@ -65,6 +66,15 @@ def test_a_cell_that_two_papers_print_differently_is_said_to_be_so(number):
 def test_the_printed_number_needs_no_cause():
     assert causes("wanda", expected("llama-7b", "wanda", "0.5"), Numbers(7.26, 5.68)) == []
     assert "no difference to explain" in text("llama-7b", "wanda", "0.5", Numbers(7.26), None)
+
+
+@pytest.mark.parametrize("method", ["std", "wanda_bias_v", "greedy_with_bias"])
+def test_biases_may_be_lost_of_every_method_that_corrects_them(method):
+    usual, found = Numbers(7.0, 5.68), Numbers(7.4, 5.68)
+    assert "correction" in names(causes(method, usual, found))
+    assert "biases that were not added" in text("llama-7b", method, "0.5", found, usual)
+    for plain in ("greedy", "std_without_correction"):
+        assert "correction" not in names(causes(plain, usual, found))
 
 
 def test_what_cannot_be_compared_is_refused():

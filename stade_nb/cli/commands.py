@@ -125,8 +125,19 @@ def sweep(options: SimpleNamespace) -> None:
 
 
 def diagnose(options: SimpleNamespace) -> None:
-    """Print what may be behind a number that is not the expected one."""
+    """Print what may be behind a number that is not the expected one.
+
+    StadeError for a number of the unpruned model that would have no effect.
+    """
     pattern = settings.diagnosed_pattern(options)
+    if options.expected is None and (beside := options.expected_dense) is not None:
+        raise StadeError(f"--expected-dense {beside:g} without --expected: give both, or none")
+    for name in ("dense", "expected_dense") if options.method == diagnosis.DENSE else ():
+        if (value := getattr(options, name)) is not None:
+            raise StadeError(
+                f"--{name.replace('_', '-')} {value:g} with --method dense: --perplexity and "
+                "--expected are of the unpruned model themselves; leave it out"
+            )
     found = diagnosis.Numbers(options.perplexity, options.dense)
     wanted = None
     if options.expected is not None:

@@ -580,6 +580,15 @@ def test_devices():
         ("--method wanda --sparsity dense", "pattern 'dense': expected a share"),
         ("--method dense --sparsity 0.5", "--sparsity 0.5 with --method dense"),
         ("--method wnda", "did you mean 'wanda'"),
+        (
+            "--method wanda --sparsity 0.5 --expected-dense 5",
+            "--expected-dense 5 without --expected: give both",
+        ),
+        ("--method dense --dense 5", "--dense 5 with --method dense: --perplexity and"),
+        (
+            "--method dense --expected 6 --expected-dense 5",
+            "--expected-dense 5 with --method dense:",
+        ),
         ("--model llama7b --method wanda --sparsity 0.5", "did you mean 'llama-7b'"),
     ],
 )

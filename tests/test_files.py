@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from stade_nb import paths
 from stade_nb.errors import StadeError
 from stade_nb.files import (
     megabytes,
@@ -218,3 +219,11 @@ def test_what_killed_processes_have_left_is_removed_when_it_is_old(tmp_path):
 
 def test_sizes_as_messages_have_them():
     assert megabytes(0) == "0.0 MB" and json.dumps(megabytes(2 * 10**9)) == '"2,000.0 MB"'
+
+
+def test_a_page_s_folder_of_records_may_be_below_a_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths.results("~/records") == tmp_path / "records"
+    assert paths.results("records") == paths.CHECKOUT / "records"
+    with pytest.raises(StadeError, match="knows no home folder '~nobodyx'"):
+        paths.results("~nobodyx/records")

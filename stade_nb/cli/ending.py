@@ -1,5 +1,6 @@
 """How the program ends where it cannot go on: one line, and the full account in a log file."""
 
+import errno
 import os
 import sys
 import time
@@ -39,6 +40,9 @@ def explain(error: Exception) -> int:
     if isinstance(first, StadeError) and not _debugging():
         return complain(str(error))
     place = _account(error)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        said = f"{shortened(error.filename)!r} cannot be a file's or a folder's name"
+        return complain(f"{said} ({error.strerror}): give a shorter one\n{place}")
     if isinstance(error, PermissionError) and error.filename is not None:
         said = f"{str(error.filename)!r} may not be opened by this user ({error.strerror})"
         return complain(f"{said}: change its permissions, or name another place\n{place}")

@@ -5,6 +5,7 @@ there, for whoever asks what they are without loading one.
 """
 
 from dataclasses import dataclass
+from os.path import isdir
 
 from stade_nb import paths
 
@@ -45,9 +46,10 @@ PAPERS_MODELS = {
 def papers_model(name: str) -> str | None:
     """Which of the paper's models `name` is: a hub id, or a local folder named as one; or None."""
     folder = paths.expanded(name)
-    found = folder.resolve().name if folder.is_dir() else name
+    here = isdir(folder)  # False for a name that is too long, too
+    found = folder.resolve().name if here else name
     for model, ids in PAPERS_MODELS.items():
-        known = [model, *(i.rpartition("/")[2] for i in ids)] if folder.is_dir() else ids
+        known = [model, *(i.rpartition("/")[2] for i in ids)] if here else ids
         if found.lower() in (each.lower() for each in known):
             return model
     return None

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os.path import isdir
 from pathlib import Path
 from types import ModuleType
 
@@ -28,7 +29,7 @@ def answering(where: str | Path, cache_dir: str | None = None) -> Iterator[None]
     needed, and else in the error. StadeError, before anybody is asked, where there is no cache and
     none can be made; one that is there may be there to be read only.
     """
-    if paths.expanded(where).is_dir() or constants.HF_HUB_OFFLINE:
+    if isdir(paths.expanded(where)) or constants.HF_HUB_OFFLINE:
         yield
         return
     if not (cache := Path(cache_dir or constants.HF_HUB_CACHE)).is_dir():

@@ -4,7 +4,7 @@ import hashlib
 import json
 from difflib import get_close_matches
 from os import PathLike
-from os.path import isdir
+from os.path import isdir, isfile
 from pathlib import Path
 
 import torch
@@ -121,6 +121,8 @@ def locate(name: str) -> str:
     nearby = [*embedded_models(), *packaged_models(), *_models_beside(folder)]
     close = get_close_matches(folder.name, [Path(other).name for other in nearby], n=1)
     hint = next((f"did you mean {other!r}? " for other in nearby if Path(other).name in close), "")
+    if not isinstance(name, str) and str(name) in nearby:
+        hint = f"a Path is a file or folder; the model's name is the text {str(name)!r}; "
     raise StadeError(
         f"no model {shortened(name)!r}: {hint}expected an embedded model "
         f"({', '.join(embedded_models()) or 'none is present'}), a packaged one "
@@ -143,7 +145,7 @@ def check_name(name: str) -> None:
 
 def _is_gguf(path: Path) -> bool:
     """Whether there is a file that is taken for one of GGUF, by its suffix."""
-    return path.suffix == ".gguf" and path.is_file()
+    return path.suffix == ".gguf" and isfile(path)
 
 
 def _own_kind(name: str) -> str | None:
@@ -208,7 +210,7 @@ def _remedy(where: str) -> str:
     """What to do where the files at `where`, a folder or a hub id, cannot be read."""
     if Path(where).parent == gguf_file.cache():
         return f"It was converted once: remove the folder {where!r}, and it is converted again"
-    if Path(where).is_dir():
+    if isdir(where):
         return (
             "Expected a folder with config.json, tokenizer files and plain weights, as "
             "save_pretrained of transformers writes it: mend the file that this is about, or "
@@ -244,7 +246,7 @@ def load(
     options = _options(cache_dir)
     # Reading a local folder takes no time worth a progress bar; a download does.
     with (
-        quiet(bars=not Path(where).is_dir()),
+        quiet(bars=not isdir(where)),
         reading(name, _remedy(where)),
         hub_access.answering(where, cache_dir),
     ):

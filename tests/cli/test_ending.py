@@ -63,6 +63,17 @@ def test_of_what_may_not_be_opened_the_name_and_what_to_do(capsys):
     assert "change its permissions, or name another place. Full traceback: " in said
 
 
+def test_a_name_that_is_too_long_is_cut_and_a_shorter_one_asked_for(capsys, tmp_path):
+    with pytest.raises(OSError, match="too long") as caught:
+        (tmp_path / f"{300 * 'n'}.txt").open()
+    assert explain(caught.value) == 2
+    said = capsys.readouterr().err
+    assert (
+        " characters)' cannot be a file's or a folder's name (File name too long): give a" in said
+    )
+    assert 81 * "n" not in said
+
+
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [

@@ -1,5 +1,7 @@
 """A name stands for one model: a path is that path, and what could be two models is neither."""
 
+from pathlib import Path
+
 import pytest
 from tiny_models import build
 
@@ -54,6 +56,21 @@ def test_a_path_outside_does_not_reach_an_embedded_model(tmp_path, monkeypatch):
     for name in ("./opt-340k", "../models/opt-340k", ".", "opt-340k/.", ""):
         with pytest.raises(StadeError, match=r"no model|model ''|has no config.json"):
             loading.locate(name)
+
+
+def test_a_path_called_as_a_model_of_the_project_is_told_from_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StadeError, match=r"no model 'opt-340k': a Path .* text 'opt-340k'; exp"):
+        loading.load(Path("opt-340k"))
+
+
+@pytest.mark.parametrize("end", ["", ".gguf", "/x"])
+def test_a_name_that_no_file_can_have_is_no_model(end, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    name = 300 * "n" + end
+    assert papers_model(name) is None
+    with pytest.raises(StadeError, match=r"n{80}\.\.\. \(30\d characters\)|cannot load"):
+        loading.load(name)
 
 
 def test_models_of_the_paper_are_recognised_by_id_or_folder(tmp_path):

@@ -143,7 +143,8 @@ Samples = Annotated[int, whole(10_000, 10**9)]
 MeanRange = Span[Annotated[int | float, between(-100, 100)]]
 StdRange = Span[Annotated[int | float, between(1e-3, 100)]]
 Correlation = Annotated[int | float, between(0, 0.99)]
-ModelName = Annotated[str, text("'embedded', an embedded model, a local folder or a hub id")]
+ONE_MODEL = "an embedded or a packaged model, a local folder, a .gguf file or a hub id"
+ModelName = Annotated[str, text(f"'embedded', {ONE_MODEL}")]
 
 
 def expected(schema: dict) -> str:

@@ -115,7 +115,7 @@ class Printed(Parameters):
 class Audit(Measured):
     patterns: Several[fields.PatternText]
     sparsities: Several[fields.Share]
-    example: Annotated[str, text("an embedded model, a local folder or a hub id")]
+    example: Annotated[str, text(fields.ONE_MODEL)]
 
 
 class Anywhere(Parameters):

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pandas
-import torch
 from torch import Tensor, nn
 
 from stade_book.studies import measured
@@ -89,11 +88,3 @@ def recorded(model: str, folder: Path = measured.FOLDER) -> dict:
     """
     found = measured.of(STUDY, model, "python -m workflow.text_means", folder)
     return found | {"rows": pandas.DataFrame(found["rows"])}
-
-
-def expected_sigmas(tokens: int) -> float:
-    """What `sigmas` would be of two samples of one text, each of so many independent tokens.
-
-    The variance of a difference of two means is 2 sigma^2 / tokens.
-    """
-    return float(torch.tensor(2 / tokens, dtype=torch.float64).sqrt())

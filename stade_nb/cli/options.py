@@ -115,7 +115,8 @@ MODEL = section(
     "model and machine",
     option(
         "--model MODEL",
-        "name of an embedded model, a folder that transformers can load, or an id of the hub",
+        "name of an embedded or a packaged model, a folder that transformers can load, a .gguf "
+        "file, or an id of the hub",
         required=True,
     ),
     option("--cache-dir DIR", "for files from the hub; default: the hub's own cache"),

@@ -58,7 +58,8 @@ def test_distances_are_the_ones_put_in():
 def test_two_samples_of_one_text_are_as_far_apart_as_chance_says():
     draws = [{(0, "q_proj"): moments(np.ones(400), 2.0, 1000, seed)} for seed in (5, 6)]
     table = text_means.distances({"a": draws[0]}, {"b": draws[1]})
-    assert table["sigmas"][0] == pytest.approx(text_means.expected_sigmas(1000), rel=0.1)
+    # Two means of 1000 tokens each: the variance of their difference is 2 sigma^2 / 1000.
+    assert table["sigmas"][0] == pytest.approx(np.sqrt(2 / 1000), rel=0.1)
 
 
 def test_the_median_of_the_blocks():
@@ -82,6 +83,6 @@ def test_the_record_that_comes_with_the_project_is_found_by_its_model(tmp_path):
     assert set(found["rows"]["calibration"]) > {"C4", "WikiText", "documentation"}
     at_home = found["rows"].query("calibration == evaluation")["sigmas"]
     # Two samples of one text, whose tokens are not independent, are further apart than chance.
-    assert at_home.min() > text_means.expected_sigmas(found["tokens"])
+    assert at_home.min() > np.sqrt(2 / found["tokens"])
     with pytest.raises(StadeError, match="no record of the study 'text means' of 'mine'"):
         text_means.recorded("mine", tmp_path)

@@ -75,7 +75,6 @@ RECORDS = (
         change=stage.together(stage.folder("results"), stage.pipe(f"results/{64 * '0'}.json")),
     ),
 )
-NOTES = "notebooks"
 
 
 def _notebook(what: str, name: str, words: str, says: str) -> Row:

@@ -17,6 +17,7 @@ TEXTS = (
     _text("a file that is not there", "nothing.txt", "no file 'nothing.txt' in '.'"),
     _text("a file misspelt", "txet.txt", "did you mean 'text.txt'"),
     _text("a file in a folder that is not there", "texts/one.txt", "which is no folder"),
+    _text("a name that no file can have", f"{300 * 'n'}.txt", "give a shorter one"),
     _text("a source misspelt", "wikitxt2", "did you mean 'wikitext2'"),
     _text("an empty name", "''", "'--evaluation'"),
     _text("a text for the other use", "c4", "is for calibration here"),

@@ -68,6 +68,7 @@ RECORDS = (
         change=stage.record(lambda all_: all_ | {"result": [1]}, keyed=True),
     ),
     Row("a folder without records", "workflow.ship model/none --threads 1", "holds no records"),
+    Row("records of no threads", "workflow.ship model --threads 0", "expected 1 or more"),
     Row(
         "a record that is a named pipe",
         SHIPPED,
@@ -113,6 +114,11 @@ PARAMETERS = (
     _notebook("a number format misspelt", "table3_perplexity", "-p dtype float31", "'float32'"),
     _notebook("a share of nothing", "table2_layer_types", "-p sparsities 0", "above 0"),
     _notebook("not a number", "bias", "-y 'std_range: [.nan, 1]'", "two numbers"),
+    Row(
+        "a calibration text misspelt",
+        "workflow.grid --calibrations C4,sotries --results-dir results",
+        "did you mean 'stories'",
+    ),
     Row(
         "a model misspelt",
         "workflow.one table3_perplexity --model llama-23k",

@@ -29,6 +29,18 @@ settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory) -> Path:
+    """Where a notebook that a test runs writes its verdicts."""
+    return tmp_path_factory.mktemp("verdicts")
+
+
+@pytest.fixture(autouse=True)
+def the_scorecard_is_of_the_book(elsewhere, monkeypatch) -> None:
+    """Another process that a test begins leaves the verdicts of the book's own pages alone."""
+    monkeypatch.setenv("STADE_NB_VERDICTS", str(elsewhere))
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder ../shared with reference models, texts and golden vectors."""
     if not SHARED.is_dir():

@@ -43,10 +43,10 @@ def rate(rows: list[dict], parameters: int) -> tuple[float, int]:
             row[f"{use}_corpus"]["windows"] * row[f"{use}_corpus"]["length"]
             for use in ("calibration", "evaluation")
         ]
-        return operations(parameters, *tokens) / sum(row["seconds"].values())
+        return operations(parameters, *tokens) / shipped.seconds(row)
 
     own = [row for row in rows if row["device"] == "cpu" and row["method"] != "dense"]
-    fastest = max((row for row in own if sum(row["seconds"].values())), key=one)
+    fastest = max((row for row in own if shipped.seconds(row)), key=one)
     return one(fastest), fastest["computed"]["threads"]
 
 

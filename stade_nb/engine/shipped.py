@@ -65,6 +65,16 @@ def on_both(model: str, folder: Path = FOLDER) -> list[tuple[dict, dict]]:
     return [(by["cpu"], by["cuda"]) for by in found.values() if {"cpu", "cuda"} <= by.keys()]
 
 
+def seconds(row: dict) -> float | None:
+    """What a cell of `rows` took; None where a part of it was done for another one.
+
+    As where a pruned model is evaluated on a second text, or equal cells are computed together.
+    """
+    spent = row["seconds"]
+    needed = ["evaluate", *(["prune"] if cell_of(row).needs_calibration else [])]
+    return sum(spent.values()) if all(spent[part] for part in needed) else None
+
+
 def _cell(row: dict) -> str:
     return digest({name: row[name] for name in KEYS})
 

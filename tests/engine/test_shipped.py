@@ -159,6 +159,16 @@ def test_a_record_of_no_model_is_named(folder):
         shipped.models(folder)
 
 
+def test_a_cell_of_which_a_part_was_done_for_another_has_no_time_of_its_own(folder):
+    for row in shipped.rows("llama-230k", folder):
+        calibrated = row["method"] == "wanda"
+        whole = row | {"seconds": {"prune": 2.0, "evaluate": 1.0}}
+        assert shipped.seconds(whole) == 3
+        pruned_before = row | {"seconds": {"prune": 0.0, "evaluate": 1.0}}
+        assert shipped.seconds(pruned_before) == (None if calibrated else 1)
+        assert shipped.seconds(row | {"seconds": {"prune": 2.0, "evaluate": 0.0}}) is None
+
+
 def test_a_record_that_lacks_what_pages_read_is_named(folder):
     known = records.checked(next(folder.glob("*.json")))
     for place in ("fields", "result"):

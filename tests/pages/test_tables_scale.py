@@ -78,7 +78,11 @@ def row(cell, seconds, threads=1):
     text = {"source": "text", "windows": 4, "length": 64}
     return {
         **{"method": cell.method.name, "pattern": cell.pattern_name, "scope": "row", "seed": 0},
-        **{"layers": "all", "device": "cpu", "seconds": {"prune": seconds, "evaluate": 0.0}},
+        **{
+            "layers": "all",
+            "device": "cpu",
+            "seconds": dict.fromkeys(["prune", "evaluate"], seconds / 2),
+        },
         **{"calibration_corpus": text, "evaluation_corpus": text, "computed": {"threads": threads}},
     }
 

@@ -62,6 +62,7 @@ def shapes() -> pandas.DataFrame:
                 "a cell": found["engine_seconds"] / pruned,
                 "plain": found["plain_seconds_of_the_last"],
                 "share": found["share_of_gemm_rate"],
+                "teraflops": found["operations"] / found["engine_seconds"] / 1e12,
                 "peak": found["peak_bytes"] / 1e9,
                 "block": found["block_bytes"] / 1e9,
             }

@@ -25,9 +25,9 @@ ANSWERED = "Right answers, % ± standard error, of so many questions."
 MEAN = "mean of the tasks"
 APART = "The difference of mean accuracies over the tasks, from paired answers, with interval."
 SWEEP = (
-    "python -m stade_nb sweep --model {model} --methods {methods} --patterns {patterns}{more} "
-    "--calibration c4_documents.txt --nsamples 32 --evaluation wiki.test.raw "
-    "--evaluation-windows 64 --window-length 512"
+    ".venv/bin/python -m stade_nb sweep --model {model} --methods {methods} "
+    "--patterns {patterns}{more} --calibration c4_documents.txt --nsamples 32 "
+    "--evaluation wiki.test.raw --evaluation-windows 64 --window-length 512"
 )
 
 

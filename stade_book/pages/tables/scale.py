@@ -111,16 +111,15 @@ def measured(names: Sequence[str]) -> pandas.DataFrame:
 
     One number is taken from the records, the rate: the median of operations over seconds over all
     records of a model on a CPU with the same number of threads. predicted: seconds at that rate.
-    verdict: on "seconds and arithmetic agree", by `AGREES_WITHIN`. Records that were computed
-    together with an equal one have no time of their own and are left out.
+    verdict: on "seconds and arithmetic agree", by `AGREES_WITHIN`. Records without a whole time of
+    their own (`shipped.seconds`) are left out.
     """
     rows = []
     for name in names:
         for row in shipped.computed(name):
             if row["device"] != "cpu":  # a GPU that many processes shared says little of its speed
                 continue
-            spent = sum(row["seconds"].values())
-            if not spent:
+            if (spent := shipped.seconds(row)) is None:
                 continue
             texts = [row[f"{use}_corpus"] for use in ("calibration", "evaluation")]
             windows = [Windows(text["source"], text["windows"], text["length"]) for text in texts]

@@ -6,12 +6,13 @@ import numpy as np
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from stade_book import style
 from stade_book.claims import paper
 from stade_book.style import BLUE, GREEN, INK, ORANGE, SERIES, VERMILION
 
-STEEP = 20.0
+STEEP = 5.0
 OUTCOMES = {"better": (GREEN, "o"), "equal": (INK, "d"), "worse": (VERMILION, "X")}
 
 
@@ -154,6 +155,8 @@ def sparsity_curves(frame: pandas.DataFrame, methods: Sequence[str]) -> Figure:
                 axes.plot(sparsity, rows["relative"], marker=marker, color=colour, label=label)
         steep = frame[frame["model"] == model]["relative"].max() > STEEP
         axes.set(title=model, xlabel="sparsity, %", yscale="log" if steep else "linear")
+        if steep:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.tick_params(axis="y", labelsize=8)
         axes.title.set_fontsize(9)

@@ -16,7 +16,6 @@ from stade_nb.models.windows import calibration_windows, evaluation_windows
 from workflow import status_of, study_words
 
 WINDOWS, EVALUATED, LENGTH = 32, 64, 512
-MADE = ("versions", "computed")  # what `measured.made` says
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def cells_in(folder: Path, fields: dict) -> list[dict]:
     A record from before its cells said so has that itself, for all of them.
     """
     known = records.read(folder, fields) or {"cells": []}
-    before = {name: known[name] for name in MADE if name in known}
+    before = {name: known[name] for name in measured.MADE if name in known}
     return [before | cell for cell in known["cells"]]
 
 
@@ -86,8 +85,8 @@ def begun(study: str, name: str, texts: tuple[str, str], folder: Path, device: s
     about = {"model": name, "texts": list(texts), "windows": [WINDOWS, EVALUATED, LENGTH]}
     made = measured.made(model.device)
     try_folder(folder)
-    result = (records.read(folder, fields) or {}) | {"cells": cells_in(folder, fields)}
-    return Growing(model, ids, asked, folder, fields, result | about | made)
+    result = (records.read(folder, fields) or {}) | about | made
+    return Growing(model, ids, asked, folder, fields, result)
 
 
 def run(name: str, about: str | None, measure: Callable[..., Path], words: list[str] | None) -> int:

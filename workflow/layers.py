@@ -7,6 +7,7 @@ To be run in the folder that has the calibration text. One record per model:
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,10 +17,9 @@ from stade_book.studies import layer_inputs, layer_losses, measured
 from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells
 from stade_nb.errors import StadeError
-from stade_nb.files import try_folder
 from stade_nb.models import architectures, loading
 from stade_nb.models.windows import calibration_windows
-from workflow import reading, status_of
+from workflow import reading
 
 PATTERNS = ("0.3", "0.4", "0.5", "0.6", "0.7", "2:4", "4:8")
 # What the whole ladder costs takes longer, so at two patterns.
@@ -72,16 +72,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="without methods that solve equations")
     given = parser.parse_args(words)
-
-    def run() -> None:
-        size, slow = (given.windows, given.length), not given.quick
-        try_folder(given.out)  # before the work, whose record comes at its end
-        print(
-            measure(given.model, given.calibration, size, given.device, given.out, slow,
-                    given.batch_size)
-        )  # fmt: skip
-
-    return status_of("layers", run, reading.AT_ONCE)
+    chosen = partial(measure, slow=not given.quick, batch_size=given.batch_size)
+    return reading.measured("layers", given, chosen)
 
 
 if __name__ == "__main__":

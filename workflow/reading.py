@@ -1,5 +1,6 @@
 """The command line of a study that reads a calibration text once with the dense model."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +24,15 @@ def run(name: str, about: str | None, measure: Callable[..., Path], words: list[
 
     measure: (model, text, (windows, tokens in each), device, folder) -> the path.
     """
-    given = asked(name, about).parse_args(words)
+    return measured(name, asked(name, about).parse_args(words), measure)
 
-    def measured() -> None:
+
+def measured(name: str, given: argparse.Namespace, measure: Callable[..., Path]) -> int:
+    """As `run`, for the words that `asked` and perhaps others have `given`."""
+
+    def work() -> None:
         size = given.windows, given.length
         try_folder(given.out)  # before the work, whose record comes at its end
         print(measure(given.model, given.calibration, size, given.device, given.out))
 
-    return status_of(name, measured, AT_ONCE)
+    return status_of(name, work, AT_ONCE)

@@ -19,6 +19,7 @@ from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 
 FOLDER = paths.DATA / "studies"
+MADE = ("versions", "computed")  # what `made` says
 
 
 def of(study: str, model: str, command: str, folder: Path = FOLDER) -> dict:

@@ -29,7 +29,7 @@ def corrected(pairs: pandas.DataFrame) -> str:
 def types(cells: pandas.DataFrame) -> dict[str, str]:
     """What the cells of `tables.losses.real_types` say: "types", and "pairs" of methods."""
     between = [
-        f"{row.model}: the loss {word(row.median)} (median {row.median:.2f})"
+        f"{row.model}: the loss {word(row.median)}"
         for row in layer_types.answers(cells).itertuples()
     ]
     inside = [
@@ -37,7 +37,7 @@ def types(cells: pandas.DataFrame) -> dict[str, str]:
         for row in layer_types.within(cells).itertuples()
     ]
     said = {
-        "types": "; ".join(between).replace("(median -", "(median −"),
+        "types": "; ".join(between),
         "pairs": ", ".join(inside),
     }
     return {name: words or NOT_RUN for name, words in said.items()}
@@ -49,14 +49,14 @@ def without_copies(firm: pandas.DataFrame) -> str:
     firm: from `layer_losses.firmness`.
     """
     middle = firm.groupby("model", sort=False)["whole"].median()
-    parts = [f"{model}: {word(rho)} (median {rho:.2f})" for model, rho in middle.items()]
-    return ", ".join(parts).replace("(median -", "(median −") or NOT_RUN
+    return ", ".join(f"{model}: {word(rho)}" for model, rho in middle.items()) or NOT_RUN
 
 
 def word(rho: float) -> str:
-    """The verb for a median correlation: "predicts partly"."""
+    """What a median correlation says, and how large it is: "predicts partly (median 0.62)"."""
     said = layer_losses.word_for(rho)
-    return "predicts partly" if said == layer_losses.PARTLY else said
+    verb = "predicts partly" if said == layer_losses.PARTLY else said
+    return f"{verb} (median {rho:.2f})".replace("-", "−")
 
 
 def together(found: pandas.DataFrame, design: str, names: Sequence[str]) -> str:

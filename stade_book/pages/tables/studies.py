@@ -234,17 +234,22 @@ def together(*frames: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.concat(found, ignore_index=True) if found else frames[0]
 
 
-def of_the_bias(ran: pandas.DataFrame) -> str:
-    """What the bias alone does to each metric: "Wanda +4.3 to +17.4 %, STD −11.6 to −2.8 %".
+def bias_by_metric(ran: pandas.DataFrame) -> dict[str, str]:
+    """What the bias alone does to each metric: {"Wanda": "+4.3 to +17.4 %", …}.
 
     ran: from `real` or `run`. The ends are those of the contexts, a model and pattern each.
     """
-    parts, cells = [], study.design(study.placed(ran, study.OWN), study.OWN)
+    parts, cells = {}, study.design(study.placed(ran, study.OWN), study.OWN)
     for metric, rows in cells.groupby("metric", sort=False):
         found = study.gains(rows).query("compensation == 'bias'")
         name = paper.title(metric).removesuffix(" metric")
-        parts.append(f"{name} {study.span(found['best'].min(), found['worst'].max())}")
-    return ", ".join(parts) or "not run"
+        parts[name] = study.span(found["best"].min(), found["worst"].max())
+    return parts
+
+
+def of_the_bias(ran: pandas.DataFrame) -> str:
+    """`bias_by_metric` in words: "Wanda +4.3 to +17.4 %, STD −11.6 to −2.8 %"."""
+    return ", ".join(map(" ".join, bias_by_metric(ran).items())) or "not run"
 
 
 def by_pattern(found: pandas.DataFrame) -> str:

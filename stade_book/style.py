@@ -32,7 +32,7 @@ METHOD_STYLE: dict[str, Look] = {
     "stade_without_bias_as_printed": (PURPLE, "d"),
     "sparsegpt": (SKY, "P"),
     "sparsegpt_without_update": (INK, "X"),
-    "wanda_with_bias": (SKY, "*"),
+    "wanda_with_bias": (ORANGE, "*"),
     "std_without_correction": (VERMILION, "<"),
     "std_without_bias": (YELLOW, ">"),
     "stade_equal_parameters": (GREEN, "*"),

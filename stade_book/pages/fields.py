@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from stade_nb.beyond.methods import BEYOND
 from stade_nb.errors import unknown
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
@@ -96,11 +97,23 @@ def _method(value: Any) -> Any:
     return value
 
 
+def _any_method(value: Any) -> Any:
+    if value not in list(METHODS | BEYOND):
+        raise unknown("value", value, METHODS | BEYOND)
+    return value
+
+
 # METHODS is asked when it is needed: a method that somebody adds to it is one.
 MethodName = Annotated[
     str,
     BeforeValidator(_method),
     Field(json_schema_extra=lambda schema: schema.update(enum=list(METHODS))),
+]
+# One of the paper's, or of `stade_nb.beyond`.
+AnyMethod = Annotated[
+    str,
+    BeforeValidator(_any_method),
+    Field(json_schema_extra=lambda schema: schema.update(enum=list(METHODS | BEYOND))),
 ]
 
 

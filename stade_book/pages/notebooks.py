@@ -196,6 +196,18 @@ class MaskOrCompensation(Measured):
     patterns: Several[fields.PatternText]
 
 
+class Beside(Methods):
+    """Methods on embedded models, pruned here, and on real ones, from records computed earlier."""
+
+    real_models: Several[fields.ModelName]
+
+
+class Newer(Beside):
+    """The same with methods beyond the paper."""
+
+    methods: Several[fields.AnyMethod]
+
+
 class LayerInputs(Calibrated):
     """What enters the layers of embedded models, and of real ones by records computed earlier."""
 
@@ -247,6 +259,8 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "audit_theory": Audit,
     "audit_code": Audit,
     "mask_or_compensation": MaskOrCompensation,
+    "newer_methods": Newer,
+    "usable": Beside,
     "layer_losses": LayerLosses,
     "centred_inputs": LayerInputs,
     "scorecard": Scorecard,

@@ -154,6 +154,16 @@ def test_refuses_bad_lists_and_choices(name, value, message):
         parameters.checked({**TABLE, name: value}, "table3_perplexity")
 
 
+def test_methods_beyond_the_paper_are_known_to_the_page_on_them_alone():
+    given = {**TABLE, "methods": "ria, stade", "real_models": ["smollm2-135m"]}
+    del given["magnitude_scope"]
+    assert parameters.checked(given, "newer_methods").methods == ["ria", "stade"]
+    with pytest.raises(StadeError, match="did you mean 'ria'"):
+        parameters.checked({**given, "methods": "riaa"}, "newer_methods")
+    with pytest.raises(StadeError, match="unknown value 'ria'"):
+        parameters.checked(given, "usable")
+
+
 @pytest.mark.parametrize("given", [0.9, ["90%"], "0.9", "0.5, 0.9"])
 def test_sparsities_are_shares(given):
     layers = {**TABLE, "sparsities": given}

@@ -4,8 +4,10 @@ import pandas
 import pytest
 
 from stade_book.claims import paper
-from stade_book.pages.tables import newer
+from stade_book.pages import parameters
+from stade_book.pages.tables import newer, perplexity, studies
 from stade_nb.beyond.methods import BEYOND
+from stade_nb.engine.cell import DENSE
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
 
@@ -45,3 +47,38 @@ def test_what_others_print_stands_beside_a_row_and_nothing_where_nothing_is_know
     assert newer.beside(pandas.DataFrame(rows, columns=["below", "pattern"])) == [
         "−1.0 % on Llama-2-13B, +7.0 % on Llama-3-8B", "perplexity lower by 26.79 on LLaMA-7B", "",
     ]  # fmt: skip
+
+
+def test_every_method_has_its_score_and_says_what_it_reads():
+    found = newer.formulas().set_index("method")
+    assert found.index.is_unique and found["score"].ne("").all()
+    assert found["reads"]["NoWag-P"] == "mean and variance of each input"
+    pairs = "products of all pairs of inputs"
+    assert found["reads"]["ROSE"] == found["reads"]["SparseGPT"] == pairs
+    assert found["score"]["ROSE"] == found["score"]["SparseGPT"] != found["score"]["Wanda"]
+    assert found["updates"].sum() == 2
+    greedy = found["score"]["Greedy with covariances"]
+    assert greedy.replace("G", "C") == found["score"]["Greedy with covariances + bias correction"]
+
+
+def test_the_records_of_newer_methods_are_compared_on_the_first_seed():
+    real = studies.most(studies.real(["smollm2-135m"]))
+    found = newer.against_wanda(real)
+    assert {*newer.PUBLISHED, "sparsegpt", "greedy"} <= set(found["method"]) <= set(newer.NEWER)
+    said = newer.each(found)
+    assert said.startswith("RIA 0 of ") and "SparseGPT" not in said and "ROSE 2 of 2" in said
+    assert newer.each(found.iloc[:0]) == "not run here"
+
+
+def test_the_metrics_that_ignore_covariances_are_run_beside_the_greedy_masks(monkeypatch):
+    given = {
+        "models": ["llama-230k"], "real_models": ["smollm2-135m"], "patterns": ["2:4"],
+        "methods": ["greedy", "ria"], "calibration": "embedded", "windows": 2, "window_length": 64,
+        "evaluation": "embedded", "evaluation_windows": 2, "seeds": [0], "device": "cpu",
+        "dtype": "float32", "batch_size": 8, "results_dir": "build/results-smoke",
+    }  # fmt: skip
+    asked = []
+    monkeypatch.setattr(perplexity, "run", lambda p, cells: asked.extend(cells))
+    newer.run(parameters.checked(given, "newer_methods"))
+    assert [cell.method.name for cell in asked[1:]] == ["wanda", "std", "greedy", "ria"]
+    assert asked[0] == DENSE

@@ -1,6 +1,5 @@
 """The real models at the head of a page: what was run and what was not, on made-up records."""
 
-import math
 import re
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from made_records import LARGE, SMALL, record
 
 from stade_book.pages import tables
 from stade_book.pages.tables import earlier, real
-from stade_book.studies import measured, owl
-from stade_nb.engine import records
 from stade_nb.models import packaged
 
 
@@ -206,20 +203,6 @@ def test_a_cell_can_be_computed_again_where_its_model_and_texts_are(tmp_path, mo
     assert real.texts_in(None) == tmp_path and real.texts_in("there") == Path("there")
 
 
-def test_the_study_of_allocation_is_read_as_it_was_written(tmp_path, monkeypatch):
-    cells = [
-        {"method": "wanda", "pattern": "0.7", "allocation": allocation, "losses": losses}
-        for allocation, losses in (("uniform", [4.0, 5.0, 4.5]), ("owl", [3.9, 4.9, 4.41]))
-    ]
-    records.write(tmp_path, {"study": owl.STUDY}, {"model": "m", "cells": cells})
-    monkeypatch.setattr(measured.cells, "__defaults__", (tmp_path,))
-    rows = real.allocation(["m", "other"])
-    assert rows["allocation"].tolist() == ["uniform", "owl"] and set(rows["model"]) == {"m"}
-    (found,) = owl.gains(rows).itertuples()
-    assert found.owl < found.uniform and found.verdict == "supported"
-    assert real.allocation(["other"]).empty
-
-
 def test_cells_are_parted_by_their_share_and_those_of_more_than_half_left_out():
     patterns = ["dense", "0.05", "0.45", "0.5", "2:4", "4:8", "0.7"]
     ran = pandas.DataFrame({"pattern": patterns})
@@ -227,32 +210,3 @@ def test_cells_are_parted_by_their_share_and_those_of_more_than_half_left_out():
     assert list(most["pattern"]) == ["dense", "0.5", "2:4", "4:8"]
     assert list(mild["pattern"]) == ["dense", "0.05", "0.45"]
     assert real.by_share(ran[ran["pattern"].isin(["dense", "0.5"])])[1].empty
-
-
-def test_curves_reach_from_the_least_share_to_the_half_of_what_was_pruned_less():
-    ran, usable = real.by_share(earlier.frame(["smollm2-135m", "gemma-3-270m"]))
-    drawn = real.curves(ran, usable)
-    assert set(drawn["model"]) == {"smollm2-135m"}  # of the other nothing less was pruned
-    for _, rows in drawn.groupby("method"):
-        assert rows["pattern"].iloc[-1] == "0.5" and rows["pattern"].is_unique
-    wanda = drawn.query("method == 'wanda'")
-    assert len(wanda) >= 10 and (wanda["relative"] > 0.99).all()
-    assert real.curves(ran, usable.iloc[:0]).empty
-
-
-def test_the_cost_is_held_against_wandas_cell_of_the_same_pattern_and_seed():
-    def row(method, seconds, pattern="0.5", processor="a"):
-        made = {"processor": processor, "threads": 1}
-        return {"model": "one", "method": method, "pattern": pattern, "seed": 0, "computed": made,
-                "seconds": {"prune": seconds},
-                "calibration_corpus": {"windows": 3, "length": 64}}  # fmt: skip
-
-    rows = [row("wanda", 2.0), row("wanda", 4.0, "2:4"), row("stade", 6.0, "2:4"),
-            row("stade", 600.0, processor="b"), row("magnitude", 0.0), row("dense", 0.0),
-            row("std", 5.0, "4:8")]  # fmt: skip
-    found = real.cost(pandas.DataFrame(rows)).set_index("method")
-    assert found["seconds"].to_dict() == {"wanda": "2.0 to 4.0", "stade": "6.0", "std": "5.0"}
-    assert found["times"]["wanda"] == 1.0 and found["times"]["stade"] == 1.5
-    assert math.isnan(found["times"]["std"])  # Wanda was not run so
-    assert found["cells"].to_dict() == {"wanda": 2, "stade": 1, "std": 1}
-    assert set(found["where"]) == {"a, threads: 1, 3 × 64 tokens"}

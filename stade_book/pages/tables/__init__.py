@@ -19,6 +19,7 @@ from stade_book.pages.tables import (
     speed,
     studies,
     texts,
+    usable,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "speed",
     "studies",
     "texts",
+    "usable",
 ]

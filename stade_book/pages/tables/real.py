@@ -9,15 +9,11 @@ from IPython.display import HTML
 from stade_book.claims import paper
 from stade_book.pages import html
 from stade_book.pages.tables import accuracy, dated, earlier, ladder, layers, perplexity
-from stade_book.pages.tables.earlier import RIVAL
-from stade_book.studies import measured, owl
 from stade_nb import paths
 from stade_nb.engine import shipped
 from stade_nb.evaluation import harness
 from stade_nb.models import packaged
 from stade_nb.numerics.masks import parse_pattern
-from stade_nb.numerics.methods import METHODS
-from stade_nb.numerics.metrics import Needs
 
 ALL = "Perplexity on WikiText-2, and its change from Wanda with the interval."
 ONE_TYPE = "perplexity on WikiText-2 with one layer type pruned."
@@ -177,52 +173,6 @@ def by_share(ran: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]
     share = ran["pattern"].mask(dense, "0").map(lambda one: parse_pattern(one).sparsity)
     mild = ~dense & (share < 0.5)
     return ran[dense | (share == 0.5)], ran[mild | dense] if mild.any() else ran.iloc[:0]
-
-
-def curves(ran: pandas.DataFrame, usable: pandas.DataFrame) -> pandas.DataFrame:
-    """Perplexity over dense by the share pruned, up to the half, for `plots.audit.sparsity_curves`.
-
-    ran, usable: from `by_share`. Of several seeds the mean; methods and models that `usable` has.
-    """
-    usable = usable[usable["method"] != paper.DENSE]
-    half = ran[(ran["pattern"] == "0.5") & ran["method"].isin(usable["method"].unique())]
-    rows = pandas.concat([usable, half[half["model"].isin(usable["model"].unique())]])
-    by = ["model", "method", "pattern"]
-    means = rows.groupby(by, sort=False)["relative"].mean().reset_index()
-    return means.sort_values(by, kind="stable", ignore_index=True)
-
-
-def cost(ran: pandas.DataFrame) -> pandas.DataFrame:
-    """What pruning a model costs, where most of its records were computed: a row for each method.
-
-    ran: columns as of `earlier.frame`. Without methods that read no text, of which a sweep counts
-    the time of what cells share for the first one. Columns model, method, seconds (of pruning one
-    model, from the least cell to the most), times (the median ratio to Wanda's cell of the same
-    pattern and seed), cells, where (processor, threads, calibration tokens).
-    """
-    reads = [m != paper.DENSE and METHODS[m].needs != Needs.NOTHING for m in ran["method"]]
-    rows = ran[reads].reset_index(drop=True)
-    texts = [f"{text['windows']} × {text['length']} tokens" for text in rows["calibration_corpus"]]
-    where = [
-        f"{made['processor']}, threads: {made['threads']}, {text}"
-        for made, text in zip(rows["computed"], texts, strict=True)
-    ]
-    rows = rows.assign(where=where, prune=[each["prune"] for each in rows["seconds"]])
-    rows = rows[rows["where"] == rows.groupby("model")["where"].transform(lambda x: x.mode()[0])]
-    keys, found = ["model", "pattern", "seed"], []
-    own = rows[rows["method"] == RIVAL].set_index(keys)["prune"].rename("wanda")
-    rows = rows.join(own, on=keys)
-    rows["ratio"] = rows["prune"] / rows["wanda"]
-    for (model, name, machine), some in rows.groupby(["model", "method", "where"], sort=False):
-        ends = dict.fromkeys(f"{some['prune'].agg(end):.1f}" for end in ("min", "max"))
-        found.append((model, name, " to ".join(ends), some["ratio"].median(), len(some), machine))
-    names = ["model", "method", "seconds", "times", "cells", "where"]
-    return pandas.DataFrame(found, columns=names)
-
-
-def allocation(names: Sequence[str]) -> pandas.DataFrame:
-    """The cells of the study of OWL, see `owl.gains`; no rows where none of the models has one."""
-    return measured.cells(owl.STUDY, names, "method pattern allocation", owl.COMMAND)
 
 
 def change(value: float) -> str:

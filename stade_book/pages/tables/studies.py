@@ -22,11 +22,6 @@ from stade_nb.numerics.methods import method
 # Patterns of which the real models have records on many rungs.
 STRONG = ("0.5", "2:4", "4:8", "0.7")
 PLACED = [f"wanda_bias_{place}" for place in PLACES]
-PUBLISHED = ("ria", "symwanda", "nowag", "dsnot", "rose")  # after Wanda, by others
-NEWER = [
-    *("ria", "ria_with_bias", "symwanda", "nowag", "dsnot"),
-    *("sparsegpt", "sparsegpt_without_update", "rose", "greedy", "greedy_with_bias"),
-]
 SWAPPED = ["dsnot", "dsnot_with_bias"]
 SIGNS = {SUPPORTED: "✓", OPEN: "○", CONTRADICTED: "✗"}
 ON_TEXTS = "real models, other texts;\nwith or without bias"

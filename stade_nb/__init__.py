@@ -57,6 +57,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'stade_nb' has no attribute {name!r}")
     try:
+        if name == "prune_layer":  # which takes methods beyond the paper by name as well
+            import_module("stade_nb.beyond.methods")
         return getattr(import_module(_HOME[name]), name)
     except ModuleNotFoundError as error:
         return _without(name, (error.name or "").partition(".")[0])

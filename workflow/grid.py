@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import stade_nb.beyond.methods  # noqa: F401, makes the methods beyond the paper known
 from stade_book.studies.calibration_texts import (
     CALIBRATIONS,
     EVALUATIONS,

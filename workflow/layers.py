@@ -12,7 +12,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import stade_nb.beyond.methods  # noqa: F401, makes the methods beyond the paper known
 from stade_book.studies import layer_inputs, layer_losses, measured
 from stade_nb.engine import records
 from stade_nb.engine.cell import Cell, cells

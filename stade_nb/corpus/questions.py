@@ -6,10 +6,10 @@ model is asked, questions and answers follow from how the text is built.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -19,79 +19,29 @@ from stade_nb.errors import unknown
 from stade_nb.files import try_folder, write_at_once
 
 
-@dataclass(frozen=True)
-class TaskInfo:
-    """A task of the suite: its own name, the official one it imitates, chance, what it asks."""
+class TaskInfo(NamedTuple):
+    """A task of the suite: its own name, what makes its questions, and how many there are."""
 
     name: str
-    official: str
-    chance: float
-    about: str
     build: Callable
     number: int = 300
 
+    @property
+    def official(self) -> str:
+        """The task of the paper in whose image it is made: what makes the questions is named so."""
+        return self.build.__name__
 
-TASKS: dict[str, TaskInfo] = {
-    "embedded_boolq": TaskInfo(
-        "affirmed or denied",
-        "boolq",
-        0.5,
-        "The passage is a sentence; the model says it again with its verb affirmed (yes) or denied "
-        "(no), and the answer is what the passage does: as many yes as no for each verb.",
-        pairs.boolq,
-        400,
-    ),
-    "embedded_rte": TaskInfo(
-        "true premise",
-        "rte",
-        0.5,
-        "Which of two premises entails the hypothesis: the hypothesis is the main clause of a "
-        "sentence, the premises are that sentence and the same with a word of the clause exchanged "
-        "for one of another document.",
-        pairs.rte,
-    ),
-    "embedded_hellaswag": TaskInfo(
-        "second half",
-        "hellaswag",
-        0.25,
-        "The first half of a sentence; its own second half, or second halves of three sentences of "
-        "other documents with as many words.",
-        endings.hellaswag,
-    ),
-    "embedded_winogrande": TaskInfo(
-        "word in a gap",
-        "winogrande",
-        0.5,
-        "A blank in a sentence; the word that stands there, or one of like ending and frequency "
-        "that the document never uses.",
-        pairs.winogrande,
-    ),
-    "embedded_arc_easy": TaskInfo(
-        "last word",
-        "arc_easy",
-        0.25,
-        "The last word of a sentence; the other three end sentences of other documents and have "
-        "like ending and frequency.",
-        endings.arc_easy,
-    ),
-    "embedded_arc_challenge": TaskInfo(
-        "last word, same document",
-        "arc_challenge",
-        0.25,
-        "The last word of a sentence; the other three end sentences of the same document and have "
-        "a like ending.",
-        endings.arc_challenge,
-    ),
-    "embedded_openbookqa": TaskInfo(
-        "end of a fact",
-        "openbookqa",
-        0.25,
-        "A sentence that states a fact, up to its verb; its completion as it stands, or with the "
-        "first content word exchanged for one of like ending and frequency that the document "
-        "never uses.",
-        endings.openbookqa,
-    ),
-}
+
+_TASKS = (
+    TaskInfo("affirmed or denied", pairs.boolq, 400),
+    TaskInfo("true premise", pairs.rte),
+    TaskInfo("second half", endings.hellaswag),
+    TaskInfo("word in a gap", pairs.winogrande),
+    TaskInfo("last word", endings.arc_easy),
+    TaskInfo("last word, same document", endings.arc_challenge),
+    TaskInfo("end of a fact", endings.openbookqa),
+)
+TASKS = {f"embedded_{task.official}": task for task in _TASKS}
 # No sentence is asked about twice; tasks that few sentences fit choose first.
 _ORDER = ("boolq", "openbookqa", "rte", "arc_challenge", "hellaswag", "winogrande", "arc_easy")
 
@@ -133,18 +83,6 @@ def questions(task: str) -> list[dict]:
         raise unknown("embedded task", task, TASKS)
     return [dict(question) for question in built()[task]]
 
-
-__all__ = [
-    "TASKS",
-    "TaskInfo",
-    "config",
-    "difference",
-    "questions",
-    "record",
-    "recorded",
-    "sha256",
-    "write",
-]
 
 DATA = "validation.jsonl"
 

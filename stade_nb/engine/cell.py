@@ -15,7 +15,8 @@ from stade_nb.errors import StadeError
 from stade_nb.models import architectures, token_ids
 from stade_nb.models.tokenizing import check_bos
 from stade_nb.numerics.masks import Pattern
-from stade_nb.numerics.methods import BEYOND, METHODS, Method, Treatment, method
+from stade_nb.beyond.methods import BEYOND
+from stade_nb.numerics.methods import METHODS, Method, Treatment, method
 from stade_nb.numerics.metrics import METRICS
 
 # Nothing goes at the pattern "0", so that any metric would do.

@@ -5,7 +5,6 @@ questions come from may change, from the hub to a local folder.
 """
 
 import functools
-import hashlib
 import logging
 import random
 import sys
@@ -21,9 +20,10 @@ from lm_eval import utils as lm_eval_utils
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 
-from stade_nb import files, paths
+from stade_nb import paths
 from stade_nb.corpus import questions
 from stade_nb.errors import StadeError, unknown
+from stade_nb.files import digest
 from stade_nb.models import hub_access, saving
 from stade_nb.models.checkpoint import reason
 from stade_nb.models.token_ids import is_whole
@@ -174,8 +174,7 @@ def _questions(name: str, task: ConfigurableTask, limit: int | None) -> Question
     pairs = list(zip(asked.values(), answers, strict=True))
     blind = sum(1 / len(choices) for choices in asked.values()) / len(asked)
     same = max(map(answers.count, set(answers))) / len(answers)
-    digest = hashlib.sha256(files.canonical([name, pairs]).encode()).hexdigest()
-    return Questions(name, task, limit, digest, len(asked), max(blind, same))
+    return Questions(name, task, limit, digest([name, pairs]), len(asked), max(blind, same))
 
 
 def answer(task: ConfigurableTask, doc: dict) -> int:

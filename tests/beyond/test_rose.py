@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-import stade_nb.beyond.methods  # noqa: F401
 from stade_nb.beyond import rose
 from stade_nb.errors import StadeError
 from stade_nb.numerics import masks

@@ -23,7 +23,6 @@ from stade_book.studies import (
     outliers,
     owl,
 )
-from stade_nb.beyond import methods as _methods  # noqa: F401, makes the methods beyond the paper known
 from stade_nb.engine import shipped
 from stade_nb.engine.cell import Cell, cells
 from stade_nb.models import loading

@@ -24,7 +24,7 @@ from stade_nb.engine.cell import Cell
 from stade_nb.engine.streams import Room
 from stade_nb.engine.traversal import traverse
 from stade_nb.evaluation.perplexity import losses_of
-from stade_nb.models import architectures, loading
+from stade_nb.models import architectures, blockwise, loading
 from stade_nb.numerics.metrics import Needs
 
 TURNS = 3
@@ -55,7 +55,7 @@ def public_wanda(model: nn.Module, calibration: Tensor, evaluation: Tensor, shar
 
         hooks = [layer.register_forward_hook(watcher(name)) for name, layer in layers.items()]
         for at, hidden in enumerate(inputs):
-            outputs[at] = architectures.run_block(block, hidden, given[index])
+            outputs[at] = blockwise.run_block(block, hidden, given[index])
         for hook in hooks:
             hook.remove()
         for name, layer in layers.items():
@@ -65,7 +65,7 @@ def public_wanda(model: nn.Module, calibration: Tensor, evaluation: Tensor, shar
             mask.scatter_(1, order[:, : int(score.shape[1] * share)], True)
             layer.weight[mask] = 0
         for at, hidden in enumerate(inputs):
-            outputs[at] = architectures.run_block(block, hidden, given[index])
+            outputs[at] = blockwise.run_block(block, hidden, given[index])
         inputs, outputs = outputs, list(inputs)
     losses = []
     for one in evaluation.split(1):
@@ -82,7 +82,7 @@ def measure(model: nn.Module, ids: Tensor, batch_size: int) -> dict[str, dict]:
 
     def run() -> None:
         for hidden in batches:
-            architectures.run_block(block, hidden, arguments[hidden.shape][0])
+            blockwise.run_block(block, hidden, arguments[hidden.shape][0])
 
     def watched() -> None:
         with pruning.gathering(block, types, "block", Needs.MOMENTS):
@@ -151,7 +151,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     size = (chosen.windows, chosen.window_length)
     ids = torch.randint(0, model.config.vocab_size, size, generator=generator)
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         passes = measure(model, ids, chosen.batch_size)
         found = {"about": about, "passes": passes, "cell": beside(model, ids, chosen.batch_size)}
     print(json.dumps(found, indent=1))

@@ -10,7 +10,7 @@ import torch
 
 from stade_nb.engine import pruning, streams, traversal
 from stade_nb.evaluation import perplexity
-from stade_nb.models import architectures, loading, windows
+from stade_nb.models import blockwise, loading, windows
 from stade_nb.numerics import methods
 from stade_nb.numerics.moments import Moments
 
@@ -19,7 +19,7 @@ PARTS = {
     "reading texts": [(windows, "calibration_windows"), (windows, "evaluation_windows")],
     "forward passes": [
         (pruning, "enter_all"),
-        (architectures, "run_block"),
+        (blockwise, "run_block"),
         (plain, "window_losses"),
         (streams.Stream, "outputs"),
     ],

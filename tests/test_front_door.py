@@ -19,6 +19,18 @@ def test_importing_the_package_loads_neither_torch_nor_transformers():
     assert run.stdout == "set()\n"
 
 
+def test_methods_beyond_the_paper_are_known_by_name():
+    ask = (
+        "import torch, stade_nb as snb; cell = snb.Cell('ria', '2:4'); x = torch.rand(9, 8);"
+        "args = torch.rand(4, 8), None, snb.Moments.of(x), 'nowag', '2:4';"
+        "print(cell, int(snb.prune_layer(*args, centred=True).pruned.sum()))"
+    )
+    alone = ask.replace("cell = snb.Cell('ria', '2:4')", "cell = 0")
+    for words, said in ((ask, "ria 2:4 16\n"), (alone, "0 16\n")):
+        run = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True)
+        assert run.stdout == said, run.stderr
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_is_explained_with_an_example(name):
     """The examples themselves run in test_docstrings."""

@@ -19,7 +19,7 @@ from stade_nb.engine import pruning, weights
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.report import Report
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
+from stade_nb.models import architectures, blockwise
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -46,7 +46,7 @@ def prune_apart(
             "one: expected a method that needs means and variances, and 2 tokens or more"
         )
     report, names = Report(), architectures.block_names(model)
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         batches, arguments = pruning.enter_all(model, ids, batch_size)
         progressing = tqdm(names, desc=cell.method.name, disable=not progress)
         for index, name in enumerate(progressing):

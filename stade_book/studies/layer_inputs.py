@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stade_book.studies.ladder import layer_loss
 from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
-from stade_nb.models import architectures, token_ids
+from stade_nb.models import architectures, blockwise, token_ids
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -83,7 +83,7 @@ def by_block(
     for cell in cells:
         pruning.check(model, ids, cell)
     names = architectures.block_names(model)
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         batches, arguments = pruning.enter_all(model, ids, batch_size)
         for index, (name, block) in enumerate(zip(names, architectures.blocks(model), strict=True)):
             run = partial(passed, block, index, batches, arguments)
@@ -108,7 +108,7 @@ def passed(
 ) -> Iterator[Tensor]:
     """What a block, the model's number `index`, makes of each batch; see `pruning.enter_all`."""
     for hidden in batches:
-        yield architectures.run_block(block, hidden, arguments[hidden.shape][index])
+        yield blockwise.run_block(block, hidden, arguments[hidden.shape][index])
 
 
 @dataclass
@@ -171,7 +171,7 @@ def _values(block: nn.Module, batches: list[Tensor], arguments: dict, index: int
     hook = attention.v_proj.register_forward_hook(watch)
     try:
         for hidden in batches:
-            architectures.run_block(block, hidden, arguments[hidden.shape][index])
+            blockwise.run_block(block, hidden, arguments[hidden.shape][index])
     finally:
         hook.remove()
     return rounded(sums / sum(map(len, batches)))

@@ -35,7 +35,7 @@ from tqdm import tqdm
 from stade_book.studies import measured
 from stade_book.studies.layer_inputs import passed
 from stade_nb.engine import pruning
-from stade_nb.models import architectures, token_ids
+from stade_nb.models import architectures, blockwise, token_ids
 from stade_nb.numerics.moments import Moments
 
 STUDY = "means for the bias"  # what the fields of its records say
@@ -64,7 +64,7 @@ def correct(
     """
     token_ids.check_windows(model, ids)
     names, plain = architectures.block_names(model), way != ATTENDED
-    with ExitStack() as undo, architectures.evaluating(model), showing_attention(model, plain):
+    with ExitStack() as undo, blockwise.evaluating(model), showing_attention(model, plain):
         batches, arguments = pruning.enter_all(model, ids, batch_size)
         for index, name in enumerate(tqdm(names, desc=f"{part}, {way}", disable=not progress)):
             block = architectures.blocks(model)[index]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stade_book.studies import measured
 from stade_nb.engine import pruning
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, token_ids
+from stade_nb.models import architectures, blockwise, token_ids
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -31,7 +31,7 @@ def input_moments(model: nn.Module, ids: Tensor, batch_size: int = 8) -> ByLayer
     """
     token_ids.check_windows(model, ids)
     names = architectures.block_names(model)
-    with architectures.evaluating(model), ExitStack() as hooks:
+    with blockwise.evaluating(model), ExitStack() as hooks:
         found = [
             hooks.enter_context(
                 pruning.gathering(block, architectures.chosen_in(block, "all"), name, Needs.MOMENTS)

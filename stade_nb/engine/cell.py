@@ -11,11 +11,11 @@ from pathlib import Path
 from torch import nn
 
 from stade_nb import paths
+from stade_nb.beyond.methods import BEYOND
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures, token_ids
 from stade_nb.models.tokenizing import check_bos
 from stade_nb.numerics.masks import Pattern
-from stade_nb.beyond.methods import BEYOND
 from stade_nb.numerics.methods import METHODS, Method, Treatment, method
 from stade_nb.numerics.metrics import METRICS
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from stade_nb.engine import arithmetic
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.streams import brought_to, surroundings_on
-from stade_nb.models import architectures
+from stade_nb.models import architectures, blockwise
 from stade_nb.numerics.metrics import Needs
 
 # To score, sort and mask one weight takes about as long as so many operations of a product.
@@ -61,8 +61,8 @@ def _of_solver(weight: Tensor) -> float:
 def rate(model: nn.Module, ids: Tensor, device: torch.device) -> float:
     """Operations per second of the model's first block on some of `ids`, the second of two runs."""
     few = ids[: max(1, _TOKENS // ids.shape[1])]
-    with architectures.evaluating(model), surroundings_on(model, device):
-        hidden, arguments = architectures.enter(model, few)
+    with blockwise.evaluating(model), surroundings_on(model, device):
+        hidden, arguments = blockwise.enter(model, few)
         block = brought_to(architectures.blocks(model)[0], device)
         seconds = min(_timed(block, hidden, arguments[0], device) for _ in range(2))
     return of_block(block, few) / seconds
@@ -70,7 +70,7 @@ def rate(model: nn.Module, ids: Tensor, device: torch.device) -> float:
 
 def _timed(block: nn.Module, hidden: Tensor, arguments: dict, device: torch.device) -> float:
     start = time.perf_counter()
-    architectures.run_block(block, hidden, arguments)
+    blockwise.run_block(block, hidden, arguments)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return max(time.perf_counter() - start, 1e-9)

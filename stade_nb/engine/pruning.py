@@ -14,7 +14,7 @@ from stade_nb.engine.report import Report
 from stade_nb.engine.weights import replace
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import with_bar
-from stade_nb.models import architectures, token_ids
+from stade_nb.models import architectures, blockwise, token_ids
 from stade_nb.numerics import masks, methods
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.methods import LayerResult, Method
@@ -59,7 +59,7 @@ def prune_model(
     check(model, calibration_ids, cell)
     stack, names = architectures.blocks(model), architectures.block_names(model)
     report = Report()
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         batches, arguments, passed = [], {}, 0
         if cell.needs_calibration:
             batches, arguments = enter_all(model, calibration_ids, batch_size)
@@ -72,12 +72,12 @@ def prune_model(
             block = stack[index]
             with gathering(block, cell.types_in(block), name, cell.method.needs) as statistics:
                 for hidden in batches:
-                    architectures.run_block(block, hidden, arguments[hidden.shape][index])
+                    blockwise.run_block(block, hidden, arguments[hidden.shape][index])
             for layer, full, result in block_results(block, name, statistics, cell):
                 report[full] = replace(layer, result)
             # In place, batch by batch: two copies of all hidden states would be the peak of memory.
             for at, hidden in enumerate(batches if index + 1 < len(stack) else ()):
-                batches[at] = architectures.run_block(block, hidden, arguments[hidden.shape][index])
+                batches[at] = blockwise.run_block(block, hidden, arguments[hidden.shape][index])
             if keep is not None:
                 keep.left(index, report, batches)
     return report
@@ -135,7 +135,7 @@ def enter_all(
     """
     batches, arguments = [], {}
     for part in token_ids.in_batches(ids, at_once(model, ids, batch_size)):
-        hidden, by_block = architectures.enter(model, part)
+        hidden, by_block = blockwise.enter(model, part)
         batches.append(keep(hidden))
         arguments.setdefault(hidden.shape, by_block)
     return batches, arguments
@@ -167,14 +167,14 @@ def dense_statistics(
     """
     token_ids.check_windows(model, ids)
     names = architectures.block_names(model)
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         batches, arguments = enter_all(model, ids, batch_size)
         for index, (name, block) in enumerate(zip(names, architectures.blocks(model), strict=True)):
             types = architectures.chosen_in(block, "all")
             with gathering(block, types, name, needs) as statistics:
                 for at, hidden in enumerate(batches):
                     how = arguments[hidden.shape][index]
-                    batches[at] = architectures.run_block(block, hidden, how)
+                    batches[at] = blockwise.run_block(block, hidden, how)
             yield name, block, statistics
 
 

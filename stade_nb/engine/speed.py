@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import architectures
+from stade_nb.models import architectures, blockwise
 from stade_nb.numerics import masks
 from stade_nb.numerics.masks import Pattern
 
@@ -137,7 +137,7 @@ def timed_model(way: str, model: nn.Module, ids: Tensor, repetitions: int = 3) -
     def reads(one: nn.Module) -> Product:
         return lambda ids: one(input_ids=ids, use_cache=False).logits
 
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         return _beside(way, reads(model), lambda: reads(sparse_model(model, way)), ids, repetitions)
 
 

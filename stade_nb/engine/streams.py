@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.report import Report
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures
-from stade_nb.models.architectures import Enough
+from stade_nb.models import architectures, blockwise
+from stade_nb.models.blockwise import Enough
 from stade_nb.numerics.methods import LayerResult
 
 Results = dict[nn.Linear, LayerResult]
@@ -121,7 +121,7 @@ class Stream:
 
     def _output(self, block: Block, hidden: Tensor) -> Tensor:
         arguments = self.arguments[hidden.shape][block.index]
-        return architectures.run_block(block.module, hidden, arguments)
+        return blockwise.run_block(block.module, hidden, arguments)
 
     @contextmanager
     def _attention(
@@ -141,7 +141,7 @@ class Stream:
             self.attention[place] = room.keep(out[0])
             return out
 
-        with architectures.answering(module, forward):
+        with blockwise.answering(module, forward):
             yield
 
 

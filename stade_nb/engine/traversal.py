@@ -14,8 +14,8 @@ from stade_nb.engine.prepare import measured
 from stade_nb.engine.streams import Block, Carried, Results, Room, Stream, Watch
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import check_losses, losses_of
-from stade_nb.models import architectures, token_ids
-from stade_nb.models.architectures import Enough
+from stade_nb.models import architectures, blockwise, token_ids
+from stade_nb.models.blockwise import Enough
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
 
@@ -40,7 +40,7 @@ def traverse(
     """
     stack, names = architectures.blocks(model), architectures.block_names(model)
     watch = watch or Watch()
-    with architectures.evaluating(model), streams.surroundings_on(model, room.device):
+    with blockwise.evaluating(model), streams.surroundings_on(model, room.device):
         head = architectures.head(model)
 
         def score(stream: Stream, block: Block, **attention: bool) -> Tensor:

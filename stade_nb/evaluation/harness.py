@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.kept_answers import KeptAnswers
 from stade_nb.evaluation.tasks import Questions, load, quiet
-from stade_nb.models import architectures
+from stade_nb.models import architectures, blockwise
 from stade_nb.models.checkpoint import Missing, reading
 from stade_nb.models.tokenizing import no_tokenizer
 
@@ -48,7 +48,7 @@ class Harness:
         self.model, self.batch_size = model, batch_size
         # lm-eval gives the tokenizer a padding token where it has none.
         tokenizer = copy.deepcopy(tokenizer)
-        with quiet(), architectures.evaluating(model), _as_it_is(model):
+        with quiet(), blockwise.evaluating(model), _as_it_is(model):
             self.lm = HFLM(
                 pretrained=model,
                 tokenizer=tokenizer,
@@ -98,7 +98,7 @@ class Harness:
             self._counted(bar),
             keep.around(self.lm) if keep else nullcontext(),
             quiet(),
-            architectures.evaluating(self.model),
+            blockwise.evaluating(self.model),
             torch.inference_mode(),
         ):
             # simple_evaluate, from where it has the tasks and the model on.

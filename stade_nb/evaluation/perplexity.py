@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, token_ids
+from stade_nb.models import blockwise, token_ids
 
 
 def perplexity(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False) -> float:
@@ -48,7 +48,7 @@ def window_losses(
     token_ids.check_windows(model, ids)
     batches, losses = token_ids.in_batches(ids, batch_size), keep.begun() if keep else []
     known, seen = sum(map(len, losses)), 0
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         for part in with_bar(batches, "perplexity", progress):
             seen += len(part)
             if seen <= known:

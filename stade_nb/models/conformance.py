@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, gguf_file, saving
+from stade_nb.models import architectures, blockwise, gguf_file, saving
 
 # Log-probabilities that differ by less are the same: runtimes add in another order, in float32.
 TOLERANCE = 1e-3
@@ -21,7 +21,7 @@ def log_probabilities(model: nn.Module, ids: Tensor) -> Tensor:
 
     They are the logits without what a runtime may add to all of them.
     """
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         return model(input_ids=ids[None]).logits[0].float().log_softmax(-1)
 
 

@@ -25,7 +25,7 @@ from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness, tasks
 from stade_nb.evaluation.perplexity import perplexity
-from stade_nb.models import architectures, loading, saving
+from stade_nb.models import architectures, blockwise, loading, saving
 from stade_nb.models.windows import evaluation_windows
 from workflow import ROOT
 
@@ -48,7 +48,7 @@ def refused(capsys, *words):
 
 
 def logits(model, ids):
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         return model(input_ids=ids).logits
 
 

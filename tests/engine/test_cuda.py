@@ -6,7 +6,7 @@ from tiny_models import build, windows
 
 from stade_book.theory import brute_force, equalities, synthetic, variance_estimates
 from stade_nb.engine import pruning
-from stade_nb.models import architectures
+from stade_nb.models import architectures, blockwise
 from stade_nb.numerics import masks
 from stade_nb.numerics.methods import METHODS, prune_layer
 from stade_nb.numerics.metrics import Needs
@@ -62,7 +62,7 @@ def test_theory():
 
 def test_windows_pass_a_block_without_making_the_host_wait():
     model = build("llama").cuda()
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         batches, arguments = pruning.enter_all(model, windows(6), 2)
         block = architectures.blocks(model)[0]
         types = architectures.chosen_in(block, "all")
@@ -70,6 +70,6 @@ def test_windows_pass_a_block_without_making_the_host_wait():
             torch.cuda.set_sync_debug_mode("error")
             try:
                 for hidden in batches:
-                    architectures.run_block(block, hidden, arguments[hidden.shape][0])
+                    blockwise.run_block(block, hidden, arguments[hidden.shape][0])
             finally:
                 torch.cuda.set_sync_debug_mode("default")

@@ -9,7 +9,7 @@ from stade_nb.engine import arithmetic, effort
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.engine.streams import Room
 from stade_nb.engine.traversal import traverse
-from stade_nb.models import architectures
+from stade_nb.models import architectures, blockwise
 
 
 def test_operations_of_a_cell_block_by_block():
@@ -30,13 +30,13 @@ def test_operations_of_a_cell_block_by_block():
 def test_the_rate_is_that_of_a_block(monkeypatch):
     """By a clock that only the block moves: the first run is the slower one, as it often is."""
     model, ids = build("opt"), windows(100)
-    run, clock, took = architectures.run_block, [0.0], [0.5, 0.05]
+    run, clock, took = blockwise.run_block, [0.0], [0.5, 0.05]
 
     def timed(block, hidden, arguments):
         clock[0] += took.pop(0)
         return run(block, hidden, arguments)
 
-    monkeypatch.setattr(architectures, "run_block", timed)
+    monkeypatch.setattr(blockwise, "run_block", timed)
     monkeypatch.setattr(effort.time, "perf_counter", lambda: clock[0])
     rate = effort.rate(model, ids, torch.device("cpu"))
     tried = effort.of_block(model.model.decoder.layers[0], ids[: 1024 // 16])
@@ -47,13 +47,13 @@ def test_the_rate_is_that_of_a_block(monkeypatch):
 @pytest.mark.parametrize("name", ["llama", "opt"])
 def test_an_estimate_counts_the_passes_that_a_cell_makes(name, monkeypatch):
     model, ids, cell = build(name), windows(6), Cell("wanda", "0.5")
-    run, made = architectures.run_block, []
+    run, made = blockwise.run_block, []
 
     def counted(block, hidden, arguments):
         made.append(effort.of_block(block, torch.empty(hidden.shape[:2])))
         return run(block, hidden, arguments)
 
-    monkeypatch.setattr(architectures, "run_block", counted)
+    monkeypatch.setattr(blockwise, "run_block", counted)
     traverse(model, [cell], {0: ids}, ids, batch_size=2, room=Room("cpu"))
     stack = architectures.blocks(model)
     weights = sum(

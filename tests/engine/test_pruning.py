@@ -18,7 +18,7 @@ from stade_nb.engine.streams import Room
 from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import perplexity
-from stade_nb.models import architectures, loading
+from stade_nb.models import architectures, blockwise, loading
 from stade_nb.numerics import masks, methods
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.moments import Moments
@@ -121,7 +121,7 @@ def obvious_prune(model, ids, method, pattern):
                     lambda _, args, rows=rows: rows.append(args[0].double().flatten(0, -2))
                 )
             )
-        with architectures.evaluating(model):
+        with blockwise.evaluating(model):
             for window in ids:
                 model(input_ids=window[None])
         for hook in hooks:

@@ -20,7 +20,7 @@ from stade_nb.engine.streams import Room, Watch, brought_to
 from stade_nb.engine.traversal import traverse
 from stade_nb.errors import StadeError
 from stade_nb.evaluation.perplexity import window_losses
-from stade_nb.models import architectures, loading
+from stade_nb.models import architectures, blockwise, loading
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS, prune_layer
 from stade_nb.numerics.moments import Moments
@@ -235,9 +235,9 @@ def test_a_block_is_copied_only_to_another_device():
 def test_what_is_shared_is_computed_once(monkeypatch):
     """Forward passes and statistics, counted."""
     model, ran, updates = build("opt"), [], []
-    run, update = architectures.run_block, Moments.update
+    run, update = blockwise.run_block, Moments.update
     monkeypatch.setattr(
-        architectures, "run_block", lambda block, *rest: ran.append(block) or run(block, *rest)
+        blockwise, "run_block", lambda block, *rest: ran.append(block) or run(block, *rest)
     )
     monkeypatch.setattr(
         Moments,

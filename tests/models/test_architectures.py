@@ -1,30 +1,18 @@
 """Blocks, layers and heads of every supported architecture."""
 
-import numpy as np
 import pytest
-import torch
-from tiny_models import CONFIGS, POSITIONS, VOCABULARY, build, windows
+from tiny_models import CONFIGS, build, windows
 from torch import nn
 from transformers import AutoModelForCausalLM, GPT2Config, MixtralConfig, OlmoConfig
 
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, token_ids
+from stade_nb.models import architectures, blockwise
 
 GATED_TYPES = [
     *(f"self_attn.{name}_proj" for name in "qkvo"),
     *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
 ]
 OPT_TYPES = [*(f"self_attn.{name}_proj" for name in ("k", "v", "q", "out")), "fc1", "fc2"]
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_block_by_block_is_the_model(name):
-    model, ids = build(name), windows(3)
-    with architectures.evaluating(model):
-        hidden, arguments = architectures.enter(model, ids)
-        for block, by_block in zip(architectures.blocks(model), arguments, strict=True):
-            hidden = architectures.run_block(block, hidden, by_block)
-        assert architectures.head(model)(hidden).equal(model(input_ids=ids).logits)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -56,11 +44,32 @@ def test_layers_that_share_an_input(name):
         layer.register_forward_pre_hook(
             lambda _, args, layer_type=layer_type: read.update({layer_type: args[0]})
         )
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         model(input_ids=windows(2))
     assert len({id(value) for value in read.values()}) == 4
     for layer_type, value in read.items():
         assert value is read[architectures.input_of(layer_type)]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_input_that_counts_as_centred_is_what_a_norm_puts_out(name):
+    """By the layer's name it would be wrong of a model that norms a block's output (OLMo 2)."""
+    model, normed, read = build(name), [], {}
+    for part in model.modules():
+        if type(part).__name__.endswith("Norm"):
+            part.register_forward_hook(lambda *of: normed.append(of[-1]))
+    second = architectures.blocks(model)[1]  # the first reads embeddings where norms come last
+    for layer_type, layer in architectures.linear_layers(second).items():
+        layer.register_forward_pre_hook(
+            lambda _, args, layer_type=layer_type: read.update({layer_type: args[0]})
+        )
+    with blockwise.evaluating(model):
+        model(input_ids=windows(2))
+    for layer_type, value in read.items():
+        behind = any(
+            out.numel() == value.numel() and out.equal(value.view_as(out)) for out in normed
+        )
+        assert behind == architectures.is_centred(layer_type), layer_type
 
 
 def test_centred():
@@ -107,105 +116,3 @@ def test_unsupported():
     fused.model.layers[1].mlp.experts = nn.Linear(2, 2)
     with pytest.raises(StadeError, match=r"block 1 .* lacks .*up_proj.* unknown \['mlp.experts'\]"):
         architectures.blocks(fused)
-
-
-def test_a_block_that_returns_a_tuple():
-    class Tuple(nn.Module):
-        def forward(self, hidden, scale):
-            return hidden * scale, "cache"
-
-    out = architectures.run_block(Tuple(), torch.ones(2), {"scale": 3})
-    assert out.tolist() == [3, 3]
-
-
-def test_evaluating_restores_training():
-    model = build("opt").train()
-    with architectures.evaluating(model):
-        assert not model.training and not torch.is_grad_enabled()
-    assert model.training and torch.is_grad_enabled()
-
-
-def test_evaluating_leaves_the_parts_that_are_not_trained_as_they_were():
-    model = build("opt").train()
-    model.model.decoder.layers[1].eval()
-    before = [part.training for part in model.modules()]
-    with architectures.evaluating(model):
-        assert not any(part.training for part in model.modules())
-    assert [part.training for part in model.modules()] == before and not all(before)
-
-
-def test_what_others_have_put_in_the_place_of_a_forward_stays_there():
-    """As accelerate does, and callers who count or time."""
-    model, calls = build("llama"), []
-    first = architectures.blocks(model)[0]
-    compute = first.forward
-    first.forward = lambda *args, **kw: calls.append(1) or compute(*args, **kw)
-    hidden, arguments = architectures.enter(model, windows(2))
-    assert not calls
-    architectures.run_block(first, hidden, arguments[0])
-    assert calls == [1]
-    with architectures.answering(first, lambda hidden: hidden + 1):
-        assert first(torch.zeros(1)).item() == 1
-    architectures.run_block(first, hidden, arguments[0])
-    assert calls == [1, 1] and "forward" not in vars(architectures.blocks(model)[1])
-
-
-def test_a_block_that_is_there_twice_is_entered():
-    model = build("llama")
-    model.model.layers[1] = model.model.layers[0]
-    architectures.enter(model, windows(2))
-    assert not any("forward" in vars(part) for part in model.modules())
-
-
-@pytest.mark.parametrize(
-    ("ids", "message"),
-    [
-        (windows(2)[0], r"shape \(16,\)"),
-        (windows(0), r"shape \(0, 16\)"),
-        (windows(2).float(), "float32"),
-        (windows(2, POSITIONS + 1), "33 tokens: LlamaForCausalLM has 32 positions"),
-        (windows(2) + VOCABULARY, "expected 0 to 63"),
-        (windows(2) - VOCABULARY, "expected 0 to 63"),
-    ],
-)
-def test_bad_windows(ids, message):
-    with pytest.raises(StadeError, match=message):
-        token_ids.check_windows(build("llama"), ids)
-
-
-def offloaded():
-    return build("llama").to("meta")
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (lambda: nn.DataParallel(build("llama")), "model of the type DataParallel: expected a"),
-        (lambda: None, "model of the type NoneType"),
-        (lambda: (build("llama"), "tokenizer"), "model of the type tuple"),
-        (offloaded, "LlamaForCausalLM has weights on the device 'meta'"),
-    ],
-)
-def test_what_is_no_model_in_memory(model, message):
-    with pytest.raises(StadeError, match=message):
-        token_ids.check_windows(model(), windows(2))
-
-
-def test_ids_without_numbers():
-    with pytest.raises(StadeError, match="int64 on the device meta: expected integer ids"):
-        token_ids.check_windows(build("llama"), windows(2).to("meta"))
-
-
-def test_batches_of_a_number_of_numpy():
-    assert [len(part) for part in token_ids.in_batches(windows(3), np.int64(2))] == [2, 1]
-
-
-def test_window_length():
-    model = build("llama")
-    assert token_ids.window_length(model) == POSITIONS
-    assert token_ids.window_length(model, 7) == 7
-    model.config.max_position_embeddings = 131072
-    assert token_ids.window_length(model) == 2048
-    assert token_ids.window_length(model, 4096) == 4096
-    with pytest.raises(StadeError, match="windows of 33 tokens"):
-        token_ids.window_length(build("llama"), 33)

@@ -16,7 +16,7 @@ from stade_nb import paths
 from stade_nb.cli.program import main
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, gguf_file, loading, saving
+from stade_nb.models import blockwise, gguf_file, loading, saving
 
 TEXT = "Return the number of rows, or None.\n\n  If x is given, it's the 25th."
 
@@ -38,7 +38,7 @@ def quantised(tmp_path_factory):
 
 
 def logits(model, ids):
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         return model(input_ids=ids).logits
 
 

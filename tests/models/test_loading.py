@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, loading, saving
+from stade_nb.models import architectures, blockwise, loading, saving
 
 REAL = ["stories260K", "babygpt-shakespeare-opt"]
 
@@ -43,7 +43,7 @@ def reloaded_logits(folder, ids):
 
 
 def logits(model, ids):
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         return model(input_ids=ids).logits
 
 

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from stade_nb import paths
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import architectures, gguf_file, loading, packaged, saving
+from stade_nb.models import architectures, blockwise, gguf_file, loading, packaged, saving
 from stade_nb.models.packaged import Packaged
 
 PACKAGES = ["small-gguf==1.0", "small-gguf-part1==1.0", "small-gguf-part2==1.0"]
@@ -83,7 +83,7 @@ def no_pip(monkeypatch):
 
 
 def logits(model, ids):
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         return model(input_ids=ids).logits
 
 

@@ -13,7 +13,7 @@ from stade_nb.cli.program import main
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.pruning import prune_model
 from stade_nb.evaluation.perplexity import perplexity
-from stade_nb.models import architectures, loading
+from stade_nb.models import blockwise, loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 
 pytestmark = [needs_shared, pytest.mark.slow]
@@ -63,7 +63,7 @@ def test_prune(capsys, model, texts, tmp_path, pattern):
     assert added == ({"o_proj", "down_proj"} if "stories" in model.name else set())
 
     saved = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
-    with architectures.evaluating(expected), torch.no_grad():
+    with blockwise.evaluating(expected), torch.no_grad():
         for ids in evaluation.split(8):
             assert saved(input_ids=ids).logits.equal(expected(input_ids=ids).logits)
     capsys.readouterr()

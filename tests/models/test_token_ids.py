@@ -1,12 +1,15 @@
-"""Files of token ids: what they hold, and what is none, in words of our own."""
+"""Token ids: files of them, windows that fit a model, and what is neither, in our own words."""
 
 import shutil
 import zipfile
 
 import numpy as np
 import pytest
+from tiny_models import POSITIONS, VOCABULARY, build, windows
+from torch import nn
 
 from stade_nb.errors import StadeError
+from stade_nb.models import token_ids
 from stade_nb.models.token_ids import is_stored, stored, stored_shape
 
 
@@ -83,3 +86,57 @@ def test_an_id_beyond_all_bounds_is_named(tmp_path):
 
 def test_the_suffix_says_that_no_tokenizer_is_needed():
     assert is_stored("a/b.npy") and not is_stored("b.txt") and not is_stored("embedded")
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (windows(2)[0], r"shape \(16,\)"),
+        (windows(0), r"shape \(0, 16\)"),
+        (windows(2).float(), "float32"),
+        (windows(2, POSITIONS + 1), "33 tokens: LlamaForCausalLM has 32 positions"),
+        (windows(2) + VOCABULARY, "expected 0 to 63"),
+        (windows(2) - VOCABULARY, "expected 0 to 63"),
+    ],
+)
+def test_bad_windows(ids, message):
+    with pytest.raises(StadeError, match=message):
+        token_ids.check_windows(build("llama"), ids)
+
+
+def offloaded():
+    return build("llama").to("meta")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: nn.DataParallel(build("llama")), "model of the type DataParallel: expected a"),
+        (lambda: None, "model of the type NoneType"),
+        (lambda: (build("llama"), "tokenizer"), "model of the type tuple"),
+        (offloaded, "LlamaForCausalLM has weights on the device 'meta'"),
+    ],
+)
+def test_what_is_no_model_in_memory(model, message):
+    with pytest.raises(StadeError, match=message):
+        token_ids.check_windows(model(), windows(2))
+
+
+def test_ids_without_numbers():
+    with pytest.raises(StadeError, match="int64 on the device meta: expected integer ids"):
+        token_ids.check_windows(build("llama"), windows(2).to("meta"))
+
+
+def test_batches_of_a_number_of_numpy():
+    assert [len(part) for part in token_ids.in_batches(windows(3), np.int64(2))] == [2, 1]
+
+
+def test_window_length():
+    model = build("llama")
+    assert token_ids.window_length(model) == POSITIONS
+    assert token_ids.window_length(model, 7) == 7
+    model.config.max_position_embeddings = 131072
+    assert token_ids.window_length(model) == 2048
+    assert token_ids.window_length(model, 4096) == 4096
+    with pytest.raises(StadeError, match="windows of 33 tokens"):
+        token_ids.window_length(build("llama"), 33)

@@ -10,7 +10,7 @@ from tiny_models import build, windows
 
 from stade_nb.engine.cell import DENSE, Cell
 from stade_nb.evaluation import perplexity
-from stade_nb.models import architectures
+from stade_nb.models import architectures, blockwise
 from workflow import ROOT
 
 FOLDER = ROOT / "benchmarks"
@@ -43,7 +43,7 @@ def test_operations_are_those_of_the_matrix_products(benchmarks):
     linear = 3 * 2 * 64 * (attention + gated) + 2 * 64 * 32 * 64
     square = 3 * 2 * 64 * 32 * 16  # half of what a full square of attention takes
     assert floor.operations(model, [DENSE], {}, ids) == linear + square
-    with FlopCounterMode(display=False) as counter, architectures.evaluating(model):
+    with FlopCounterMode(display=False) as counter, blockwise.evaluating(model):
         model(input_ids=ids)
     counted = {str(op): n for op, n in counter.get_flop_counts()["Global"].items()}
     assert sum(n for op, n in counted.items() if "mm" in op) == linear
@@ -73,7 +73,7 @@ def test_the_public_loop_is_wandas(benchmarks):
     import forward
 
     model, ids = build("llama"), windows(6)
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         found = forward.beside(model, ids, 4)
         assert found["public"]["perplexity"] == pytest.approx(
             found["engine"]["perplexity"], rel=1e-5

@@ -18,7 +18,7 @@ from stade_nb.engine import pruning, weights
 from stade_nb.engine.cell import Cell
 from stade_nb.engine.weights import restore, snapshot
 from stade_nb.evaluation.perplexity import losses_of, perplexity, perplexity_of
-from stade_nb.models import architectures, saving
+from stade_nb.models import architectures, blockwise, saving
 from stade_nb.numerics.moments import Moments
 
 
@@ -38,13 +38,13 @@ def prune(
     """
     cell, seen = Cell(method, pattern), {}
     types = architectures.layer_types(model)
-    with architectures.evaluating(model):
+    with blockwise.evaluating(model):
         inputs, arguments = pruning.enter_all(model, ids, batch_size)
         names, blocks = architectures.block_names(model), architectures.blocks(model)
         for index, (name, block) in enumerate(zip(names, blocks, strict=True)):
 
             def run(hidden, block=block, index=index):
-                return architectures.run_block(block, hidden, arguments[hidden.shape][index])
+                return blockwise.run_block(block, hidden, arguments[hidden.shape][index])
 
             with pruning.gathering(block, types, name, cell.method.needs) as statistics:
                 for hidden in inputs:

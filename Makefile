@@ -187,7 +187,8 @@ book/notebooks/%.ipynb: notebooks/%.ipynb build/parameters/%.json $(SOURCES) req
 # Pages that show records computed earlier.
 SHOWN := real_models size_ladder figure1_layers table2_layer_types table3_perplexity \
 	table4_zero_shot table5_without_bias table6_weight_update mask_or_compensation \
-	calibration_texts layer_losses centred_inputs usable newer_methods audit_code
+	calibration_texts layer_losses centred_inputs usable newer_methods audit_code \
+	running_at_scale
 $(SHOWN:%=book/notebooks/%.ipynb): $(wildcard data/results/*.json data/studies/*.json)
 book/notebooks/sparse_speed.ipynb book/notebooks/running_at_scale.ipynb: data/gpu.json
 book/notebooks/real_models.ipynb: | packaged

@@ -62,7 +62,7 @@ VERDICT_STYLE: dict[str, Look] = {
 SERIES = [(BLUE, "o"), (VERMILION, "v"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "D"), (INK, "X")]
 
 # No marker of these is in another list, and colours change faster than markers.
-SPARE = [(colour, marker) for marker in "hp8" for colour in (BLUE, VERMILION, GREEN, INK)]
+SPARE = [(colour, marker) for marker in "hp8H1" for colour in (BLUE, VERMILION, GREEN, INK)]
 
 WIDTH = 7.4  # inches, the width of a page's text
 

@@ -35,6 +35,7 @@ AFTER = {
     "figure1_layers": ["table2_layer_types"],
     "table5_without_bias": ["table3_perplexity"],
     "table6_weight_update": ["table5_without_bias"],
+    "size_ladder": ["table6_weight_update"],
 }
 # Of a job that is done.
 NOTED = ("job", "host", "scheduler", "started", "seconds")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow import ROOT
+from workflow import ROOT, jobs
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
@@ -200,7 +200,8 @@ def test_distclean_removes_no_environment_but_its_own(tmp_path):
 
 
 RECORDS = re.compile(
-    r"tables\.(dated\.made|earlier|real|texts|studies|losses|ladder)\b|tables\.recorded\.of_"
+    r"tables\.(dated\.made|earlier|real|texts|studies|losses|ladder|scale|usable|newer|guessed)\b"
+    r"|tables\.recorded\.of_"
     r"|of_real_models|measured\."
 )
 
@@ -210,3 +211,9 @@ def test_a_page_that_shows_records_is_run_again_where_they_change(path):
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     shown = re.search(r"^SHOWN := ((?:.*\\\n)*.*)", text, re.M)[1].split()
     assert (path.stem in shown) == bool(RECORDS.search(path.read_text(encoding="utf-8")))
+
+
+def test_the_cluster_runs_notebooks_that_share_cells_in_the_order_of_make():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rule = r"^book/notebooks/(\w+)\.ipynb: \| book/notebooks/(\w+)\.ipynb$"
+    assert {name: [before] for name, before in re.findall(rule, text, re.M)} == jobs.AFTER

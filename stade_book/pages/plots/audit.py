@@ -1,5 +1,6 @@
 """The plots of the audit."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,7 +92,8 @@ def growth(times: pandas.DataFrame, models: Sequence[str], methods: Sequence[str
     """
     patterns = ["0.5", "2:4", "4:8"]
     looks = style.methods(methods)
-    figure, panels = style.axes(2.8, columns=len(patterns), sharey=True)
+    lines = math.ceil(len(methods) / 4)  # of the legend
+    figure, panels = style.axes(2.8 + 0.2 * lines, columns=len(patterns), sharey=True)
     for axes, pattern in zip(panels, patterns, strict=True):
         for method in methods:
             colour, marker = looks[method]
@@ -103,7 +105,7 @@ def growth(times: pandas.DataFrame, models: Sequence[str], methods: Sequence[str
         axes.set_xticks(range(len(models)), models)
         axes.set(title=paper.sparsity(pattern), xlim=(-0.4, len(models) - 0.6))
     panels[0].set(ylabel="perplexity / dense", ylim=(0.9, None))
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 

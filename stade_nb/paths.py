@@ -48,9 +48,9 @@ def _named(variable: str) -> Path | None:
 _GIVEN = _named("STADE_NB_HOME")
 # What the package makes and can make again.
 HOME = _GIVEN or (CHECKOUT / "build" if CHECKOUT else user_cache_path("stade-nb"))
-VERDICTS = (
-    _named("STADE_NB_VERDICTS") or HOME / "verdicts"
-)  # what each page found, for the scorecard
+# What each page found: of the book's own run where `workflow.execute` says it, for the scorecard;
+# of a notebook that papermill runs by hand, on any model, apart from it.
+VERDICTS = _named("STADE_NB_VERDICTS") or HOME / "verdicts-by-hand"
 # The built texts of the embedded corpus.
 CORPUS = _named("STADE_CORPUS") or (
     CHECKOUT / "data" / "corpus" if CHECKOUT and not _GIVEN else HOME / "corpus"

@@ -97,6 +97,8 @@ def execute(
     _log_to(root / BUILD / "logs" / f"{name}.log")
     if run["offline"]:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the kernel inherits it
+    # The kernel inherits this, too: the scorecard shows what the book's own pages found.
+    os.environ.setdefault("STADE_NB_VERDICTS", str(root / BUILD / "verdicts"))
     kept_in = BUILD / "parts" if part else EXECUTED
     running, failed, done = (
         root / each / f"{name}.ipynb" for each in (BUILD / "running", BUILD / "failed", kept_in)

@@ -63,7 +63,7 @@ def write(page: str, found: Iterable[Verdict]) -> list[Verdict]:
     return found
 
 
-def read(page: str, folder: Path = VERDICTS) -> list[Verdict]:
+def read(page: str, folder: Path) -> list[Verdict]:
     """What a page wrote into `folder`; nothing where it has not run here.
 
     StadeError, naming the file, where it is damaged, and where an older version wrote it.
@@ -81,7 +81,7 @@ def read(page: str, folder: Path = VERDICTS) -> list[Verdict]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StadeError(
             f"verdicts {str(path)!r} are damaged or of an older version ({type(error).__name__}): "
-            f"remove the file, or run {page}.ipynb again, which writes it"
+            f"remove the file, or run {page}.ipynb again, as it was run, which writes it"
         ) from error
 
 
@@ -91,7 +91,7 @@ def without_page() -> list[Verdict]:
     return [verdict for function in functions for verdict in function()]
 
 
-def collected(folder: Path | str = VERDICTS) -> list[Verdict]:
+def collected(folder: Path | str) -> list[Verdict]:
     """A verdict for each rule there is, in the order of the list of claims.
 
     folder: of the pages' files, relative to the project. Where a page has not run, an empty verdict
@@ -102,7 +102,7 @@ def collected(folder: Path | str = VERDICTS) -> list[Verdict]:
     for (claim, by), rule in RULES.items():
         if rule.page:
             own = (v for v in pages[rule.page] if (v.id, v.by) == (claim, by))
-            note = f"papermill notebooks/{rule.page}.ipynb mine.ipynb"
+            note = f"python -m workflow.execute notebooks/{rule.page}.ipynb"
             empty = Verdict(claim, by, "", Count(0, 0, 0, note=note))
             known[claim, by] = next(own, empty)
     ids = paper.claims()["id"]

@@ -115,7 +115,7 @@ def test_the_scorecard_has_every_claim_and_says_how_to_run_what_did_not(tmp_path
     assert row["print"].startswith("mixed: supported 30, open 2, contradicted 10 of 42")
     assert row["theory"] == ""
     missing = table.loc["std-optimal", "theory"]
-    assert missing == f"{NOT_RUN}: papermill notebooks/bias.ipynb mine.ipynb"
+    assert missing == f"{NOT_RUN}: python -m workflow.execute notebooks/bias.ipynb"
 
 
 def test_words_follow_from_counts():

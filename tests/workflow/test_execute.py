@@ -1,6 +1,8 @@
 """Running a notebook: parameters arrive, failures are named, outputs of check cells are stored."""
 
 import json
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -48,6 +50,24 @@ def test_a_run_leaves_its_outputs_its_parameters_and_its_time(project):
     assert check.outputs[0].text == "0.5\n" and check.execution_count == 1
     assert not defaults.outputs and not other.outputs and other.execution_count is None
     assert not check_cells.store(source, executed)
+
+
+def test_the_books_own_run_alone_leaves_its_verdicts_where_the_scorecard_reads(
+    project, monkeypatch
+):
+    monkeypatch.setenv("STADE_NB_VERDICTS", "")  # set back afterwards
+    monkeypatch.delenv("STADE_NB_VERDICTS")
+    source = project / "notebooks" / "divide.ipynb"
+    notebook = nbformat.read(source, 4)
+    notebook.cells[1].source = "import os\nprint(os.environ['STADE_NB_VERDICTS'])"
+    nbformat.write(notebook, source)
+    executed = execute.execute(source, "plain", root=project)
+    # A path below the project is written from there.
+    assert nbformat.read(executed, 4).cells[1].outputs[0].text == "build/verdicts\n"
+    monkeypatch.delenv("STADE_NB_VERDICTS")
+    ask = [sys.executable, "-c", "from stade_nb import paths; print(paths.VERDICTS.name)"]
+    by_hand = subprocess.run(ask, capture_output=True, text=True, check=True)
+    assert by_hand.stdout == "verdicts-by-hand\n"
 
 
 def test_an_executed_notebook_says_nothing_of_the_machine_that_ran_it(project):

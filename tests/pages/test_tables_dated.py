@@ -15,6 +15,14 @@ def test_what_this_build_computed_says_on_which_models():
     assert "0.2–0.5 million" not in text_of(["llama-230k", "facebook/opt-125m"])
 
 
+def test_the_head_of_a_page_names_the_models_that_were_run_and_not_the_books(tmp_path):
+    small = "models of 0.2–0.5 million parameters"
+    assert dated.on(["embedded"]) == dated.on(["llama-230k"]) == small
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    assert dated.on(["llama-230k", str(mine)]) == "llama-230k, mine"
+
+
 def test_commands_are_counted_and_are_text():
     assert dated.commands("What is not run", []) == ""
     page = BeautifulSoup(dated.commands("What is not run", ["a < b", "c"]), "lxml")

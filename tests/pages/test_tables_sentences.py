@@ -8,6 +8,7 @@ import pytest
 from stade_book.claims.verdicts import NOT_RUN
 from stade_book.pages.tables import sentences
 from stade_book.studies import layer_losses
+from stade_nb.corpus import questions
 
 
 def test_corrected_pairs_are_said_for_each_metric_over_models():
@@ -93,3 +94,10 @@ def test_differences_go_from_short_windows_to_long_ones():
     )
     assert sentences.lengths(found) == "m, STADE +2.4 to +4.8 %, STD metric −1.0 to +2.0 %"
     assert sentences.lengths(found.iloc[:0]) == NOT_RUN
+
+
+def test_tasks_are_the_books_own_seven_or_named():
+    own = list(questions.TASKS)
+    assert sentences.asked([*own, *own]) == "seven tasks made for this book's small models"
+    assert sentences.asked(own[:2]) == "affirmed or denied, true premise"
+    assert sentences.asked(["rte", "rte", "boolq"]) == "rte, boolq"

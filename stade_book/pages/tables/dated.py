@@ -6,7 +6,7 @@ from html import escape
 import pandas
 from IPython.display import HTML
 
-from stade_book.pages import html, provenance
+from stade_book.pages import html, models, provenance
 from stade_book.pages.tables import earlier, perplexity
 from stade_nb.models import loading
 
@@ -24,9 +24,17 @@ def badge(word: str, text: str) -> HTML:
 def here(names: Sequence[str]) -> HTML:
     """What stands above the tables of this build: on which models, and of which size."""
     found = loading.named(names)
-    small = set(found) <= set(loading.embedded_models())
-    size = f", {SMALL} trained for this book" if small else ""
+    size = f", {SMALL} trained for this book" if _are_small(found) else ""
     return badge(HERE, f"{', '.join(found)}{size}.")
+
+
+def on(names: Sequence[str]) -> str:
+    """On which models a page's own numbers are: the size of this book's, or their names."""
+    return SMALL if _are_small(loading.named(names)) else ", ".join(models.labelled(names).values())
+
+
+def _are_small(found: Sequence[str]) -> bool:
+    return set(found) <= set(loading.embedded_models())
 
 
 def block(ran: pandas.DataFrame, parts: Sequence[HTML], missing: Sequence[str]) -> HTML:

@@ -1,13 +1,22 @@
 """What tables of the pages beyond the paper say, in a sentence for the text around them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas
 
 from stade_book.claims import paper, verdicts
 from stade_book.claims.verdicts import NOT_RUN
+from stade_book.pages.tables.accuracy import short
 from stade_book.pages.tables.ladder import percent
 from stade_book.studies import layer_losses, layer_types, means
+from stade_nb.corpus import questions
+
+
+def asked(names: Iterable[str]) -> str:
+    """What a page's models were asked, by the tasks' names: this book's seven, or which."""
+    found = list(dict.fromkeys(names))
+    own = "seven tasks made for this book's small models"
+    return own if set(found) == set(questions.TASKS) else ", ".join(map(short, found))
 
 
 def corrected(pairs: pandas.DataFrame) -> str:

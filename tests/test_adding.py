@@ -32,6 +32,7 @@ from stade_nb.engine.sweep import sweep
 from stade_nb.models import architectures, saving
 from stade_nb.numerics.methods import METHODS
 from stade_nb.numerics.metrics import METRICS
+from workflow.profiles import NOTEBOOKS, defaults
 
 # The two files of CONTRIBUTING.md, in as many lines, also run before `--help` in a new process.
 ADD_A_METHOD = """
@@ -86,15 +87,14 @@ def test_a_new_method_prunes_by_its_metric(largest):
 def test_a_notebook_takes_a_new_method_runs_it_and_draws_it(largest, folder):
     place = folder(tiny_models.build("llama"))
     text = str(place / "text.txt")
-    p = parameters.checked(
-        dict(
-            models=str(place / "model"), methods="wanda, largest", patterns=["0.5", "2:4"],
-            magnitude_scope="layer", calibration=text, evaluation=text, windows=4,
-            evaluation_windows=None, window_length=16, seeds=[0], device="cpu", dtype="float32",
-            batch_size=4, results_dir=str(place / "results"),
-        ),
-        "table3_perplexity",
+    given = dict(
+        models=str(place / "model"), methods="wanda, largest", patterns=["0.5", "2:4"],
+        calibration=text, evaluation=text, windows=4, evaluation_windows=None, window_length=16,
+        seeds=[0], batch_size=4, results_dir=str(place / "results"),
     )  # fmt: skip
+    p = parameters.checked(
+        defaults(NOTEBOOKS / "table3_perplexity.ipynb") | given, "table3_perplexity"
+    )
     ran = tables.perplexity.run(p)
     table = tables.perplexity.layout(ran)
     both = ["Wanda", "Largest first"]
@@ -200,10 +200,7 @@ class WithTemperature(notebooks.Bias):
 
 def test_a_new_parameter_is_checked_and_shown(monkeypatch):
     monkeypatch.setitem(parameters.NOTEBOOKS, "bias", WithTemperature)
-    given = {
-        "temperature": 3, "inputs": 32, "outputs": 16, "layers": 100, "mean_range": [-2, 2],
-        "std_range": [0.1, 2], "samples": 10_000, "seed": 0, "device": "cpu",
-    }  # fmt: skip
+    given = defaults(NOTEBOOKS / "bias.ipynb") | {"temperature": 3}
     p = parameters.checked(given, "bias")
     assert p.temperature == 3 and "temperature" in parameters.shown(p).data
     with pytest.raises(ValueError, match=r"temperature = 10 .* a whole number from 1 to 9"):

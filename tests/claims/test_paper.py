@@ -41,7 +41,6 @@ def test_unknown_table_and_claim_are_named():
 
 def test_every_text_claim_is_in_the_list_of_claims():
     known = set(paper.claims()["id"])
-    assert len(known) == 26
     for claims in paper.TEXT_CLAIMS.values():
         assert {claim.id for claim in claims} <= known
 

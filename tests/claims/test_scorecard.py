@@ -27,7 +27,7 @@ from workflow.profiles import NOTEBOOKS
 
 def test_every_claim_has_a_rule_and_no_rule_is_for_another_one():
     listed = list(paper.claims()["id"])
-    assert {claim for claim, _ in RULES} == set(listed) and len(listed) == 26
+    assert {claim for claim, _ in RULES} == set(listed) and len(set(listed)) == len(listed)
     kinds = {"T": THEORY, "P": PRINTED, "E": RUNS}
     for claim, letters in paper.claims().set_index("id")["decidable_by"].items():
         asked = {kinds[letter.strip()[0]] for letter in letters.partition("(")[0].split(",")}

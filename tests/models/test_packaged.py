@@ -227,7 +227,6 @@ def test_names_that_are_nearly_those_of_packaged_models():
 
 def test_the_manifest_names_what_it_needs():
     models = packaged._manifest(packaged.MANIFEST)
-    assert sorted(models) == ["gemma-3-270m", "smollm2-135m"]
     for model in models.values():
         assert model.architecture in architectures.SUPPORTED
         assert len(bytes.fromhex(model.sha256)) == len(bytes.fromhex(model.fingerprint)) == 32

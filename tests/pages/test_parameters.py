@@ -13,41 +13,17 @@ from stade_nb.errors import StadeError
 from workflow import profiles
 from workflow.profiles import NOTEBOOKS, defaults
 
-BIAS = {
-    "inputs": 32,
-    "outputs": 16,
-    "layers": 100,
-    "mean_range": [-2, 2],
-    "std_range": [0.1, 2],
-    "samples": 10_000,
-    "seed": 0,
-    "device": "cpu",
-}
-TABLE = {
-    "models": "embedded",
-    "methods": ["magnitude", "wanda"],
-    "patterns": [0.5, "2:4"],
-    "magnitude_scope": "layer",
-    "calibration": "embedded",
-    "evaluation": "embedded",
-    "windows": 8,
-    "evaluation_windows": 8,
-    "window_length": 256,
-    "seeds": [0, 1, 2],
-    "device": "cpu",
-    "dtype": "float32",
-    "batch_size": 8,
-    "results_dir": "build/results",
-}
+BIAS, TABLE = (defaults(NOTEBOOKS / f"{name}.ipynb") for name in ("bias", "table3_perplexity"))
 
 
 def test_resolves_and_shows_every_parameter():
-    p = parameters.checked(BIAS, "bias")
-    assert (p.inputs, p.mean_range, p.device) == (32, (-2, 2), "cpu")
+    given = {"mean_range": [-2, 2], "std_range": [0.1, 2], "samples": 10_000, "device": "cpu"}
+    p = parameters.checked(BIAS | given, "bias")
+    assert (p.mean_range, p.samples, p.device) == ((-2, 2), 10_000, "cpu")
     html = io.StringIO(parameters.shown(p).data)
-    shown = pandas.read_html(html, thousands=None)[0]
-    assert list(shown["parameter"]) == list(BIAS)
-    assert list(shown["value"])[3:6] == ["−2, 2", "0.1, 2", "10,000"]
+    shown = pandas.read_html(html, thousands=None)[0].set_index("parameter")["value"]
+    assert list(shown.index) == list(BIAS)
+    assert list(shown[list(given)]) == ["−2, 2", "0.1, 2", "10,000", "cpu"]
 
 
 def test_shows_them_in_the_order_of_the_notebook():
@@ -73,7 +49,7 @@ def test_ignores_what_is_no_plain_value():
         "checked": parameters.checked,
         "Path": Path,
     }
-    assert parameters.checked(namespace, "bias").seed == 0
+    assert parameters.checked(namespace, "bias").seed == BIAS["seed"]
 
 
 def test_names_the_parameter_that_was_probably_meant():
@@ -155,20 +131,18 @@ def test_refuses_bad_lists_and_choices(name, value, message):
 
 
 def test_methods_beyond_the_paper_are_known_to_the_page_on_them_alone():
-    given = {**TABLE, "methods": "ria, stade", "real_models": ["smollm2-135m"]}
-    del given["magnitude_scope"]
-    assert parameters.checked(given, "newer_methods").methods == ["ria", "stade"]
+    newer, usable = (defaults(NOTEBOOKS / f"{name}.ipynb") for name in ("newer_methods", "usable"))
+    given = {"methods": "ria, stade"}
+    assert parameters.checked(newer | given, "newer_methods").methods == ["ria", "stade"]
     with pytest.raises(StadeError, match="did you mean 'ria'"):
-        parameters.checked({**given, "methods": "riaa"}, "newer_methods")
+        parameters.checked(newer | {"methods": "riaa"}, "newer_methods")
     with pytest.raises(StadeError, match="unknown value 'ria'"):
-        parameters.checked(given, "usable")
+        parameters.checked(usable | given, "usable")
 
 
 @pytest.mark.parametrize("given", [0.9, ["90%"], "0.9", "0.5, 0.9"])
 def test_sparsities_are_shares(given):
-    layers = {**TABLE, "sparsities": given}
-    for other in ("methods", "patterns", "magnitude_scope"):
-        del layers[other]
+    layers = defaults(NOTEBOOKS / "table2_layer_types.ipynb") | {"sparsities": given}
     assert parameters.checked(layers, "table2_layer_types").sparsities[-1] == "0.9"
     for wrong in ([0], [50], "0.5, x", [0.5, "50%"], ["2:4"]):
         with pytest.raises(StadeError, match=r"parameter sparsities = .*: expected a list of"):

@@ -106,6 +106,12 @@ def claims() -> pandas.DataFrame:
     return _read("claims").copy()
 
 
+def text_ids(*tables: int, families: bool = True) -> list[str]:
+    """The ids among `TEXT_CLAIMS` of some tables; not `families`: of those on models of any."""
+    made = [claim for number in tables for claim in TEXT_CLAIMS[number]]
+    return list(dict.fromkeys(claim.id for claim in made if families or not claim.family))
+
+
 def claim_text(claim: str) -> str:
     """What the claim called `claim` says, from the list of claims; StadeError if it lists none."""
     known = _read("claims").set_index("id")["claim"]

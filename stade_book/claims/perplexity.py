@@ -20,13 +20,11 @@ def rule(claims: Sequence[Claim]) -> str:
     return f"{', '.join(dict.fromkeys(claim.words for claim in claims))} at {patterns}"
 
 
-@decides(
-    RUNS, "table3_perplexity", "best-without-update", "opt-alike", "two-metrics-help",
-    "more-general",
-)  # fmt: skip
-@decides(RECORDS, "table3_perplexity", "best-without-update", "two-metrics-help", "more-general")
-@decides_both("table5_without_bias", "unstructured-equal", "nm-bias-better")
-@decides_both("table6_weight_update", "sparsegpt-best", "update-essential")
+@decides(RUNS, "table3_perplexity", *paper.text_ids(3))
+# Records name no family of a model, see `tables.earlier.frame`.
+@decides(RECORDS, "table3_perplexity", *paper.text_ids(3, families=False))
+@decides_both("table5_without_bias", *paper.text_ids(5))
+@decides_both("table6_weight_update", *paper.text_ids(6))
 def decide(claims: Sequence[Claim], judged: pandas.DataFrame) -> Iterator[Verdict]:
     """A verdict for each id among `claims`, from what `verdicts.judge` made of them.
 

@@ -26,11 +26,7 @@ def decide(claims: Sequence[str] = ()) -> list[Verdict]:
     return [verdict for verdict in found if not claims or verdict.id in claims]
 
 
-def _ids(*numbers: int) -> list[str]:
-    return list(dict.fromkeys(c.id for number in numbers for c in paper.TEXT_CLAIMS[number]))
-
-
-@decides(PRINTED, "", *_ids(3, 5, 6))
+@decides(PRINTED, "", *paper.text_ids(3, 5, 6))
 def of_methods() -> Iterator[Verdict]:
     """Secs. 4.2, 4.3 and 4.5 against Tables 3, 5 and 6: `paper.TEXT_CLAIMS`, every cell."""
     for number, claims in paper.TEXT_CLAIMS.items():

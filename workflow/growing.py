@@ -8,14 +8,13 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from stade_book.studies import measured
+from stade_book.studies.measured import EVALUATED, LENGTH, TEXTS, WINDOWS
 from stade_nb.engine import records, weights
 from stade_nb.evaluation.perplexity import window_losses
 from stade_nb.files import held, try_folder
 from stade_nb.models import loading
 from stade_nb.models.windows import calibration_windows, evaluation_windows
 from workflow import status_of, study_words
-
-WINDOWS, EVALUATED, LENGTH = 32, 64, 512
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,8 @@ def begun(study: str, name: str, texts: tuple[str, str], folder: Path, device: s
 def run(name: str, about: str | None, measure: Callable[..., Path], words: list[str] | None) -> int:
     """The command line of a study that `measure` measures; returns the exit status."""
     parser = study_words(name, about)
-    parser.add_argument("--calibration", default="c4_documents.txt")
-    parser.add_argument("--evaluation", default="wiki.test.raw")
+    parser.add_argument("--calibration", default=TEXTS[0])
+    parser.add_argument("--evaluation", default=TEXTS[1])
     given = parser.parse_args(words)
 
     def measured() -> None:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from stade_book.studies.measured import LENGTH, TEXTS, WINDOWS
 from stade_nb.files import try_folder
 from workflow import Words, status_of, study_words
 
@@ -13,9 +14,9 @@ AT_ONCE = "nothing of a model is kept before all of it is measured"
 def asked(name: str, about: str | None) -> Words:
     """The words of such a study: those of every study, the text and its windows."""
     parser = study_words(name, about)
-    parser.add_argument("--calibration", default="c4_documents.txt")
-    parser.add_argument("--windows", type=int, default=32)
-    parser.add_argument("--length", type=int, default=512)
+    parser.add_argument("--calibration", default=TEXTS[0])
+    parser.add_argument("--windows", type=int, default=WINDOWS)
+    parser.add_argument("--length", type=int, default=LENGTH)
     return parser
 
 

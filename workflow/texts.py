@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from stade_nb.corpus.documents import SEPARATOR
 from stade_nb.errors import StadeError
 from stade_nb.models.loading import load
 from workflow import Words, status_of
 
-END = "<|endoftext|>"
 # Of 220 documents about the first two thirds calibrate; of WikiText the second half does, because
 # evaluation windows are cut from the start of a text.
 C4_CALIBRATION = 150
@@ -27,14 +27,14 @@ RANDOM_WINDOWS, RANDOM_LENGTH, RANDOM_SEED = 64, 512, 0
 def cut(sources: Path, folder: Path) -> None:
     """Write the texts. StadeError where one of the sources is missing or not UTF-8."""
     folder.mkdir(parents=True, exist_ok=True)
-    documents = _read(sources / "c4_documents.txt").split(END)
+    documents = _read(sources / "c4_documents.txt").split(SEPARATOR)
     if len(documents) <= C4_CALIBRATION:
         raise StadeError(
             f"c4_documents.txt has {len(documents)} documents: expected more than "
-            f"{C4_CALIBRATION}, with {END} between them"
+            f"{C4_CALIBRATION}, with {SEPARATOR} between them"
         )
-    _write(folder / "c4_calibration.txt", END.join(documents[:C4_CALIBRATION]))
-    _write(folder / "c4_evaluation.txt", END.join(documents[C4_CALIBRATION:]))
+    _write(folder / "c4_calibration.txt", SEPARATOR.join(documents[:C4_CALIBRATION]))
+    _write(folder / "c4_evaluation.txt", SEPARATOR.join(documents[C4_CALIBRATION:]))
     lines = _read(sources / "wiki.test.raw").splitlines(keepends=True)
     _write(folder / "wiki_calibration.raw", "".join(lines[len(lines) // 2 :]))
     _write(folder / "wiki_evaluation.raw", "".join(lines[: len(lines) // 2]))

@@ -22,9 +22,9 @@ import pandas
 from scipy import stats
 
 from stade_book.claims import pairing, verdicts
+from stade_book.studies.measured import EVALUATED, LENGTH, TEXTS
 
-CALIBRATION, EVALUATION = "c4_documents.txt", "wiki.test.raw"
-LENGTH, EVALUATED, PATTERN = 512, 64, "0.5"
+PATTERN = "0.5"
 METHODS = ("wanda", "stade", "wanda_with_bias", "std")
 AGAINST = METHODS[0]
 
@@ -38,7 +38,7 @@ def of_records(rows: list[dict]) -> pandas.DataFrame:
     for row in rows:
         texts = row["calibration_corpus"], row["evaluation_corpus"]
         sizes = (texts[0]["length"], texts[1]["length"], texts[1]["windows"])
-        named = tuple(text["source"] for text in texts) == (CALIBRATION, EVALUATION)
+        named = tuple(text["source"] for text in texts) == TEXTS
         whole = row["layers"] == "all" and row["pattern"] == PATTERN and row["method"] in METHODS
         if named and whole and sizes == (LENGTH, LENGTH, EVALUATED):
             about = {name: row[name] for name in ("method", "seed", "device", "losses", "record")}

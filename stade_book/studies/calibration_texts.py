@@ -22,6 +22,7 @@ from typing import NamedTuple
 import pandas
 
 from stade_book.claims import verdicts
+from stade_nb.beyond.methods import LADDER
 
 # The texts of the grid, by the names of their files; "embedded" comes with the project.
 CALIBRATIONS = {
@@ -43,7 +44,7 @@ PATTERNS = ("0.5", "2:4")
 WINDOWS, LENGTH = 16, 512  # of calibration, and of each evaluated text
 
 # With the correction and without, by the same metric.
-CORRECTED = {"wanda": ("wanda_with_bias", "wanda"), "std": ("std", "std_without_correction")}
+CORRECTED = {metric: (LADDER[metric][1], LADDER[metric][0]) for metric in ("wanda", "std")}
 # The paper's method against what it is compared with, for the same question.
 STADE = {"stade": ("stade", "wanda")}
 NO_TEXT = "random tokens"

@@ -25,17 +25,14 @@ import pandas
 from scipy.stats import spearmanr
 
 from stade_book.claims import pairing
+from stade_nb.beyond.methods import LADDER
 
 METHODS = 5
 GOOD, POOR = 0.8, 0.5
 DRAWS = 1000
 PREDICTS, PARTLY, FAILS, DEPENDS = "predicts", "partly", "does not predict", "it depends"
 # A mask without the correction, and with it.
-CORRECTED = {
-    "magnitude": "magnitude_with_bias",
-    "wanda": "wanda_with_bias",
-    "std_without_correction": "std",
-}
+CORRECTED = {plain: with_bias for plain, with_bias, *_ in LADDER.values()}
 CELL = ["model", "pattern", "method", "scope"]
 # Whose losses are measured: all that solve no equations.
 RANKED = (

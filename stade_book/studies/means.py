@@ -34,6 +34,7 @@ from tqdm import tqdm
 
 from stade_book.studies import measured
 from stade_book.studies.layer_inputs import passed
+from stade_nb.beyond.methods import PLACES
 from stade_nb.engine import pruning
 from stade_nb.models import architectures, blockwise, token_ids
 from stade_nb.numerics.moments import Moments
@@ -42,7 +43,6 @@ STUDY = "means for the bias"  # what the fields of its records say
 COMMAND = "python -m workflow.means"
 METHOD, PATTERNS = "wanda", ("2:4", "0.5")
 NONE, MEAN, REST, ATTENDED, MEDIAN = "none", "mean", "but first", "attended", "median"
-PARTS = {"v": ("v_proj",), "down": ("down_proj", "fc2")}
 WAYS = {"v": (MEAN, REST, ATTENDED), "down": (MEAN, MEDIAN)}
 # Of each part, what is compared with what.
 PAIRS = [
@@ -69,7 +69,7 @@ def correct(
         for index, name in enumerate(tqdm(names, desc=f"{part}, {way}", disable=not progress)):
             block = architectures.blocks(model)[index]
             run = partial(passed, block, index, batches, arguments)
-            (kind,) = (k for k in architectures.linear_layers(block) if k.endswith(PARTS[part]))
+            (kind,) = (k for k in architectures.linear_layers(block) if k.endswith(PLACES[part]))
             layer, gone = block.get_submodule(kind), removed[f"{name}.{kind}"].to(torch.float64)
             added = ADDED[way](block, layer, gone, run).to(layer.weight)
             undo.callback(setattr, layer, "bias", layer.bias)

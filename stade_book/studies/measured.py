@@ -19,6 +19,10 @@ from stade_nb.files import digest_of_ids
 from stade_nb.models import loading
 
 FOLDER = paths.DATA / "studies"
+# The texts of the paper's protocol by their files, C4 and WikiText-2's test set; windows of
+# calibration and of evaluation, and the tokens of each.
+TEXTS = ("c4_documents.txt", "wiki.test.raw")
+WINDOWS, EVALUATED, LENGTH = 32, 64, 512
 MADE = ("versions", "computed")  # what `made` says
 
 

@@ -12,8 +12,8 @@ BASE = GENERATOR.normal(4, 0.5, budget.EVALUATED)
 
 
 def row(windows, method, seed, losses, **other):
-    calibration = {"source": budget.CALIBRATION, "windows": windows, "length": 512}
-    evaluation = {"source": budget.EVALUATION, "windows": 64, "length": 512}
+    calibration = {"source": budget.TEXTS[0], "windows": windows, "length": 512}
+    evaluation = {"source": budget.TEXTS[1], "windows": 64, "length": 512}
     about = {"calibration_corpus": calibration, "evaluation_corpus": evaluation, "layers": "all"}
     about |= {"pattern": "0.5", "method": method, "seed": seed, "device": "cpu"}
     return about | {"losses": list(losses), "record": f"{windows} {method} {seed}"} | other
@@ -37,7 +37,7 @@ def test_what_is_no_cell_of_the_study_is_left_out():
         one | {"layers": "q_proj"},
         one | {"pattern": "2:4"},
         one | {"method": "sparsegpt"},
-        one | {"evaluation_corpus": {"source": budget.EVALUATION, "windows": 16, "length": 512}},
+        one | {"evaluation_corpus": {"source": budget.TEXTS[1], "windows": 16, "length": 512}},
         one | {"calibration_corpus": {"source": "embedded", "windows": 8, "length": 512}},
     ]
     found = budget.of_records([*others, one])

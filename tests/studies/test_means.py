@@ -21,7 +21,7 @@ def without(name, part):
     model, removed = build(name), {}
     for full, kind, layer in architectures.named_layers(model):
         gone = torch.zeros_like(layer.weight)
-        if kind.endswith(means.PARTS[part]):
+        if kind.endswith(means.PLACES[part]):
             gone[:, ::2] = layer.weight[:, ::2]
         layer.weight.data -= gone
         removed[full] = gone.detach()

@@ -9,14 +9,13 @@ import pandas
 
 from stade_book.claims import pairing, paper, verdicts
 from stade_book.studies import budget
+from stade_book.studies.measured import TEXTS
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 from stade_nb.models.packaged import packaged_models
 from stade_nb.numerics.bias import KEPT
 from stade_nb.numerics.methods import METHODS
 
-# The texts of the paper's protocol as the records name them: C4, and WikiText-2's test set.
-TEXTS = ("c4_documents.txt", "wiki.test.raw")
 RIVAL = "wanda"
 
 

@@ -23,7 +23,7 @@ from stade_nb.errors import StadeError
 from stade_nb.files import digest
 from stade_nb.models import architectures
 
-FOLDER = "unfinished"  # in the package's home
+FOLDER = unfinished.FOLDER  # in the package's home
 OLD = 30 * 24 * 3600.0
 _STATE, _LOSSES = "hidden.safetensors", "losses.safetensors"
 

@@ -3,17 +3,11 @@
 import json
 
 from stade_nb.errors import StadeError
+from stade_nb.models.tokenizing import LLAMA3, QWEN2
 
 # llama.cpp has the ways to cut a text into words by name; these by the regular expressions of a
 # tokenizer.json, none for GPT-2's own.
-_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
-_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-WAYS = {
-    (): "gpt-2",
-    ("digits",): "smollm",
-    (_WORDS + r"\p{N}{1,3}" + _REST,): "llama-bpe",
-    (_WORDS + r"\p{N}" + _REST,): "qwen2",
-}
+WAYS = {(): "gpt-2", ("digits",): "smollm", (LLAMA3,): "llama-bpe", (QWEN2,): "qwen2"}
 
 
 def check(tokenizer: object) -> None:

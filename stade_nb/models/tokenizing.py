@@ -18,13 +18,11 @@ CHARACTERS = 8
 _BY_WORD = {"Whitespace", "WhitespaceSplit", "BertPreTokenizer"}
 _WITHIN_WORDS = {"ByteLevel", "Digits", "Punctuation"}
 # The patterns of GPT-2's, Llama 3's and Qwen 2's splits: a letter before a space ends a match.
-_PATTERNS = {
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-}
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3, QWEN2 = (_WORDS + digits + _REST for digits in (r"\p{N}{1,3}", r"\p{N}"))
+_PATTERNS = (GPT2, LLAMA3, QWEN2)
 # Normalizers that look at a character and its marks, and leave letters and spaces of ASCII alone.
 _BY_CHARACTER = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase"}
 _REPLACED = {r"\p{M}", r"\p{Mn}", r"[^\x20-\x7e\n]"}

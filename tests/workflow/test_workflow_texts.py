@@ -7,7 +7,9 @@ from workflow import grid, texts
 
 @pytest.fixture
 def sources(tmp_path):
-    documents = texts.SEPARATOR.join(f"document {number}" for number in range(texts.C4_CALIBRATION + 2))
+    documents = texts.SEPARATOR.join(
+        f"document {number}" for number in range(texts.C4_CALIBRATION + 2)
+    )
     (tmp_path / "c4_documents.txt").write_text(documents)
     for name in ("wiki.test.raw", *texts.OTHERS.values()):
         (tmp_path / name).write_text("a line\n" * 4)

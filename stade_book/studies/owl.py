@@ -25,6 +25,7 @@ from stade_nb.engine import pruning
 from stade_nb.engine.cell import Cell
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
+from stade_nb.numerics import methods
 from stade_nb.numerics.masks import Pattern
 from stade_nb.numerics.metrics import Needs
 from stade_nb.numerics.moments import Moments
@@ -74,9 +75,9 @@ def shares(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = 
         for method, of_method in every.items():
             found = []
             for kind, layer in layers.items():
-                centres = method == "std" or (
-                    method == "stade" and not architectures.is_centred(kind)
-                )
+                # As Table 1 has it; the numerics' score of STD is squared, and has other outliers.
+                treatment = methods.METHODS[method].treatment(architectures.is_centred(kind))
+                centres = treatment.metric.name == "std"
                 moments = statistics[architectures.input_of(kind)]
                 found.append(scores(layer.weight, moments, centres))
             of_method.append(outliers(found))

@@ -1,4 +1,4 @@
-"""What a notebook's parameters may be: types for the classes in `parameters`, with their words.
+"""What a notebook's parameters may be: types for the classes in `notebooks`, with their words.
 
 Each type says what values have, as pydantic checks it, and carries the words of the message for
 another value. `expected` puts these together for lists and for what may be None.

@@ -23,7 +23,7 @@ SIZE_OF_CELL = 1 << 17  # bytes in a file of results, about, of a large model
 
 
 def device_of(options: SimpleNamespace) -> str:
-    """The device that --device or --cuda_device asks for, by default "auto".
+    """The device that --device or --cuda-device asks for, by default "auto".
 
     StadeError where they name different ones.
     """
@@ -32,14 +32,14 @@ def device_of(options: SimpleNamespace) -> str:
     numbered = f"cuda:{options.cuda_device}"
     if options.device not in (None, numbered):
         raise StadeError(
-            f"--device {options.device} and --cuda_device {options.cuda_device}: expected one of "
+            f"--device {options.device} and --cuda-device {options.cuda_device}: expected one of "
             "the two, or twice the same"
         )
     return numbered
 
 
 def pattern_of(options: SimpleNamespace) -> Pattern:
-    """The pattern that --sparsity_type, --sparsity_ratio and --scope ask for, for the method.
+    """The pattern that --sparsity-type, --sparsity-ratio and --scope ask for, for the method.
 
     StadeError where they contradict each other or are not known.
     """
@@ -47,8 +47,8 @@ def pattern_of(options: SimpleNamespace) -> Pattern:
     if kind == "unstructured":
         if share is None or parse_pattern(share).m is not None:
             raise StadeError(
-                f"--sparsity_type unstructured with --sparsity_ratio {share}: expected a share "
-                "such as 0.5; an N:M pattern is a --sparsity_type"
+                f"--sparsity-type unstructured with --sparsity-ratio {share}: expected a share "
+                "such as 0.5; an N:M pattern is a --sparsity-type"
             )
         return method(options.prune_method).pattern(share, options.scope)
     if ":" not in kind:
@@ -56,7 +56,7 @@ def pattern_of(options: SimpleNamespace) -> Pattern:
     pattern = method(options.prune_method).pattern(kind, options.scope)
     if share is not None and parse_pattern(share).sparsity != pattern.sparsity:
         raise StadeError(
-            f"--sparsity_ratio {share} with --sparsity_type {kind}, of which "
+            f"--sparsity-ratio {share} with --sparsity-type {kind}, of which "
             f"{pattern.sparsity:g} goes: leave the ratio out"
         )
     return pattern
@@ -159,7 +159,7 @@ def questions(options: SimpleNamespace, tokenizer: object) -> list:
         from stade_nb.evaluation import harness, tasks  # lm-eval is an extra of the package
     except ModuleNotFoundError as error:
         raise StadeError(
-            f"--eval_zero_shot needs {error.name}, which is not installed: pip install "
+            f"--eval-zero-shot needs {error.name}, which is not installed: pip install "
             "'.[zero-shot]' in the project's folder installs it"
         ) from error
     harness.check_tokenizer(tokenizer)

@@ -167,10 +167,10 @@ def test_lists_and_sizes():
         ("--prune_method wnda --sparsity_ratio 0.5", "unknown method 'wnda': did you mean 'wanda'"),
         ("--prune_method dense --sparsity_ratio 0", "unknown method 'dense'"),
         ("--prune_method stade_plus --sparsity_ratio 0.5", "no published code has it"),
-        ("--prune_method stade", "--sparsity_ratio None: expected a share"),
-        ("--sparsity_ratio 2:4", "an N:M pattern is a --sparsity_type"),
+        ("--prune_method stade", "--sparsity-ratio None: expected a share"),
+        ("--sparsity_ratio 2:4", "an N:M pattern is a --sparsity-type"),
         ("--sparsity_ratio 50", "sparsity 50.0: expected a share from 0 to 1"),
-        ("--sparsity_type 2:4 --sparsity_ratio 0.6", "--sparsity_type 2:4, of which 0.5 goes"),
+        ("--sparsity_type 2:4 --sparsity_ratio 0.6", "--sparsity-type 2:4, of which 0.5 goes"),
         ("--sparsity_type unstructred", "did you mean 'unstructured'"),
         ("--sparsity_type 2:5", "layers.0.self_attn.q_proj': pattern 2:5 with 32 input features"),
         (
@@ -180,7 +180,7 @@ def test_lists_and_sizes():
         ("--sparsity_ratio 0.5 --layers fc1", "unknown layer type 'fc1'"),
         ("--sparsity_ratio 0.5 --scope column", "unknown scope 'column'"),
         ("--sparsity_ratio 0.5 --dtype float23", "did you mean 'float32'"),
-        ("--sparsity_ratio 0.5 --cuda_device 0", "--device cpu and --cuda_device 0: expected one"),
+        ("--sparsity_ratio 0.5 --cuda_device 0", "--device cpu and --cuda-device 0: expected one"),
         ("--sparsity_ratio 0.5 --nsamples 7", "holds 6 windows, 7 asked for"),
         ("--sparsity_ratio 0.5 --evaluation nothing.txt", "no file 'nothing.txt' in '"),
         ("--sparsity_ratio 0.5 --window-length 64", "has 32 positions"),
@@ -368,7 +368,7 @@ def test_zero_shot_tasks_without_the_harness(capsys, prune, monkeypatch):
     monkeypatch.delitem(sys.modules, tasks.__name__)
     monkeypatch.delattr(evaluation, "tasks")
     said = refused(capsys, *prune, "--sparsity_ratio", "0.5", "--eval_zero_shot")
-    assert "--eval_zero_shot needs lm_eval, which is not installed" in said
+    assert "--eval-zero-shot needs lm_eval, which is not installed" in said
 
 
 def test_sweep(capsys, workplace, tmp_path, monkeypatch):

@@ -190,7 +190,7 @@ METHODS = (
     Row(
         "a pattern in the place of a share",
         f"{PRUNED} wanda --sparsity-ratio 2:4",
-        "an N:M pattern is a --sparsity_type",
+        "an N:M pattern is a --sparsity-type",
     ),
     Row("a type misspelt", f"{PRUNED} wanda --sparsity-type unstructred", "'unstructured'"),
     Row(

@@ -123,7 +123,7 @@ def lines(frame: pandas.DataFrame) -> Figure:
 def ratios(rows: pandas.DataFrame) -> Figure:
     """Fig. 1's two lines, one over the other: how STD changes Wanda's perplexity, with intervals.
 
-    rows: as `layer_comparisons.compared` has them; low and high may be missing, as they are of
+    rows: as `claims.layers.compared` has them; low and high may be missing, as they are of
     printed numbers.
     """
     figure, panels = _panels(rows)

@@ -49,7 +49,7 @@ def run(p: LayerTypes, types: Callable[[str], list[str]] = types_of) -> pandas.D
     """The cells of all models, computed or read: a row for each model, cell and seed.
 
     p: the notebook's checked parameters. types: which layer types of a model, by its name.
-    Returns what `tables.run` does, and besides metric, layer and sparsity (a number); of the
+    Returns what `perplexity.run` does, and besides metric, layer and sparsity (a number); of the
     unpruned model, metric and layer are "dense".
     """
     return columns(perplexity.run(p, lambda name: cells(types(name), p.sparsities, p.seeds)))

@@ -205,7 +205,7 @@ def page(
     p: Measured,
     value: str = "perplexity",
 ) -> HTML:
-    """`shown` for rows `found` that stand beside Table `number`; ran: from `tables.run`."""
+    """`shown` for rows `found` that stand beside Table `number`; ran: from `run`."""
     known = list(dict.fromkeys(ran["paper_model"].dropna()))
     lines = []
     if not known:

@@ -78,9 +78,9 @@ def together(found: pandas.DataFrame, design: str, names: Sequence[str]) -> str:
 
 
 def dsnot(swaps: pandas.DataFrame, before: pandas.DataFrame) -> str:
-    """In how many rows of `study.vanishes` DSnoT's gain vanishes, and where there is one at all.
+    """In how many rows of `swaps` DSnoT's gain vanishes, and where there is one at all.
 
-    before: from `study.against`, of DSnoT and Wanda.
+    swaps: from `mask_or_compensation.vanishes`. before: from its `against`, of DSnoT and Wanda.
     """
     if swaps.empty:
         return NOT_RUN
@@ -93,8 +93,9 @@ def dsnot(swaps: pandas.DataFrame, before: pandas.DataFrame) -> str:
 def bias_in_down(places: pandas.DataFrame, tried: pandas.DataFrame) -> dict[str, str]:
     """What a bias of means in down changes at 2:4 on the first model that `tried` has.
 
-    places: from `study.against`, of the correction in single places, where every later block is
-    pruned anew: "anew". tried: from `means.gains`, where nothing but the bias differs: "alone".
+    places: from `mask_or_compensation.against`, of the correction in single places, where every
+    later block is pruned anew: "anew". tried: from `means.gains`, where nothing but the bias
+    differs: "alone".
     """
     alone = tried[(tried["part"] == "down") & (tried["plain"] == means.NONE)]
     alone = alone[(alone["way"] == means.MEAN) & (alone["pattern"] == "2:4")].head(1)

@@ -82,9 +82,9 @@ def check(notebook: Path, given: dict) -> None:
                 texts.check_source(getattr(values, use), use)
 
 
-def located(name: str, folder: Path = profiles.NOTEBOOKS) -> Path:
+def located(name: str) -> Path:
     """The notebook called `name`; StadeError, with the nearest name, where there is none."""
-    known = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    known = {path.stem: path for path in sorted(profiles.NOTEBOOKS.glob("*.ipynb"))}
     stem = Path(name).name.removesuffix(".ipynb")
     if stem not in known:
         raise unknown("notebook", stem, known)

@@ -20,13 +20,13 @@ from stade_nb.numerics.bias import DROPPED, KEPT
 LEVEL = 0.05
 
 
-def interval(correct: int, questions: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The exact (Clopper-Pearson) interval of an accuracy.
+def interval(correct: int, questions: int) -> tuple[float, float]:
+    """The exact (Clopper-Pearson) 95 % interval of an accuracy.
 
     >>> [round(end, 3) for end in interval(150, 300)]
     [0.442, 0.558]
     """
-    found = stats.binomtest(correct, questions).proportion_ci(confidence, method="exact")
+    found = stats.binomtest(correct, questions).proportion_ci(CONFIDENCE, method="exact")
     return float(found.low), float(found.high)
 
 

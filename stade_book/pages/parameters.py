@@ -19,6 +19,7 @@ from stade_book.pages.notebooks import NOTEBOOKS
 from stade_nb.errors import StadeError, unknown
 
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+LONG = 200  # a message shows no more characters of a value
 
 
 def _given(variables: dict) -> dict:
@@ -72,15 +73,15 @@ def _refused(error: dict, kind: type[Parameters], given: dict, notebook: str) ->
     )
 
 
-def _short(value: object, most: int = 200) -> str:
+def _short(value: object) -> str:
     """A value as Python writes it, cut where it is long."""
-    return said if len(said := repr(value)) <= most else f"{said[:most]}..."
+    return said if len(said := repr(value)) <= LONG else f"{said[:LONG]}..."
 
 
 def _in_yaml(name: str, value: object, schema: dict, notebook: str) -> str:
     """For the text that papermill's -p makes of a list: how a list is given."""
     of_many = {"items", "prefixItems"} & schema.keys()
-    if not isinstance(value, str) or not of_many or len(value) > 200:
+    if not isinstance(value, str) or not of_many or len(value) > LONG:
         return ""
     items = [item.strip(" '\"") for item in value.strip().strip("[]()").split(",")]
     numbers = all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", item) for item in items)

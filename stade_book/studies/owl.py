@@ -56,10 +56,10 @@ def scores(weight: Tensor, moments: Moments, centres: bool) -> Tensor:
     return weight.to(torch.float64).abs() * squares.sqrt()
 
 
-def outliers(found: Sequence[Tensor], factor: float = FACTOR) -> float:
-    """The share of all scores of a block, a tensor a layer, above `factor` times their mean."""
+def outliers(found: Sequence[Tensor]) -> float:
+    """The share of all scores of a block, a tensor a layer, above `FACTOR` times their mean."""
     every = torch.cat([layer.flatten() for layer in found])
-    return float((every > factor * every.mean()).double().mean())
+    return float((every > FACTOR * every.mean()).double().mean())
 
 
 def shares(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False) -> dict:
@@ -84,19 +84,19 @@ def shares(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = 
     return every
 
 
-def densities(share: Sequence[float], sparsity: float, width: float = WIDTH) -> list[float]:
+def densities(share: Sequence[float], sparsity: float) -> list[float]:
     """What stays of each block, 1 - sparsity on average; equal shares give equal densities.
 
     StadeError where a density would be below 0 or above 1.
     """
     spread = max(share) - min(share)
-    scaled = [2 * width * (each - min(share)) / spread if spread else 0.0 for each in share]
+    scaled = [2 * WIDTH * (each - min(share)) / spread if spread else 0.0 for each in share]
     middle = math.fsum(scaled) / len(scaled)
     found = [each - middle + 1 - sparsity for each in scaled]
     if not all(0 <= each <= 1 for each in found):
         raise StadeError(
             f"sparsity {sparsity} with densities from {min(found):.2f} to {max(found):.2f}: "
-            f"expected all from 0 to 1; choose a sparsity from {2 * width:g} to {1 - 2 * width:g}"
+            f"expected all from 0 to 1; choose a sparsity from {2 * WIDTH:g} to {1 - 2 * WIDTH:g}"
         )
     return found
 

@@ -79,14 +79,14 @@ def right(table: DataFrame, metric: str, refit: bool) -> int:
     return int(rows["agree"].sum())
 
 
-def one_output(layers: Layer, metric: str, refit: bool) -> tuple[ndarray, ndarray]:
-    """A metric's score of each weight of one output, (in,), and what its removal costs.
+def one_output(layers: Layer, refit: bool) -> tuple[ndarray, ndarray]:
+    """Wanda's score of each weight of one output, (in,), and what its removal costs.
 
-    The output, of the first layers, in which the metric's choice is furthest above the cheapest
+    The output, of the first layers, in which Wanda's choice is furthest above the cheapest
     one; the first, where it always is the cheapest.
     """
     first = Layer(*(part[:SHOWN_LAYERS] for part in layers))
-    score, loss = scores(first)[metric].flatten(0, 1), lowest_losses(first, refit).flatten(0, 1)
+    score, loss = scores(first)["wanda"].flatten(0, 1), lowest_losses(first, refit).flatten(0, 1)
     taken = loss.gather(-1, score.argmin(dim=-1, keepdim=True))[:, 0]
     at = int((taken / loss.min(dim=-1).values).argmax())
     return score[at].numpy(force=True), loss[at].numpy(force=True)

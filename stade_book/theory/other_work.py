@@ -14,9 +14,11 @@ from stade_book.theory.many_weights import set_loss
 from stade_nb.numerics import bias, masks, metrics
 from stade_nb.numerics.moments import Moments
 
+SHARE = 0.5
 
-def compared(weight: Tensor, moments: Moments, share: float = 0.5) -> pandas.Series:
-    """One layer without its `share` of channels that FLAP scores lowest: FLAP beside the paper.
+
+def compared(weight: Tensor, moments: Moments) -> pandas.Series:
+    """One layer without the `SHARE` of its channels that FLAP scores lowest: FLAP beside the paper.
 
     weight: (out, in) in float64; `moments` with cross products. score: the largest difference of
     FLAP's score and the summed Eq. 8, relative. bias: that of FLAP's compensation and Eq. 7's.
@@ -24,7 +26,7 @@ def compared(weight: Tensor, moments: Moments, share: float = 0.5) -> pandas.Ser
     """
     score = moments.variance * weight.square().sum(dim=0)
     summed = metrics.std(weight, moments.variance).sum(dim=0)
-    removed = masks.lowest(score[None], int(share * len(score)))[0]
+    removed = masks.lowest(score[None], int(SHARE * len(score)))[0]
     pruned = removed.expand_as(weight)
     ours = bias.correction(weight, pruned, moments.mean)
     theirs = weight @ (moments.mean * removed)
@@ -40,6 +42,8 @@ def compared(weight: Tensor, moments: Moments, share: float = 0.5) -> pandas.Ser
     )
 
 
+# What a running variance is tried on.
+BATCHES, TOKENS = 16, 256
 # A decoder block of Llama-7B: width of the hidden state and of the MLP.
 HIDDEN, MLP = 4096, 11008
 
@@ -94,8 +98,6 @@ def variance_errors(
     ratios: list[float],
     dtypes: list[torch.dtype],
     generator: torch.Generator,
-    batches: int = 16,
-    tokens: int = 256,
     features: int = 64,
 ) -> pandas.DataFrame:
     """How wrong a running variance gets as mean/std grows, for each rule and dtype.
@@ -107,7 +109,7 @@ def variance_errors(
     makes every number of a feature equal there is no truth; error is NaN if all features are such.
     """
     rows = []
-    noise = synthetic.normal((batches, tokens, features), generator).cpu()
+    noise = synthetic.normal((BATCHES, TOKENS, features), generator).cpu()
     rules = {"squared sums": variance_by_squared_sums, "merging": variance_by_merging}
     for ratio in ratios:
         for dtype in dtypes:
@@ -159,14 +161,14 @@ def pruned_by_slices(score: Tensor, n: int, m: int) -> Tensor:
     return pruned
 
 
-def added_biases(hidden: int = HIDDEN, mlp: int = MLP) -> dict[str, float]:
-    """Sec. 3.4's "additional parameter": the biases that STADE adds to a Llama block.
+def added_biases() -> dict[str, float]:
+    """Sec. 3.4's "additional parameter": the biases that STADE adds to a block of Llama-7B.
 
-    A block has four hidden × hidden and three hidden × mlp matrices; o_proj and down_proj each get
-    `hidden` biases. Neither version of the code prunes a weight for a bias or counts biases.
+    A block has four HIDDEN × HIDDEN and three HIDDEN × MLP matrices; o_proj and down_proj each get
+    HIDDEN biases. Neither version of the code prunes a weight for a bias or counts biases.
     """
-    weights = 4 * hidden**2 + 3 * hidden * mlp
-    return {"weights": weights, "biases": 2 * hidden, "share": 2 * hidden / weights}
+    weights = 4 * HIDDEN**2 + 3 * HIDDEN * MLP
+    return {"weights": weights, "biases": 2 * HIDDEN, "share": 2 * HIDDEN / weights}
 
 
 def parameters_added(ran: pandas.DataFrame, pattern: str) -> pandas.DataFrame:

@@ -120,17 +120,17 @@ class Step(NamedTuple):
     step: str
 
 
-def _shown(name: str, before: str, after: str) -> type[Function]:
+def _shown(name: str, before: str) -> type[Function]:
     def _latex(self, printer, **_):
-        return rf"{before}\left[{printer._print(self.args[0])}\right]{after}"
+        return rf"{before}\left[{printer._print(self.args[0])}\right]"
 
     return type(name, (Function,), {"_latex": _latex})
 
 
-_E = _shown("E", r"\mathbb{E}", "")
-_GAUSS = _shown("Gauss", r"\mathbb{E}_{X_j \sim \mathcal{N}(\mu_j, \sigma_j^2)}", "")
-_D = _shown("D", r"\tfrac{\partial}{\partial B^*}", "")
-_ROOT = _shown("Root", r"\operatorname{root}_{B^*}", "")
+_E = _shown("E", r"\mathbb{E}")
+_GAUSS = _shown("Gauss", r"\mathbb{E}_{X_j \sim \mathcal{N}(\mu_j, \sigma_j^2)}")
+_D = _shown("D", r"\tfrac{\partial}{\partial B^*}")
+_ROOT = _shown("Root", r"\operatorname{root}_{B^*}")
 
 _SYMBOLS = {
     name: Symbol(name, real=True)

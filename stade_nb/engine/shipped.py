@@ -126,25 +126,25 @@ def _once(path: Path, _changed: int) -> dict:
     return content
 
 
-def ship(path: Path, computed: dict, folder: Path = FOLDER) -> Path:
-    """Take a record over into `folder`, compact, with a note of how it was `computed`.
+def ship(path: Path, computed: dict) -> Path:
+    """Take a record over into `FOLDER`, compact, with a note of how it was `computed`.
 
     computed: date, threads, processor. The key stays: it is of what determines the result.
     StadeError for a damaged record, and for another result under a key that is here already.
     """
     content = records.checked(path)
     result = content["result"] | {"computed": computed}
-    target = folder / path.name
+    target = FOLDER / path.name
     if target.exists():
         known = records.checked(target)["result"]
         if any(known.get(name) != result.get(name) for name in ("losses", "correct")):
             here, there = map(_summary, (result, known))
             raise StadeError(
-                f"record {path.name} is in {folder.name} with another result: {there} there, "
+                f"record {path.name} is in {FOLDER.name} with another result: {there} there, "
                 f"{here} here; a change of results needs another NUMERICS_VERSION"
             )
         return target
-    return records.write(folder, content["fields"], result, indent=None)
+    return records.write(FOLDER, content["fields"], result, indent=None)
 
 
 def _summary(result: dict) -> str:
@@ -172,7 +172,7 @@ def are_here(texts: tuple[str, str], folder: Path | None) -> bool:
     )
 
 
-def again(row: dict, texts: Path | None = None, batch_size: int = 8) -> float:
+def again(row: dict, texts: Path | None = None) -> float:
     """A record's cell computed by the code as it is now; returns ours / recorded - 1.
 
     row: of `rows`. texts: the folder of its texts, unless they are part of the project. Nothing
@@ -186,7 +186,7 @@ def again(row: dict, texts: Path | None = None, batch_size: int = 8) -> float:
         for text in (row["calibration_corpus"], row["evaluation_corpus"])
     ]
     with tempfile.TemporaryDirectory(prefix="stade-nb-again-") as empty:
-        setting = Setting(*asked, empty, row["device"], row["dtype"], batch_size)
+        setting = Setting(*asked, empty, row["device"], row["dtype"])
         (ours,) = sweep(row["model"], [cell_of(row)], setting)
     for name in ("fingerprint", "calibration", "evaluation"):
         if ours[name] != row[name]:

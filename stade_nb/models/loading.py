@@ -180,7 +180,7 @@ def _models_beside(path: Path) -> list[str]:
     return sorted(str(other) for other in beside if other.is_dir() or other.suffix == ".gguf")
 
 
-def architecture(name: str, cache_dir: str | None = None) -> str:
+def architecture(name: str) -> str:
     """The `model_type` of the model that `name` stands for, as in `load`: "llama", "opt".
 
     Only the configuration is read; a packaged model is not even fetched. StadeError as `load`
@@ -189,8 +189,8 @@ def architecture(name: str, cache_dir: str | None = None) -> str:
     if _own_kind(name) == "packaged":
         return packaged_models()[name].architecture
     where = locate(name)
-    with reading(name, _remedy(where)), hub_access.answering(where, cache_dir):
-        return _config(name, where, cache_dir).model_type
+    with reading(name, _remedy(where)), hub_access.answering(where):
+        return _config(name, where, None).model_type
 
 
 def _config(name: str, where: str, cache_dir: str | None) -> PreTrainedConfig:

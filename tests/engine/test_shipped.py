@@ -24,7 +24,7 @@ def computed(tmp_path_factory):
 
 @pytest.fixture
 def folder(computed, tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped.ship, "__defaults__", (tmp_path / "shipped",))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
     assert ship.main([str(computed), "--threads", "1"]) == 0
     return tmp_path / "shipped"
 
@@ -75,7 +75,7 @@ def test_what_is_computed_again_is_what_was_recorded(folder):
 
 @pytest.mark.parametrize("threads", ["0", "-1"])
 def test_records_of_no_threads_are_not_taken_over(computed, tmp_path, monkeypatch, capsys, threads):
-    monkeypatch.setattr(shipped.ship, "__defaults__", (tmp_path / "shipped",))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
     assert ship.main([str(computed), "--threads", threads]) == 2
     assert f"--threads {threads}: expected 1 or more" in capsys.readouterr().err
     assert not (tmp_path / "shipped").exists()
@@ -115,7 +115,7 @@ def test_a_text_that_is_no_part_of_the_project_is_taken_from_a_folder(tmp_path, 
     names = ("stories_1.txt", "stories_2.txt")
     for name in names:
         (tmp_path / name).write_text("Once upon a time there was a little model. " * 40)
-    monkeypatch.setattr(shipped.ship, "__defaults__", (tmp_path / "shipped",))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
     monkeypatch.chdir(tmp_path)
     few = [Windows(name, 4, 32) for name in names]
     sweep("llama-230k", [Cell("wanda", "2:4")], Setting(*few, "computed"))

@@ -97,7 +97,7 @@ def test_what_wanda_takes_is_ringed_and_the_cheapest_has_a_cross():
     layers = synthetic.random_layers((4, 5, 8), (-2, 2), (0.3, 2), generator)
     figure = plots.theory.order({"kept": (layers, False), "corrected": (layers, True)})
     for axes, refit in zip(figure.axes, (False, True), strict=True):
-        scores, costs = brute_force.one_output(layers, "wanda", refit)
+        scores, costs = brute_force.one_output(layers, refit)
         all_of_them, cross, ring = (line.get_xydata() for line in axes.get_lines())
         assert (all_of_them == np.stack([scores, costs], axis=1)).all()
         assert cross.tolist() == [[scores[costs.argmin()], costs.min()]]

@@ -170,11 +170,11 @@ def test_the_output_that_is_shown_is_the_one_with_the_worst_choice():
     above = [
         float(loss[score.argmin()] / loss.min()) for score, loss in zip(scores, losses, strict=True)
     ]
-    score, loss = brute_force.one_output(layers, "wanda", refit=True)
+    score, loss = brute_force.one_output(layers, refit=True)
     assert loss[score.argmin()] / loss.min() == max(above) > 1
     # In how many the choice is right: `agreements` counts the same ones.
     table = pandas.DataFrame(brute_force.agreements(layers))
     assert brute_force.right(table, "wanda", refit=True) == above.count(1.0)
     # With the bias kept Wanda is never wrong, and the first output is shown.
-    score, _ = brute_force.one_output(layers, "wanda", refit=False)
+    score, _ = brute_force.one_output(layers, refit=False)
     assert score.tolist() == scores[0].tolist()

@@ -100,11 +100,9 @@ def eq1(layers: Sequence[LayerInputs], pattern: AnyPattern) -> pandas.DataFrame:
     return by_type(layers, measure)
 
 
-def flap(layers: Sequence[LayerInputs], share: float = 0.5) -> pandas.DataFrame:
+def flap(layers: Sequence[LayerInputs]) -> pandas.DataFrame:
     """5.11: see `other_work.compared`, for every layer."""
-    return by_type(
-        layers, lambda layer: dict(other_work.compared(layer.weight, layer.moments, share))
-    )
+    return by_type(layers, lambda layer: dict(other_work.compared(layer.weight, layer.moments)))
 
 
 def off_centre(inputs: Mapping[str, Sequence[LayerInputs]]) -> pandas.DataFrame:

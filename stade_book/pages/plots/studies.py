@@ -86,7 +86,7 @@ def loss_and_perplexity(found: pandas.DataFrame, headings: dict[str, str]) -> Fi
     stands at its edge.
     """
     names, wide = list(dict.fromkeys(found["model"])), SHOWN
-    figure, panels = _two_by_two(len(names), 2.5)
+    figure, panels = _two_by_two(len(names))
     looks = dict(zip(headings, style.series(), strict=False))
     for axes, name in zip(panels, names, strict=False):
         for pattern, (colour, marker) in looks.items():
@@ -117,10 +117,10 @@ def loss_and_perplexity(found: pandas.DataFrame, headings: dict[str, str]) -> Fi
     return figure
 
 
-def _two_by_two(panels: int, height: float) -> tuple[Figure, list]:
+def _two_by_two(panels: int) -> tuple[Figure, list]:
     """Two panels in a row, as many rows as are needed; what is left over is empty."""
     rows = (panels + 1) // 2
-    figure, grid = style.axes(height * rows + 0.4, rows, min(panels, 2), squeeze=False)
+    figure, grid = style.axes(2.5 * rows + 0.4, rows, min(panels, 2), squeeze=False)
     flat = list(grid.flat)
     for axes in flat[panels:]:
         axes.set_axis_off()
@@ -134,7 +134,7 @@ def ratios(inputs: pandas.DataFrame, limit: float) -> Figure:
     squares of the others. limit: below it an input counts as centred.
     """
     names = list(dict.fromkeys(inputs["model"]))
-    figure, panels = _two_by_two(len(names), 2.5)
+    figure, panels = _two_by_two(len(names))
     span = inputs["ratio"].min() / 1.2, inputs["ratio"].max() * 1.2
     for axes, name in zip(panels, names, strict=False):
         some = inputs[inputs["model"] == name]

@@ -173,7 +173,7 @@ def order(cases: dict[str, tuple[synthetic.Layer, bool]]) -> Figure:
     """
     figure, panels = style.axes(3.6, columns=len(cases), sharey=True, squeeze=False)
     for axes, (heading, (layers, refit)) in zip(panels[0], cases.items(), strict=True):
-        scores, costs = brute_force.one_output(layers, "wanda", refit)
+        scores, costs = brute_force.one_output(layers, refit)
         axes.loglog(scores, costs, "o", color=BLUE, markersize=4, alpha=0.7)
         taken, best = scores.argmin(), costs.argmin()
         axes.plot(scores[best], costs[best], "x", color=VERMILION, markersize=9, markeredgewidth=2)

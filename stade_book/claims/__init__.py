@@ -13,17 +13,3 @@ from stade_book.claims import (
     theory,
     verdicts,
 )
-
-__all__ = [
-    "accuracy",
-    "layers",
-    "pairing",
-    "paper",
-    "perplexity",
-    "printed",
-    "printed_claims",
-    "reproduction",
-    "scorecard",
-    "theory",
-    "verdicts",
-]

@@ -5,5 +5,3 @@ import time
 STARTED = time.monotonic()  # a notebook's second cell imports this room
 
 from stade_book.pages.html import glue  # noqa: E402
-
-__all__ = ["STARTED", "glue"]

@@ -13,17 +13,3 @@ from stade_book.pages.plots import (
     verdicts,
 )
 from stade_book.style import use_style
-
-__all__ = [
-    "audit",
-    "layers",
-    "real",
-    "sets",
-    "speed",
-    "studies",
-    "tables",
-    "texts",
-    "theory",
-    "use_style",
-    "verdicts",
-]

@@ -21,25 +21,3 @@ from stade_book.pages.tables import (
     texts,
     usable,
 )
-
-__all__ = [
-    "accuracy",
-    "conformance",
-    "dated",
-    "earlier",
-    "gpu",
-    "guessed",
-    "ladder",
-    "layers",
-    "losses",
-    "newer",
-    "perplexity",
-    "real",
-    "recorded",
-    "scale",
-    "sentences",
-    "speed",
-    "studies",
-    "texts",
-    "usable",
-]

@@ -32,6 +32,17 @@ PLACES = {
     "gate_up": ("gate_proj", "up_proj", "fc1"),
     "down": ("down_proj", "fc2"),
 }
+# What a treatment's `finish` does, in a few words; {} is the metric that chooses before it.
+FINISHES = {
+    refit.linear: "{}, kept weights refitted by least squares",
+    refit.affine: "{}, kept weights and bias refitted by least squares",
+    dsnot.without_correction: "{}, then swaps towards each row's mean output",
+    dsnot.with_correction: "{}, then swaps towards each row's mean output, then bias correction",
+    greedy.without_correction: "one weight after the other, by E[x xᵀ]",
+    greedy.with_correction: "one weight after the other, by the covariance, then bias correction",
+    rose.updated: "sparsegpt, with the columns in another order where their losses differ much",
+    choice.chosen: "wanda where inputs measure as centred, std with bias correction elsewhere",
+}
 _WORDS = {"qk": "q and k", "gate_up": "gate and up", "qk_o_gate_up": "q, k, o, gate and up"}
 
 
@@ -60,6 +71,20 @@ class OfRows(Method):
                 "is of single rows; take scope 'row', or leave the scope out"
             )
         return parsed
+
+
+def done(chosen: Method) -> str:
+    """What a method does to which layers: a metric and Eq. 7, or the words of its `finish`."""
+    behind, elsewhere = (
+        FINISHES.get(each.finish, "{}" + " with bias correction" * each.corrects).format(
+            each.metric.name
+        )
+        for each in (chosen.centred, chosen.uncentred)
+    )
+    where = behind if behind == elsewhere else f"{behind} behind a norm, {elsewhere} elsewhere"
+    if isinstance(chosen, ByType):  # whose title names the layer types
+        where += f" there, {done(chosen.elsewhere)} elsewhere"
+    return where
 
 
 def _refitted(metric: str) -> Iterator[Method]:

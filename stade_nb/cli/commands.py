@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pandas
 from torch import Tensor
 
+from stade_nb.beyond.methods import done
 from stade_nb.cli import settings
 from stade_nb.cli.going_on import REPORT, GoingOn
 from stade_nb.engine import pruning, report
@@ -176,12 +177,7 @@ def describe(chosen: Method) -> str:
     >>> print(describe(METHODS["stade"]))
     STADE (stade): wanda behind a norm, std with bias correction elsewhere
     """
-    behind, elsewhere = (
-        treatment.metric.name + (" with bias correction" if treatment.corrects else "")
-        for treatment in (chosen.centred, chosen.uncentred)
-    )
-    where = behind if behind == elsewhere else f"{behind} behind a norm, {elsewhere} elsewhere"
-    return f"{chosen.title} ({chosen.name}): {where}"
+    return f"{chosen.title} ({chosen.name}): {done(chosen)}"
 
 
 def _keep(result: object, path: Path | None) -> None:

@@ -16,6 +16,7 @@ from tiny_models import build, windows
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stade_nb import evaluation
+from stade_nb.beyond.methods import BEYOND, FINISHES
 from stade_nb.cli import commands, settings
 from stade_nb.cli.program import COMMANDS, main, program
 from stade_nb.corpus import documents
@@ -103,6 +104,31 @@ def test_the_book_runs_the_help_of_every_command():
     page = (ROOT / "book" / "command_line.md").read_text("utf-8")
     shown = re.findall(r"^```\{program-output\} python -m stade_nb (\w+) --help$", page, re.M)
     assert sorted(shown) == sorted(program.commands)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("greedy_with_bias", "one weight after the other, by the covariance, then bias correction"),
+        ("rose", "sparsegpt, with the columns in another order where their losses differ much"),
+        (
+            "stade_by_measurement",
+            "wanda where inputs measure as centred, std with bias correction elsewhere",
+        ),
+        ("wanda_linear", "wanda, kept weights refitted by least squares"),
+        ("wanda_bias_v", "wanda with bias correction there, wanda elsewhere"),
+        ("ria_with_bias", "ria with bias correction"),
+        ("stade_swapped", "std with bias correction behind a norm, wanda elsewhere"),
+    ],
+)
+def test_a_method_beyond_the_paper_is_described_by_what_it_does(method, words):
+    chosen = BEYOND[method]
+    assert commands.describe(chosen) == f"{chosen.title} ({method}): {words}"
+
+
+def test_all_that_finishes_a_layer_has_words():
+    finishes = {t.finish for m in BEYOND.values() for t in (m.centred, m.uncentred)} - {None}
+    assert finishes == set(FINISHES)
 
 
 def test_no_words_at_all_give_the_help(capsys):

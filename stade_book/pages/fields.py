@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from stade_nb.beyond.methods import BEYOND
-from stade_nb.errors import unknown
+from stade_nb.errors import StadeError, unknown
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
 
@@ -93,6 +93,11 @@ Several = Annotated[list[T], _split(str.strip), AfterValidator(_distinct)]
 
 def _method(value: Any) -> Any:
     if value not in list(METHODS):  # a value from YAML need not be hashable
+        if value in list(BEYOND):
+            raise StadeError(
+                f"unknown value {value!r}: a method beyond the paper, which this page does not "
+                "show; take python -m stade_nb, or newer_methods.ipynb"
+            )
         raise unknown("value", value, METHODS)
     return value
 

@@ -65,10 +65,11 @@ def _refused(error: dict, kind: type[Parameters], given: dict, notebook: str) ->
     hint = str(error["ctx"]["error"]) if error["type"] == "value_error" else ""
     if error["type"] == "literal_error" and "enum" in schema:
         hint = str(unknown("value", error["input"], schema["enum"]))
+    said = f"expected {fields.expected(schema)}" + (f" ({hint})" if hint else "")
+    if error["type"] == "value_error" and hint.startswith("unknown value"):
+        said = hint  # a method's: the long list of what is known is in there already
     return StadeError(
-        f"parameter {name} = {_short(given[name])} of {notebook}.ipynb: "
-        f"expected {fields.expected(schema)}"
-        + (f" ({hint})" if hint else "")
+        f"parameter {name} = {_short(given[name])} of {notebook}.ipynb: {said}"
         + _in_yaml(name, given[name], schema, notebook)
     )
 

@@ -27,6 +27,7 @@ from stade_nb.errors import StadeError
 from stade_nb.evaluation import harness, tasks
 from stade_nb.evaluation.perplexity import perplexity
 from stade_nb.models import architectures, blockwise, loading, saving
+from stade_nb.models.texts import SUFFIXES
 from stade_nb.models.windows import evaluation_windows
 from workflow import ROOT
 
@@ -129,6 +130,12 @@ def test_a_method_beyond_the_paper_is_described_by_what_it_does(method, words):
 def test_all_that_finishes_a_layer_has_words():
     finishes = {t.finish for m in BEYOND.values() for t in (m.centred, m.uncentred)} - {None}
     assert finishes == set(FINISHES)
+
+
+def test_the_book_says_what_becomes_of_each_kind_of_text_file():
+    page = (ROOT / "book" / "command_line.md").read_text("utf-8").replace("\\|", "|")
+    named = "".join(re.findall(r"^\| .*`\.\w+`.*$", page, re.M))
+    assert all(f"`{suffix}`" in named for suffix in SUFFIXES) and documents.SEPARATOR in named
 
 
 def test_no_words_at_all_give_the_help(capsys):

@@ -17,15 +17,16 @@ class StadeError(ValueError):
     """
 
 
-def unknown(kind: str, value: object, options: Iterable[str]) -> StadeError:
-    """The error for a `value` that is not among `options`, with the closest one suggested.
+def unknown(kind: str, value: object, options: Iterable[str], meant: str = "") -> StadeError:
+    """The error for a `value` that is not among `options`, with `meant` or the closest suggested.
 
     >>> print(unknown("method", "wnda", ["magnitude", "wanda"]))
     unknown method 'wnda': did you mean 'wanda'? known: magnitude, wanda
     """
     known, given = [str(option) for option in options], shortened(value)
     # What is known is no answer to itself, where it only stands in the wrong place.
-    close = get_close_matches(given, [option for option in known if option != given], n=1)
+    others = [option for option in known if option != given]
+    close = [meant] if meant else get_close_matches(given, others, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     said = repr(given) if isinstance(value, str) else shortened(repr(value))
     return StadeError(f"unknown {kind} {said}: {hint}known: {', '.join(known)}")

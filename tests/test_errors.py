@@ -17,6 +17,11 @@ def test_unknown_suggests_the_closest_of_several_and_lists_them_all():
     assert message == "unknown method 'stad': did you mean 'stade'? known: std, stade, wanda"
 
 
+def test_unknown_suggests_what_is_meant_before_what_is_close():
+    message = str(unknown("method", "stad", ["std", "wanda"], meant="wanda"))
+    assert message == "unknown method 'stad': did you mean 'wanda'? known: std, wanda"
+
+
 def test_callers_who_know_no_stade_error_catch_a_value_error():
     with pytest.raises(ValueError, match="unknown scope"):
         raise unknown("scope", 7, ["row", "layer"])

@@ -30,6 +30,8 @@ _SAME_INPUT = {
     "self_attn.v_proj": "self_attn.q_proj",
     "mlp.up_proj": "mlp.gate_proj",
 }
+# What does the same in the blocks of Llama and of OPT, by the name that the other one has for it.
+_NAMESAKE = {"o_proj": "out_proj", "out_proj": "o_proj", "down_proj": "fc2", "fc2": "down_proj"}
 # The order of rows of the paper's Table 2; OPT's block keeps its own three in another one.
 ORDER = (*_QKV, "self_attn.o_proj", "self_attn.out_proj", *_GATED_MLP, "fc1", "fc2")
 
@@ -167,7 +169,8 @@ def chosen_in(block: nn.Module, layers: str | Sequence[str]) -> list[str]:
     wanted = [short.get(name, name) for name in wanted]
     for name in wanted:
         if name not in known:
-            raise unknown("layer type", name, ["all", *known])
+            meant = short.get(_NAMESAKE.get(str(name).rpartition(".")[2]), "")
+            raise unknown("layer type", name, ["all", *known], meant)
     if not wanted:
         raise StadeError("no layer types: expected 'all' or at least one of " + ", ".join(known))
     return [name for name in known if name in wanted]

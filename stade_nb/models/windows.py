@@ -125,6 +125,8 @@ def evaluation_windows(
     first = [bos_of(tokenizer)] if bos == "window" else []
     own = length - len(first)
     text, options = text_of(source, cache_dir), {"add_special_tokens": False} if first else {}
+    if not text:  # which a BOS would make one token long
+        raise StadeError(f"evaluation text {str(source)!r} is empty: expected some text")
     if windows is None:
         ids = tokenize(tokenizer, text, **options)
     else:

@@ -95,6 +95,22 @@ def test_chosen_in():
         chosen(model, [])
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "meant"),
+    [
+        ("llama", "out_proj", "self_attn.o_proj"),
+        ("llama", "self_attn.out_proj", "self_attn.o_proj"),
+        ("llama", "fc2", "mlp.down_proj"),
+        ("opt", "o_proj", "self_attn.out_proj"),
+        ("opt", "down_proj", "fc2"),
+    ],
+)
+def test_a_name_of_the_other_architecture_is_answered_by_what_does_the_same(model, name, meant):
+    block = architectures.blocks(build(model))[0]
+    with pytest.raises(StadeError, match=f"unknown layer type '{name}': did you mean '{meant}'"):
+        architectures.chosen_in(block, ["q_proj", name])
+
+
 def test_unsupported():
     gpt2 = AutoModelForCausalLM.from_config(GPT2Config(n_layer=1, n_embd=8, n_head=1))
     with pytest.raises(

@@ -214,6 +214,14 @@ def test_too_little_text(tmp_path, tokenizer):
         calibration_windows(path, tokenizer, 3, 21, 0)
 
 
+def test_a_text_of_nothing_is_said_to_be_empty(tmp_path, tokenizer):
+    path = tmp_path / "empty.txt"
+    path.write_text("")
+    for windows in (None, 3):
+        with pytest.raises(StadeError, match=r"evaluation text .*empty.txt' is empty: expected"):
+            evaluation_windows(path, tokenizer, windows, 8)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

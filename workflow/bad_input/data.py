@@ -27,7 +27,7 @@ TEXTS = (
         "one of .txt, .raw, .npy",
         stage.moved("text.txt", "text.md"),
     ),
-    _text("an empty text", "empty.txt", "0 tokens", stage.content("empty.txt", "")),
+    _text("an empty text", "empty.txt", "is empty", stage.content("empty.txt", "")),
     _text(
         "a text shorter than a window",
         "short.txt",

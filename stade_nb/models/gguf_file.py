@@ -35,7 +35,7 @@ from stade_nb.errors import StadeError, unknown
 from stade_nb.files import try_folder
 from stade_nb.models import checkpoint
 from stade_nb.models.architectures import SUPPORTED
-from stade_nb.models.saving import bars_are_shown, quiet, with_biases
+from stade_nb.models.saving import bars_are_shown, give_rights, quiet, with_biases
 
 # What transformers needs to read a GGUF file, besides itself.
 NEEDED = ("gguf", "accelerate")
@@ -158,6 +158,7 @@ def convert(file: Path, folder: Path) -> None:
     with quiet():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    give_rights(folder)
 
 
 def check_all_read(file: Path, reader: object, empty: nn.Module) -> None:

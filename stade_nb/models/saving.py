@@ -109,6 +109,7 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
             with quiet():
                 model.save_pretrained(half, state_dict=state)
             tokenizer.save_pretrained(half)
+            give_rights(half)
             _move(half)
         except StadeError:
             raise
@@ -172,6 +173,17 @@ def _move(half: Path) -> None:
             for stale in older - {*targets}:
                 stale.unlink()
         os.replace(file, target)
+
+
+def give_rights(folder: Path) -> None:
+    """Give each file of a model in `folder` the rights of config.json, which the umask allows.
+
+    safetensors writes for the owner alone, whatever the umask.
+    """
+    usual = (folder / "config.json").stat().st_mode
+    for file in folder.iterdir():
+        if file.is_file() and file.stat().st_mode != usual:
+            file.chmod(usual)
 
 
 def _unannounced(model: nn.Module) -> set[str]:

@@ -1,6 +1,7 @@
 """GGUF files as models: what they hold, kept whole or not at all, and what is none."""
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -106,6 +107,16 @@ def test_it_is_converted_once_whatever_its_name(file, home, tmp_path, monkeypatc
     monkeypatch.setattr(gguf_file, "convert", None)
     assert loading.locate(str(copy)) == first
     assert [path.name for path in (home / "models").glob("gguf-*")] == [first.rpartition("/")[2]]
+
+
+def test_the_converted_folder_can_be_read_by_whom_the_umask_lets(file, home):
+    before = os.umask(0o022)
+    try:
+        folder = gguf_file.folder_of(file)
+    finally:
+        os.umask(before)
+    weights = folder / "model.safetensors"
+    assert weights.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_conversion_that_is_interrupted_leaves_nothing_and_is_done_again(file, home, monkeypatch):

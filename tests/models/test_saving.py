@@ -72,6 +72,18 @@ def test_a_folder_with_an_older_model_gets_the_new_one(tmp_path, tokenizer):
     assert loading.fingerprint(again) == loading.fingerprint(build("opt"))
 
 
+@pytest.mark.parametrize(("umask", "rights"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_every_file_has_the_rights_that_the_umask_allows(tmp_path, tokenizer, umask, rights):
+    before = os.umask(umask)
+    try:
+        saving.save(build("llama"), tokenizer, tmp_path / "new")
+    finally:
+        os.umask(before)
+    files = [file for file in (tmp_path / "new").iterdir() if file.is_file()]
+    assert "model.safetensors" in {file.name for file in files}
+    assert {file.stat().st_mode & 0o777 for file in files} == {rights}
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_only_files_are_replaced(tmp_path, tokenizer, make):
     make(tmp_path / "config.json")

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from filelock import FileLock, Timeout
 from stade_nb.errors import StadeError, unknown
 from stade_nb.files import try_folder
 from workflow import ROOT, Words, execute, profiles, status_of
+from workflow.one_page import link, page
 
 FOLDER = ROOT / "build" / "one"
 # Below the folder of a notebook and a model.
@@ -141,18 +141,6 @@ def settle(folder: Path) -> None:
     (folder / RUNNING).rmdir()
 
 
-def page(notebook: Path) -> Path | None:
-    """The notebook as a page of HTML, as the book's are; None where it could not be written."""
-    command = ["jupyter-book", "build", str(notebook), "--path-output", str(notebook.parent)]
-    program = Path(sys.executable).with_name(command[0])
-    command[0] = str(program) if program.exists() else command[0]
-    log = notebook.with_suffix(".log")
-    with log.open("w", encoding="utf-8") as file:
-        options = ["--config", str(ROOT / "_config.yml")]
-        subprocess.run([*command, *options], cwd=ROOT, stdout=file, stderr=file, check=False)
-    return next(iter(sorted(notebook.parent.glob(f"_build/**/{notebook.stem}.html"))), None)
-
-
 def verdicts(folder: Path) -> list[str]:
     """What a run says of each claim, a line each."""
     from stade_book.claims import scorecard
@@ -186,7 +174,10 @@ def _run(options: argparse.Namespace) -> None:
         done, seconds = run(notebook, given, folder)
         html = page(done)
         settle(folder)
-    say(done.stem, folder, html and folder / html.relative_to(done.parent))
+        html = html and folder / html.relative_to(done.parent)
+        if html:
+            link(html)
+    say(done.stem, folder, html)
     print(f"{seconds / 60:.1f} minutes")
 
 

@@ -14,9 +14,11 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from filelock import FileLock, Timeout
@@ -25,6 +27,9 @@ from stade_nb.errors import StadeError, unknown
 from stade_nb.files import try_folder
 from workflow import ROOT, Words, execute, profiles, status_of
 from workflow.one_page import link, page
+
+if TYPE_CHECKING:  # the import takes seconds
+    from stade_book.claims.verdicts import Verdict
 
 FOLDER = ROOT / "build" / "one"
 # Below the folder of a notebook and a model.
@@ -107,8 +112,8 @@ def alone(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def run(notebook: Path, given: dict, folder: Path) -> tuple[Path, float]:
-    """The executed notebook, and the seconds that it took; it and its verdicts are in RUNNING.
+def run(notebook: Path, given: dict, folder: Path) -> Path:
+    """The executed notebook; it and its verdicts are in RUNNING.
 
     Nothing else in `folder` is touched, but for FAILED: StadeError says that the notebook is there.
     """
@@ -118,7 +123,7 @@ def run(notebook: Path, given: dict, folder: Path) -> tuple[Path, float]:
     shutil.rmtree(running, ignore_errors=True)  # what a killed run may have left
     try_folder(running)
     os.environ["STADE_NB_VERDICTS"] = str(running)  # the kernel inherits it
-    done, started = running / notebook.name, time.perf_counter()
+    done = running / notebook.name
     try:
         result = execute_notebook(notebook, done, given, kernel_name="python3", cwd=ROOT)
     except (PapermillExecutionError, RuntimeError) as error:
@@ -128,7 +133,7 @@ def run(notebook: Path, given: dict, folder: Path) -> tuple[Path, float]:
         raise execute.failure(notebook.name, error, kept) from None
     text = json.dumps(execute.clean(result, ROOT), indent=1, ensure_ascii=False)
     done.write_text(text + "\n", "utf-8")
-    return done, time.perf_counter() - started
+    return done
 
 
 def settle(folder: Path) -> None:
@@ -139,17 +144,6 @@ def settle(folder: Path) -> None:
     for path in sorted((folder / RUNNING).iterdir()):
         path.replace(folder / path.name)
     (folder / RUNNING).rmdir()
-
-
-def verdicts(folder: Path) -> list[str]:
-    """What a run says of each claim, a line each."""
-    from stade_book.claims import scorecard
-
-    return [
-        str(one)
-        for path in sorted(folder.glob("*.json"))
-        for one in scorecard.read(path.stem, folder)
-    ]
 
 
 def main(words: list[str] | None = None) -> int:
@@ -163,7 +157,8 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    """Run a notebook, write its page, and say what came out."""
+    """Run a notebook, write its page, and say what came out and how long all of it took."""
+    started = time.perf_counter()
     notebook = located(options.notebook)
     given = parameters(notebook, options.model, options.parameters)
     check(notebook, given)
@@ -171,23 +166,71 @@ def _run(options: argparse.Namespace) -> None:
     folder = FOLDER / f"{notebook.stem}-{tail}"
     with alone(folder):
         print(f"{notebook.stem}: threads: {os.environ.get('OMP_NUM_THREADS', 'all')}", flush=True)
-        done, seconds = run(notebook, given, folder)
+        done = run(notebook, given, folder)
         html = page(done)
         settle(folder)
         html = html and folder / html.relative_to(done.parent)
         if html:
             link(html)
     say(done.stem, folder, html)
-    print(f"{seconds / 60:.1f} minutes")
+    print(elapsed(time.perf_counter() - started))
+
+
+def elapsed(seconds: float) -> str:
+    """A time as a clock shows it, in seconds below two minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} minutes"
 
 
 def say(name: str, folder: Path, html: Path | None) -> None:
     """Print what a run says of the paper's claims, and where its page and its notebook are."""
+    from stade_book.claims import scorecard
+
+    files = sorted(folder.glob("*.json"))
+    found = [verdict for file in files for verdict in scorecard.read(file.stem, folder)]
     none = f"{name} decides no claim of the paper: its answer is at the head of the page"
-    for line in verdicts(folder) or [none]:
-        print(line)
+    print(told(found, shutil.get_terminal_size().columns) or none)
     print(f"page: {html}" if html else f"no page was written, see {folder / f'{name}.log'}")
     print(f"notebook: {folder / f'{name}.ipynb'}")
+
+
+def told(found: "list[Verdict]", width: int) -> str:
+    """Verdicts as a terminal of `width` columns shows them, those on the models of the run first.
+
+    Of those by records only how many there are: a page of records alone has no others, and says
+    them all.
+    """
+    from stade_book.claims.verdicts import RECORDS, RUNS
+
+    own = [verdict for verdict in found if verdict.by != RECORDS]
+    own.sort(key=lambda verdict: (verdict.by != RUNS, not verdict.count.total))
+    parts = [_verdict(verdict, width) for verdict in own or found]
+    earlier = [verdict for verdict in found if own and verdict.by == RECORDS]
+    if earlier:
+        where = dict.fromkeys(name for verdict in earlier for name in verdict.where.split(", "))
+        models = ", ".join(filter(None, where)) or "other models"
+        text = f"by records of {models}, computed earlier: {len(earlier)} more, on the page"
+        parts.append(_wrapped(text, width))
+    return "\n".join(parts)
+
+
+def _verdict(verdict: "Verdict", width: int) -> str:
+    """The word and the claim, and below them a line for each count."""
+    counts = str(verdict.count)
+    head = str(verdict).removesuffix(f": {counts}")
+    below = [_wrapped(part, width, "  ") for part in counts.split("; ") if part]
+    return "\n".join([_wrapped(head, width), *below])
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    further = f"{indent}    "
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 if __name__ == "__main__":

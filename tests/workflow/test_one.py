@@ -1,12 +1,15 @@
 """`make one`: what it is given reaches the notebook, what is wrong is said before the run."""
 
 import json
+import re
 import shutil
+import time
 
 import nbformat
 import papermill
 import pytest
 
+from stade_book.claims.verdicts import Count, Verdict
 from stade_book.pages import notebooks
 from stade_nb.errors import StadeError
 from workflow import one, profiles
@@ -152,8 +155,48 @@ def test_a_run_keeps_its_verdicts_to_itself_and_prints_them(mini, tmp_path, caps
     folder = tmp_path / "one" / "mini-llama-230k"
     assert json.loads((folder / "mini.json").read_text())[0]["where"] == "llama-230k"
     said = capsys.readouterr().out
-    assert "supported 3, open 1" in said and "minutes" in said
+    assert "\n  supported 3, open 1, contradicted 0 of 4\n" in said
+    assert re.fullmatch(r"\d+ s", said.splitlines()[-1])
     assert f"page: {folder / '_build' / 'mini.html'}\nnotebook: {folder / 'mini.ipynb'}" in said
+
+
+def test_what_the_run_found_comes_first_and_records_in_a_line():
+    other = {"by": "records", "rule": "", "where": "smollm2-135m, gemma-3-270m"}
+    found = [
+        Verdict("more-general", count=Count(5, 1, 2), **other),
+        Verdict("opt-alike", "runs", "", Count(0, 0, 0)),
+        Verdict("more-general", "runs", "", Count(2, 0, 0, -0.2, -0.1, note="left out: nothing")),
+    ]
+    lines = one.told(found, 72).splitlines()
+    assert lines[0].startswith("supported: ") and "(more-general, by runs)" in "".join(lines[:2])
+    assert "  supported 2, open 0, contradicted 0 of 2 (−20.0 to −10.0 %)" in lines
+    assert "  left out: nothing" in lines and max(map(len, lines)) <= 72
+    (not_run,) = (at for at, line in enumerate(lines) if line.startswith("not run here: "))
+    text = "by records of smollm2-135m, gemma-3-270m, computed earlier: 1 more, on the page"
+    assert not_run > 2 and " ".join(" ".join(lines).split()).endswith(text)
+    assert "contradicted 2 of 8" not in "".join(lines)
+
+
+def test_a_page_of_records_alone_says_all_of_them():
+    found = [Verdict("more-general", "records", "", Count(5, 1, 2), "smollm2-135m")]
+    assert "\n  supported 5, open 1, contradicted 2 of 8" in one.told(found, 80)
+    assert one.told([], 80) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(38.6, "39 s"), (119.4, "119 s"), (120, "2.0 minutes")]
+)
+def test_a_time_is_in_seconds_below_two_minutes(seconds, said):
+    assert one.elapsed(seconds) == said
+
+
+def test_the_time_at_the_end_is_of_all_that_was_done(mini, monkeypatch, capsys):
+    mini("print('an answer')")
+    monkeypatch.setattr(one, "run", lambda notebook, given, folder: notebook)
+    monkeypatch.setattr(one, "settle", lambda folder: folder.mkdir(parents=True))
+    monkeypatch.setattr(one, "page", lambda done: time.sleep(1.5))
+    assert one.main(["mini"]) == 0
+    assert int(capsys.readouterr().out.splitlines()[-1].removesuffix(" s")) >= 1
 
 
 def test_two_runs_of_one_page_and_model_are_not_mixed(mini, tmp_path, capsys):

@@ -25,7 +25,8 @@ from filelock import FileLock, Timeout
 
 from stade_nb.errors import StadeError, unknown
 from stade_nb.files import try_folder
-from workflow import ROOT, Words, execute, profiles, status_of
+from workflow import ROOT, Words, execute, one_fits, profiles, status_of
+from workflow.one_fits import refused
 from workflow.one_page import link, page
 
 if TYPE_CHECKING:  # the import takes seconds
@@ -38,6 +39,8 @@ RUNNING, FAILED = "running", "failed"
 
 def parameters(notebook: Path, model: str | None, file: Path | None) -> dict:
     """What the run is given: a YAML file's names and values, and `model` as the only one.
+
+    Where a page looks at an example's layers one by one, that is `model` too.
 
     StadeError for a file that cannot be read, a name that the notebook does not take, and a model
     where it takes none. `check` looks at the values.
@@ -52,12 +55,11 @@ def parameters(notebook: Path, model: str | None, file: Path | None) -> dict:
         if not isinstance(given, dict):
             raise StadeError(f"parameters {str(file)!r}: expected lines such as 'windows: 128'")
     takes = profiles.declared(notebook)
-    if model and "models" in takes:
-        given["models"] = [model]
-    elif model and "model" in takes:
-        given["model"] = model
-    elif model:
-        raise StadeError(f"{notebook.stem} takes no model: leave MODEL out")
+    of_models = {"models": [model], "model": model, "example": model}
+    named = {name: value for name, value in of_models.items() if name in takes}
+    if model and not named:
+        raise refused(notebook.stem, f"{notebook.stem} takes no model: leave MODEL out")
+    given |= named if model else {}
     for name in given:
         if name not in takes:
             raise unknown(f"parameter of {notebook.stem}", name, takes)
@@ -67,21 +69,16 @@ def parameters(notebook: Path, model: str | None, file: Path | None) -> dict:
 def check(notebook: Path, given: dict) -> None:
     """StadeError, before anything is computed, for a value that the notebook would refuse.
 
-    Models, texts and the device are looked for as well. A page of records alone says itself of
-    which models it has some: these need not be here.
+    Models, texts and the device are looked for as well; of a page of records alone, the records.
     """
-    from stade_book.pages import notebooks, parameters
-    from stade_nb.models import loading, shapes, texts  # torch takes seconds
+    from stade_book.pages import parameters
+    from stade_nb.models import loading, texts  # torch takes seconds
 
     values = parameters.checked(profiles.defaults(notebook) | given, notebook.stem)
     if hasattr(values, "device"):
         loading.check_device(values.device)
-    if isinstance(values, notebooks.Speed):
-        shapes.shape(values.model)
     with contextlib.chdir(ROOT):  # as in `run`: a relative path is a folder or a file from there
-        if hasattr(values, "models") and not isinstance(values, notebooks.OF_RECORDS):
-            for name in loading.named(values.models):
-                loading.check_name(name)
+        one_fits.check(notebook.stem, values)
         for use in ("calibration", "evaluation"):
             if hasattr(values, use):
                 texts.check_source(getattr(values, use), use)

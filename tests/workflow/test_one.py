@@ -10,7 +10,7 @@ import papermill
 import pytest
 
 from stade_book.claims.verdicts import Count, Verdict
-from stade_book.pages import notebooks
+from stade_book.pages import fields, notebooks
 from stade_nb.errors import StadeError
 from workflow import one, profiles
 
@@ -45,6 +45,16 @@ def test_a_file_that_is_wrong_is_refused(tmp_path, content, message):
 def test_a_notebook_without_models_takes_none():
     with pytest.raises(StadeError, match="bias takes no model: leave MODEL out"):
         one.parameters(profiles.NOTEBOOKS / "bias.ipynb", "llama-230k", None)
+
+
+def test_a_model_is_the_example_of_a_page_too(tmp_path):
+    for name in ("audit_theory", "audit_code"):
+        given = one.parameters(profiles.NOTEBOOKS / f"{name}.ipynb", "opt-340k", None)
+        assert given == {"models": ["opt-340k"], "example": "opt-340k"}
+    file = tmp_path / "mine.yaml"
+    file.write_text("example: llama-230k\n")
+    audit = profiles.NOTEBOOKS / "audit_code.ipynb"
+    assert one.parameters(audit, None, file) == {"example": "llama-230k"}
 
 
 def test_a_model_goes_to_the_one_parameter_that_takes_it():
@@ -115,6 +125,10 @@ DECIDES = (
 )
 
 
+class Mini(fields.Parameters):
+    models: fields.Several[fields.ModelName]
+
+
 @pytest.fixture
 def mini(tmp_path, monkeypatch):
     """A notebook that stands for a table, with the cells that it is called with; and its page."""
@@ -138,7 +152,7 @@ def mini(tmp_path, monkeypatch):
     monkeypatch.setattr(one, "located", lambda name: tmp_path / f"{name}.ipynb")
     monkeypatch.setattr(one, "FOLDER", tmp_path / "one")
     monkeypatch.setattr(one, "page", page)
-    monkeypatch.setitem(notebooks.NOTEBOOKS, "mini", notebooks.Studies)
+    monkeypatch.setitem(notebooks.NOTEBOOKS, "mini", Mini)
     monkeypatch.setenv("STADE_NB_VERDICTS", "")  # set back afterwards
     return write
 

@@ -130,6 +130,17 @@ PARAMETERS = (
         "expected a whole number",
         change=stage.content("mine.yaml", "windows: many\n"),
     ),
+    Row(
+        "a pattern that does not fit the model",
+        "workflow.one table3_perplexity --model llama-230k --parameters mine.yaml",
+        "no multiple of 7",
+        change=stage.content("mine.yaml", 'patterns: ["2:7"]\n'),
+    ),
+    Row(
+        "a model that was not trained here",
+        "workflow.one embedded_models --model smollm2-135m",
+        "for a model of your own: audit_code",
+    ),
 )
 MAKE = (
     Row("no notebooks side by side", "make book JOBS=0", "a whole number from 1"),

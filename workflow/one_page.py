@@ -17,6 +17,8 @@ BUILT = BOOK / "_build" / "html"
 # What the settings of the book name by their place in it.
 BESIDE = ("references.bib", "images/favicon.svg")
 LITERATURE = "## Literature\n\n```{bibliography}\n:filter: docname in docnames\n```"
+# A number of another page, which did not run.
+ELSEWHERE = re.compile(r"\{glue:text\}`([\w/]+)\.ipynb::[^`]*`")
 LINK = re.compile(r'(<a\b[^>]*\shref=")([^"]*)("[^>]*>)(.*?)</a>', re.DOTALL)
 ID = re.compile(r'\sid="([^"]*)"')
 
@@ -39,14 +41,18 @@ def page(notebook: Path) -> Path | None:
 def _furnished(notebook: Path, folder: Path) -> Path:
     """A copy in `folder` with what the book has beside it, and with the literature that it cites.
 
-    A citation is set only where an entry of a bibliography is its place.
+    A citation is set only where an entry of a bibliography is its place. In the place of a number
+    of another page stands where the book has it.
     """
     for name in BESIDE:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(BOOK / name, folder / name)
     content = json.loads(notebook.read_text("utf-8"))
-    texts = ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] != "code"]
-    if any("{cite" in text for text in texts):
+    texts = [cell for cell in content["cells"] if cell["cell_type"] != "code"]
+    for cell in texts:
+        source = "".join(cell["source"])
+        cell["source"] = ELSEWHERE.sub(r"[as the book has it](\1.ipynb)", source)
+    if any("{cite" in cell["source"] for cell in texts):
         cell = {"cell_type": "markdown", "id": "literature", "metadata": {}, "source": LITERATURE}
         content["cells"].append(cell)
     copy = folder / notebook.name

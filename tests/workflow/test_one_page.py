@@ -70,6 +70,7 @@ def test_a_link_that_leads_somewhere_stays(html, book):
 def test_a_page_by_itself_has_its_citations_and_its_icon(tmp_path):
     new = nbformat.v4
     text = "# Mini\n\nMagnitude {cite:p}`han2015learning`, see [the rules](../provenance.md)."
+    text += " There **{glue:text}`real_models.ipynb::real_stade:s`**."
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     cells = [new.new_markdown_cell(text, id="a")]
     notebook = new.new_notebook(cells=cells, metadata={"kernelspec": kernel})
@@ -78,6 +79,7 @@ def test_a_page_by_itself_has_its_citations_and_its_icon(tmp_path):
     page = one_page.page(path)
     found, log = page.read_text("utf-8"), path.with_suffix(".log").read_text("utf-8")
     assert "Han <em>et al.</em>, 2015" in found and "Learning both weights" in found
+    assert "There <strong>" in found and "as the book has it" in found
     assert 'rel="icon"' in found and "bibtex" not in log.partition("reading sources")[2]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["_build", "mini.ipynb", "mini.log"]
     assert nbformat.read(path, 4).cells == notebook.cells

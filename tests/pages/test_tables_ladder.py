@@ -74,6 +74,29 @@ def test_models_stand_in_the_order_of_size_and_what_was_not_run_says_so():
     assert set(climbed.query("pattern == '0.5'")["verdict"]) == {ladder.NOT_RUN}
 
 
+def run_of(text, **learned):
+    """What `run` gives of models and what each learned from, two cells each."""
+    rows = [{"model": model, "learned": kind} for model, kind in learned.items()] * 2
+    return pandas.DataFrame(rows).assign(text=text)
+
+
+def test_a_model_on_a_text_that_it_did_not_learn_from_is_said_not_to_count():
+    said = ladder.uncounted(run_of("mine.txt → other.txt", mine=ladder.WEB))
+    assert said.startswith("mine is drawn but does not count") and said.count(".txt") == 2
+    assert said.endswith("learned from: the web, as C4 → WikiText-2 (mine).")
+    some = run_of(ladder.DOCUMENTATION, own=ladder.DOCUMENTATION, mine=ladder.WEB)
+    assert ladder.uncounted(some).startswith("mine is drawn")
+    both = ladder.uncounted(run_of("a → b", own=ladder.DOCUMENTATION, mine=ladder.WEB))
+    assert both.startswith("own, mine are drawn but do not count")
+    assert both.endswith("documentation, as the embedded text (own); the web, as C4 → WikiText-2 "
+                         "(mine).")  # fmt: skip
+
+
+def test_nothing_is_said_where_all_models_count():
+    assert ladder.uncounted(run_of(ladder.PAPER, mine=ladder.WEB)) == ""
+    assert ladder.uncounted(run_of(ladder.DOCUMENTATION, own=ladder.DOCUMENTATION)) == ""
+
+
 def test_the_figure_is_told_in_words():
     between = "turns between 1 M and 9 M"
     rows = [("0.5", "stade", "stays"), ("0.5", "std", "open"), ("2:4", "stade", between)]

@@ -100,7 +100,7 @@ def climb(ran: pandas.DataFrame) -> pandas.DataFrame:
     rows = []
     keys = ["model", "parameters", "learned", "text"]
     for (model, parameters, learned, text), cells in ran.groupby(keys, sort=False):
-        own = text == learned or (text, learned) == (PAPER, WEB)
+        own = _own(text, learned)
         wanted = cells[cells["method"].isin([*METHODS, earlier.RIVAL, paper.DENSE])]
         judged = earlier.against(wanted[wanted["pattern"].isin([*PATTERNS, paper.DENSE])])
         known = judged.set_index(["pattern", "method"])
@@ -115,6 +115,33 @@ def climb(ran: pandas.DataFrame) -> pandas.DataFrame:
     frame = pandas.DataFrame(rows, columns=columns.split())
     return frame.sort_values(["parameters", "own"], ascending=[True, False], kind="stable",
                              ignore_index=True)  # fmt: skip
+
+
+def _own(text: str, learned: str) -> bool:
+    """Whether a text is of the kind that a model learned from: of the web it is the paper's."""
+    return text == learned or (text, learned) == (PAPER, WEB)
+
+
+def uncounted(ran: pandas.DataFrame) -> str:
+    """For the head of a page: which models of a run are drawn and do not count, and why.
+
+    ran: from `run`. One sentence; "" where all of them count.
+    """
+    texts = {WEB: f"the web, as {PAPER}", DOCUMENTATION: "documentation, as the embedded text"}
+    kinds: dict[str, list[str]] = {}
+    for row in ran.drop_duplicates("model").itertuples():
+        if not _own(row.text, row.learned):
+            kinds.setdefault(row.learned, []).append(row.model)
+    if not kinds:
+        return ""
+    names = [name for some in kinds.values() for name in some]
+    are = "is drawn but does" if len(names) == 1 else "are drawn but do"
+    wanted = "; ".join(f"{texts.get(k, k)} ({', '.join(some)})" for k, some in kinds.items())
+    return (
+        f"{', '.join(names)} {are} not count where a sign turns or stays: this run's text is "
+        f"{ran['text'].iloc[0]}, and a model counts only on the kind that it is taken to have "
+        f"learned from: {wanted}."
+    )
 
 
 class Turn(NamedTuple):

@@ -17,6 +17,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,9 +186,23 @@ def say(name: str, folder: Path, html: Path | None) -> None:
     files = sorted(folder.glob("*.json"))
     found = [verdict for file in files for verdict in scorecard.read(file.stem, folder)]
     none = f"{name} decides no claim of the paper: its answer is at the head of the page"
-    print(told(found, shutil.get_terminal_size().columns) or none)
+    width = shutil.get_terminal_size().columns
+    if zeros := loaded_zeros(folder / f"{name}.ipynb"):
+        print(_wrapped(f"as loaded, some weights are zero: {zeros}", width))
+    print(told(found, width) or none)
     print(f"page: {html}" if html else f"no page was written, see {folder / f'{name}.log'}")
     print(f"notebook: {folder / f'{name}.ipynb'}")
+
+
+def loaded_zeros(notebook: Path) -> str:
+    """What the last table of an executed notebook says of zeros that a model came with, or ""."""
+    from stade_book.pages.tables.perplexity import ZEROS
+
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    shown = [one.get("data", {}) for cell in cells for one in cell.get("outputs", [])]
+    tables = ("".join(one.get("text/html", "")) for one in shown)
+    found = re.findall(rf"<td>{ZEROS}</td>\s*<td>(.*?)</td>", "\n".join(tables), re.DOTALL)
+    return unescape(found[-1]).replace("\N{NO-BREAK SPACE}", " ") if found else ""
 
 
 def told(found: "list[Verdict]", width: int) -> str:

@@ -125,6 +125,23 @@ def test_facts_name_models_and_tokens_by_their_hashes(ran):
     assert not [name for name in facts if name.startswith("embedded")]
 
 
+def test_facts_say_which_models_were_pruned_already_when_loaded(ran):
+    p = SimpleNamespace(
+        calibration="c4", evaluation="wikitext2", windows=128, evaluation_windows=None,
+        window_length=None, seeds=[0, 1], dtype="float32", device="cpu", results_dir="results",
+    )  # fmt: skip
+    dense, half = {"zeros": 0, "size": 2304}, {"zeros": 1152, "size": 2304}
+    loaded = [half if model == "two" else dense for model in ran["model"]]
+    facts = tables.perplexity.facts(p, ran.assign(loaded=loaded))
+    said = "two 1,152 of 2,304 weights of the blocks' linear layers (50.000%)"
+    assert facts[tables.perplexity.ZEROS] == said
+    # Of none there is nothing to say, and earlier versions' records of Table 4 say nothing.
+    for other in (dense, None, float("nan")):
+        some = ran.assign(loaded=[other] * len(ran))
+        assert tables.perplexity.ZEROS not in tables.perplexity.facts(p, some)
+    assert tables.perplexity.ZEROS not in tables.perplexity.facts(p, ran)
+
+
 def test_facts_say_where_an_embedded_text_is_not_the_recorded_one(ran, monkeypatch):
     said = {"calibration": None, "evaluation": "the embedded evaluation text differs"}
     monkeypatch.setattr("stade_nb.corpus.documents.difference", said.get)

@@ -284,6 +284,27 @@ def test_a_page_that_is_not_written_leaves_no_earlier_one_beside_the_notebook(
     assert "_build/mini.html" not in there(folder)
 
 
+ZEROS = (
+    "from stade_book.pages import provenance\n"
+    "import pandas\n"
+    "from stade_book.pages.tables import perplexity\n"
+    "ran = pandas.DataFrame([{'model': 'mine', 'loaded': {'zeros': 1152, 'size': 2304}}])\n"
+    "provenance.shown(**{perplexity.ZEROS: perplexity.zeros_as_loaded(ran)})"
+)
+
+
+def test_zeros_that_a_model_came_with_are_said(mini, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    mini(ZEROS)
+    assert one.main(["mini"]) == 0
+    said = capsys.readouterr().out
+    zeros = "mine 1,152 of 2,304 weights of the blocks' linear layers (50.000 %)"
+    assert f"\nas loaded, some weights are zero: {zeros}\n" in said
+    mini("print('an answer')")
+    assert one.main(["mini"]) == 0
+    assert "as loaded" not in capsys.readouterr().out
+
+
 def test_a_page_that_decides_no_claim_says_so(mini, capsys):
     mini("print('an answer')")
     assert one.main(["mini"]) == 0

@@ -22,6 +22,7 @@ from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
 
 BESIDE = "A printed value, ours, and the difference."
+ZEROS = "zeros as loaded"  # what a page's last table calls them; `make one` reads it there
 DIGITS = 12  # of a record's key, as a page shows it
 
 
@@ -153,6 +154,7 @@ def facts(p: Measured, ran: pandas.DataFrame) -> dict:
     length = p.window_length or "the model's own number of"
     return {
         "models": hashes("fingerprint"),
+        **({ZEROS: zeros} if (zeros := zeros_as_loaded(ran)) else {}),
         "calibration": f"{p.calibration}, {p.windows} windows of {length} tokens, seeds "
         + ", ".join(map(str, p.seeds)),
         "calibration tokens": hashes("calibration"),
@@ -165,6 +167,23 @@ def facts(p: Measured, ran: pandas.DataFrame) -> dict:
         "records": records(ran),
         "folder": p.results_dir,
     }
+
+
+def zeros_as_loaded(ran: pandas.DataFrame) -> str:
+    """How many weights of which model were zero before anything was pruned; "" where none was.
+
+    Records of earlier versions, which say nothing of it, are passed over.
+    """
+    if "loaded" not in ran:
+        return ""
+    known = ran[ran["loaded"].map(lambda loaded: isinstance(loaded, dict))]
+    counted = [(row.model, *map(row.loaded.get, ("zeros", "size"))) for row in known.itertuples()]
+    said = [
+        f"{model} {zeros:,} of {size:,} weights of the blocks' linear layers ({zeros / size:.3%})"
+        for model, zeros, size in dict.fromkeys(counted)
+        if zeros
+    ]
+    return ", ".join(said)
 
 
 def _differences(p: Measured) -> dict[str, str]:

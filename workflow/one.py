@@ -185,7 +185,7 @@ def say(name: str, folder: Path, html: Path | None) -> None:
 
     files = sorted(folder.glob("*.json"))
     found = [verdict for file in files for verdict in scorecard.read(file.stem, folder)]
-    none = f"{name} decides no claim of the paper: its answer is at the head of the page"
+    none = f"{name} decides no claim of the paper: what this run found is in the tables of its page"
     width = shutil.get_terminal_size().columns
     if zeros := loaded_zeros(folder / f"{name}.ipynb"):
         print(_wrapped(f"as loaded, some weights are zero: {zeros}", width))

@@ -309,7 +309,7 @@ def test_a_page_that_decides_no_claim_says_so(mini, capsys):
     mini("print('an answer')")
     assert one.main(["mini"]) == 0
     said = capsys.readouterr().out
-    assert "mini decides no claim of the paper: its answer is at the head of the page" in said
+    assert "mini decides no claim of the paper: what this run found is in the tables of its page" in said
 
 
 def run_here(name, **given):

@@ -2,6 +2,7 @@
 
 import functools
 import random
+import warnings
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -16,6 +17,9 @@ from stade_nb.models.tokenizing import bos_of, check_bos, first_tokens, no_token
 
 # Of all windows together: 8 GB of token ids. The paper's have 262,144, WikiText-2's test 350,000.
 MOST_TOKENS = 10**9
+# Calibration windows that together have more than so many times the text's tokens repeat it: a
+# warning says so. Those of this book have at most a tenth of the embedded text's 400,000.
+OVERLAPPING = 2
 
 
 def calibration_windows(
@@ -38,7 +42,8 @@ def calibration_windows(
     (with C4's first training file), or a .npy file of windows already tokenized. bos: "text", as
     above: documents begin with a BOS where the tokenizer adds one, and windows mostly within them;
     "window": the same windows, but each begins with a BOS, in place of its last token.
-    StadeError where the text does not suffice, and for numbers that are none.
+    StadeError where the text does not suffice, and for numbers that are none; a warning where it is
+    taken more than `OVERLAPPING` times.
 
     >>> from stade_nb.models.loading import load
     >>> _, tokenizer = load("llama-230k")
@@ -56,13 +61,14 @@ def calibration_windows(
     def tokens(index: int) -> list[int]:
         return tokenize(tokenizer, documents[index])
 
-    long_enough = 0
+    long_enough, total = 0, None
     for index in range(len(documents)):
         long_enough += len(tokens(index)) > length
         if long_enough == windows:
             break
     else:
-        tokens = _continued(documents, tokens, tokenizer, length, source)
+        total = sum(len(tokens(index)) for index in range(len(documents)))
+        tokens = _continued(documents, tokens, tokenizer, length, source, total)
 
     generator, drawn = random.Random(int(seed)), []
     while len(drawn) < windows:
@@ -71,12 +77,16 @@ def calibration_windows(
             start = generator.randint(0, len(ids) - length - 1)
             window = ids[start : start + length]
             drawn.append(window if first in (None, window[0]) else [first, *window[:-1]])
+    if total is not None and windows * length > OVERLAPPING * total:
+        warnings.warn(
+            f"{windows:,} windows of {length:,} tokens from {total:,} tokens of {str(source)!r}: "
+            "they overlap; ask for fewer, or give more text",
+            stacklevel=2,
+        )
     return torch.tensor(drawn, device="cpu")
 
 
-def _continued(documents, tokens, tokenizer, length, source) -> Callable[[int], list[int]]:
-    total = sum(len(tokens(index)) for index in range(len(documents)))
-
+def _continued(documents, tokens, tokenizer, length, source, total) -> Callable[[int], list[int]]:
     @functools.cache
     def continued(index: int) -> list[int]:
         count, last = 0, index

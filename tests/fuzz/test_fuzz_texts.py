@@ -85,6 +85,7 @@ def test_bytes_are_the_text_that_they_are_or_refused(folder, content, name):
         assert text.split() == expected.split()
 
 
+@pytest.mark.filterwarnings("ignore:.*they overlap:UserWarning")
 @settings(max_examples=300)
 @given(BYTES, st.integers(-1, 4), st.integers(0, 12), st.integers(0, 3))
 def test_windows_of_any_text_are_parts_of_it(folder, content, count, length, seed):

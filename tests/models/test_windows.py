@@ -64,6 +64,7 @@ def test_calibration_draws(text_file, documents, tokenizer, seed):
     assert not windows.equal(other)
 
 
+@pytest.mark.filterwarnings("ignore:.*they overlap:UserWarning")
 def test_calibration_continues_short_documents(tmp_path, tokenizer):
     path = tmp_path / "short.txt"
     path.write_text("\n\n".join(document(number, 5) for number in range(1, 11)))
@@ -80,6 +81,16 @@ def test_calibration_continues_short_documents(tmp_path, tokenizer):
     drawn = {number for seed in range(9) for number in _words(path, tokenizer, 2, seed)}
     assert drawn - {BOS} == {1, 2, 3}
     assert _words(path, tokenizer, 1, seed=0) <= {3, BOS}
+
+
+def test_windows_that_take_a_text_many_times_are_said_to_overlap(tmp_path, tokenizer):
+    path = tmp_path / "small.txt"
+    path.write_text(document(1, 99))  # and a BOS
+    said = r"^1,000 windows of 50 tokens from 100 tokens of .*small\.txt': they overlap; ask"
+    with pytest.warns(UserWarning, match=said):
+        assert calibration_windows(path, tokenizer, 1000, 50, seed=0).shape == (1000, 50)
+    # Twice is no news: warnings are errors here.
+    assert calibration_windows(path, tokenizer, 4, 50, seed=0).shape == (4, 50)
 
 
 def _words(path, tokenizer, windows, seed):

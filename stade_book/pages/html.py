@@ -60,14 +60,18 @@ def table(
     """`frame` as a table without its index; no line ends between ± or a number and what is its.
 
     formats: per column a format string or function; other values as `written` has them; `latex`
-    sets equations. names: headings to show instead of column names. caption: what the table is.
+    sets equations. names: headings to show instead of column names. caption: what the table is. A
+    model's name stays as it is.
     """
     formats = formats or {}
     # The class by which the book's pages find text with equations outside their own.
     classes = "mathjax_process" if latex in formats.values() else None
     shown = pandas.DataFrame(
         {
-            column: [unbroken(_by(formats.get(column))(value)) for value in frame[column].tolist()]
+            column: [
+                value if column == "model" else unbroken(value)
+                for value in map(_by(formats.get(column)), frame[column].tolist())
+            ]
             for column in frame.columns
         }
     ).rename(columns=names or {})

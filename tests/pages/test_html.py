@@ -118,3 +118,10 @@ def test_latex_is_kept_and_found_by_the_page():
     assert "mathjax_process" in shown.find("table")["class"]
     plain = BeautifulSoup(html.table(frame).data, "lxml")
     assert "mathjax_process" not in plain.find("table").get("class", [])
+
+
+def test_a_models_name_stays_as_it_is():
+    frame = pandas.DataFrame({"model": ["mine 100%", "a ± b"], "share": ["100%", "50 %"]})
+    page = html.table(frame).data
+    assert "<td>mine 100%</td>" in page and "<td>a ± b</td>" in page
+    assert "<td>100\N{NO-BREAK SPACE}%</td>" in page and "<td>50\N{NO-BREAK SPACE}%</td>" in page

@@ -117,6 +117,14 @@ def test_a_rung_stands_at_its_size_filled_on_its_own_text_and_below_zero_where_b
     assert names == [["small  0.3 M"], ["large  130 M", "largest  270 M"]]
 
 
+def test_models_of_nearly_one_size_share_a_label():
+    rows = [("mine", 260_100), ("stories260k", 260_000), ("half", 500_000)]
+    rungs = pandas.DataFrame(rows, columns=["model", "parameters"])
+    rungs = rungs.assign(own=True, change=0.1, low=0.05, high=0.2, pattern="2:4", method="stade")
+    (axes,) = plots.tables.ladder(rungs, {"2:4": "2:4"}).axes
+    assert ticks(axes.get_xticklabels()) == ["stories260k, mine  0.26 M", "half  0.5 M"]
+
+
 def test_the_opening_figure_has_every_run_comparison_and_grey_where_it_is_better():
     rows = [
         ("one", "0.5", "stade", 0.02, 0.01, 0.03),

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from stade_book import style
 from stade_book.claims import paper
-from stade_book.style import INK, ORANGE
+from stade_book.style import INK
 
 RIVAL = "wanda"
 
@@ -187,8 +187,7 @@ def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
         0.9 + 2.9 * len(patterns), rows=len(patterns), columns=len(parts), sharex="col",
         sharey="row", squeeze=False, width_ratios=[len(part) + 1 for part in parts],
     )  # fmt: skip
-    looks = style.methods(rungs["method"]) | BESIDE
-    looks = {method: looks[method] for method in style.methods(rungs["method"])}
+    looks = style.methods(rungs["method"])
     for panels, (pattern, heading) in zip(grid, patterns.items(), strict=True):
         for place, (method, look) in enumerate(looks.items()):
             aside = 1.006 ** (place - (len(looks) - 1) / 2)  # marks side by side, not on each other
@@ -213,11 +212,11 @@ def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
         said = BEYOND if wide else "(grey: better)"
         panels[0].set(ylim=(low, high), ylabel=f"{heading}: change from Wanda, %\n{said}")
     for axes, part in zip(grid[-1], parts, strict=True):
-        names = [f"{model}  {n / 1e6:.3g} M" for n, model in part.itertuples(index=False)]
+        ticks = _together(part)
+        names = [f"{', '.join(models)}  {n / 1e6:.3g} M" for n, models in ticks.items()]
         axes.set_xticks(
-            list(part["parameters"]), names, rotation=40, ha="right", rotation_mode="anchor",
-            fontsize=8,
-        )  # fmt: skip
+            list(ticks), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=8
+        )
         axes.xaxis.set_minor_locator(NullLocator())
         beside = 1.08 if len(part) > 1 else 1.3
         axes.set_xlim(part["parameters"].min() / beside, part["parameters"].max() * beside)
@@ -226,7 +225,16 @@ def ladder(rungs: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
 
 
 BREAK = 10
-BESIDE = {"wanda_with_bias": (ORANGE, "*")}  # elsewhere it has SparseGPT's colour
+NEAR = 1.03  # times a model's parameters: others up to there have no room for a label of their own
+
+
+def _together(part: pandas.DataFrame) -> dict[int, list[str]]:
+    """Models by their parameters; those of nearly one size share a label, not to hide another's."""
+    found: dict[int, list[str]] = {}
+    for size, model in part.sort_values("parameters").itertuples(index=False):
+        near = next((n for n in found if size < NEAR * n), size)
+        found.setdefault(near, []).append(model)
+    return found
 
 
 def _rungs(

@@ -284,7 +284,7 @@ def _say_answers(found: dict) -> None:
         count, chance = result["count"], 100 * result["guessing"]
         print(
             f"{name:{width}}  {points:5.2f} ± {spread:.2f} % of {count:,} questions "
-            f"(guessing: {chance:.2f} %)"
+            f"(the better of blind choice and always the same answer: {chance:.2f} %)"
         )
     mean, error = 100 * found["mean"], 100 * found["standard_error"]
     print(f"{'mean':{width}}  {mean:5.2f} ± {error:.2f} %, {found['harness']}")

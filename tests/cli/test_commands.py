@@ -394,6 +394,18 @@ def test_zero_shot_tasks(capsys, tmp_path):
     )
 
 
+def test_what_an_accuracy_is_to_be_above_is_called_what_it_is(capsys):
+    one = {"accuracy": 1 / 3, "standard_error": 1 / 3, "count": 3, "guessing": 1.0}
+    commands._say_answers(
+        {"tasks": {"hellaswag": one}, "mean": 1 / 3, "standard_error": 1 / 3, "harness": "lm-eval"}
+    )
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said == (
+        "hellaswag  33.33 ± 33.33 % of 3 questions "
+        "(the better of blind choice and always the same answer: 100.00 %)"
+    )
+
+
 def test_zero_shot_tasks_without_the_harness(capsys, prune, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("lm_eval.")]:
         monkeypatch.delitem(sys.modules, name)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from pandas import DataFrame
 
@@ -96,6 +97,20 @@ def axes(height: float, rows: int = 1, columns: int = 1, **options):
     # Not pyplot: a figure that pyplot knows is shown twice, by the cell's value and at its end.
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **options)
+
+
+def log_ticks(axes) -> None:
+    """Plain numbers beside the logarithmic height of `axes`, on which all is drawn: 1, 2, 5, 10.
+
+    Where fewer than three of these lie within its limits, even steps instead.
+    """
+    low, high = axes.get_ylim()
+    ticks = LogLocator(subs=(1, 2, 5)).tick_values(low, high)
+    few = sum(low <= tick <= high for tick in ticks) < 3
+    even = MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3)
+    axes.yaxis.set_major_locator(even if few else LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def series() -> Iterator[Look]:

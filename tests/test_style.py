@@ -47,6 +47,25 @@ def test_a_colour_is_seen_on_either_page(name):
     assert contrast(turned(colour), channels(DARK)) >= (4.5 if name == INK else least)
 
 
+@pytest.mark.parametrize(
+    ("ends", "numbers"),
+    [
+        ((1.0, 1.6), ["1", "1.2", "1.4", "1.6"]),
+        ((100, 101), ["100", "100.5", "101"]),
+        ((6, 17), ["6", "8", "10", "12", "14", "16"]),
+        ((1, 40), ["1", "2", "5", "10", "20"]),
+    ],
+)
+def test_a_logarithmic_axis_has_three_numbers_at_least_however_short_it_is(ends, numbers):
+    _, axes = style.axes(2)
+    axes.plot([0, 1], ends)
+    axes.set_yscale("log")
+    style.log_ticks(axes)
+    low, high = axes.get_ylim()
+    labels = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+    assert [label.get_text() for tick, label in labels if low <= tick <= high] == numbers
+
+
 def test_the_style_sheet_turns_figures_as_tested_here():
     sheet = (ROOT / "book" / "_static" / "book.css").read_text("utf-8")
     images = re.escape('img:is([src$=".svg"], [src^="data:image/svg"])')

@@ -38,6 +38,17 @@ def test_figure_1_has_a_panel_for_each_layer_type_and_a_line_for_each_metric():
     assert len(std.lines[0].get_xdata()) == len(SPARSITIES)
 
 
+@pytest.mark.parametrize(
+    ("draw", "start", "inside"), [(plots.layers.by_layer, -0.1, 1), (plots.layers.lines, -0.6, 5)]
+)
+def test_a_range_of_less_than_a_decade_has_numbers_to_read_it_by(draw, start, inside):
+    """With one of 1, 2, 5 in it, where there would be no other number."""
+    for axes in draw(frame({}, growth=lambda sparsity: start + 0.5 * sparsity)).axes:
+        low, high = axes.get_ylim()
+        assert low < inside < high < 2 * low
+        assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 3
+
+
 def test_the_heat_map_says_in_letters_which_metric_is_lower():
     ran = frame({("fc1", "wanda"): 0.4, ("fc2", "std"): -0.05})
     (panel, *_) = plots.layers.heat_map(claims.layers.compared(ran)).axes

@@ -7,7 +7,6 @@ import numpy as np
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from stade_book import style
 from stade_book.claims import paper
@@ -157,9 +156,9 @@ def sparsity_curves(frame: pandas.DataFrame, methods: Sequence[str]) -> Figure:
                 axes.plot(sparsity, rows["relative"], marker=marker, color=colour, label=label)
         steep = frame[frame["model"] == model]["relative"].max() > STEEP
         axes.set(title=model, xlabel="sparsity, %", yscale="log" if steep else "linear")
-        if steep:
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
+        if steep:
+            style.log_ticks(axes)
         axes.tick_params(axis="y", labelsize=8)
         axes.title.set_fontsize(9)
     panels[0][0].set_ylabel("perplexity / dense")

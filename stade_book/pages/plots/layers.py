@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from stade_book import style
 from stade_book.claims import paper
@@ -174,6 +173,4 @@ def _panels(rows: pandas.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]
 
 def _logarithmic(axes) -> None:
     axes.set(yscale="log", xticks=range(10, 100, 20))
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    style.log_ticks(axes)

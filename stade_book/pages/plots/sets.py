@@ -3,7 +3,6 @@
 import numpy as np
 import pandas
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from stade_book import style
 from stade_book.claims import paper
@@ -39,9 +38,7 @@ def excess(table: pandas.DataFrame) -> Figure:
                     ends[name] = own["correlation"].iloc[-1], times.iloc[-1], colour
             axes.set(title=f"{paper.sparsity(pattern)}, {heading}", yscale="log")
             axes.set(ylim=(0.9, 1.15 * most))
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_locator(NullLocator())
+            style.log_ticks(axes)
             axes.axhline(1, color=INK, linestyle=":")
             style.name_ends(axes, ends, gap=0.1)
         row[0].set(ylabel="cost, in times that of\nthe cheapest sets")

@@ -65,6 +65,9 @@ def test_curves_reach_from_the_least_share_to_the_half_of_what_was_pruned_less()
     ran = usable.recorded(["smollm2-135m", "gemma-3-270m"])
     drawn = usable.curves(ran)
     assert drawn["model"].iloc[0] == "smollm2-135m"  # in the order asked for
+    less = ran[pandas.to_numeric(ran["pattern"], errors="coerce") < 0.5]  # neither N:M nor dense
+    pairs = set(less[["model", "method"]].itertuples(index=False, name=None))
+    assert set(drawn[["model", "method"]].itertuples(index=False, name=None)) == pairs
     for _, rows in drawn.groupby(["model", "method"]):
         assert rows["pattern"].iloc[-1] == "0.5" and rows["pattern"].is_unique
     wanda = drawn.query("method == 'wanda' and model == 'smollm2-135m'")

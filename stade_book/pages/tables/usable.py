@@ -36,13 +36,14 @@ def recorded(names: Sequence[str]) -> pandas.DataFrame:
 def curves(ran: pandas.DataFrame) -> pandas.DataFrame:
     """Perplexity over dense by the share pruned, up to the half, for `plots.audit.sparsity_curves`.
 
-    ran: from `run` or `recorded`. Of several seeds the mean; of the models of which less than the
-    half was pruned, the methods that did so.
+    ran: from `run` or `recorded`. Of several seeds the mean; of each model the methods that were
+    run where less than the half goes: a line from there to the unpruned model would be drawn, and
+    read, where nothing is known.
     """
     half, usable = real.by_share(ran)
     usable = usable[usable["method"] != paper.DENSE]
-    half = half[(half["pattern"] == "0.5") & half["method"].isin(usable["method"].unique())]
-    rows = pandas.concat([usable, half[half["model"].isin(usable["model"].unique())]])
+    pairs = usable[["model", "method"]].drop_duplicates()
+    rows = pandas.concat([usable, half[half["pattern"] == "0.5"].merge(pairs)])
     by = ["model", "method", "pattern"]
     means = rows.groupby(by, sort=False)["relative"].mean().reset_index()
     order = {name: place for place, name in enumerate(rows["model"].unique())}

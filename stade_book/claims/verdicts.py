@@ -86,9 +86,14 @@ class Count(NamedTuple):
         """The smallest and the largest effect, "(−6.9 to −0.3 %)"; "" without."""
         if not self.total or self.lowest is None or self.highest is None:
             return ""
-        scale, form = (1, ".2f") if self.unit == "times" else (100, "+z,.1f")
-        ends = (f"{scale * end:{form}}" for end in (self.lowest, self.highest))
+        ends = (self._written(end) for end in (self.lowest, self.highest))
         return f"({' to '.join(dict.fromkeys(ends))} {self.unit})".replace("-", "−")
+
+    def _written(self, end: float) -> str:
+        """An end with the digits that another machine finds too: of hundreds of times none."""
+        if self.unit == "times":
+            return f"{end:,.0f}" if end >= 100 else f"{end:.2f}"
+        return f"{100 * end:+z,.1f}"
 
     def __str__(self) -> str:
         words = (f"{word} {getattr(self, word):,}" for word in (SUPPORTED, OPEN, CONTRADICTED))

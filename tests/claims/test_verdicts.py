@@ -57,7 +57,7 @@ def test_a_count_is_written_with_its_effects():
         "supported 22, open 2, contradicted 0 of 24 (−6.9 to −0.3 %)"
     )
     assert str(Count(0, 1, 0, 0.1, 0.1, "points")).endswith("of 1 (+10.0 points)")
-    assert str(Count(14, 0, 0, 2.43, 370.7, "times")).endswith("(2.43 to 370.70 times)")
+    assert str(Count(14, 0, 0, 2.43, 370.7, "times")).endswith("(2.43 to 371 times)")
     assert str(Count(16_000, 0, 0, note="2 of 2 steps")) == (
         "supported 16,000, open 0, contradicted 0 of 16,000; 2 of 2 steps"
     )

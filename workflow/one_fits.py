@@ -91,9 +91,6 @@ def without_weights(name: str) -> "nn.Module | None":
 
     StadeError for a folder whose configuration cannot be read.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     from stade_nb.models import loading, packaged, shapes
 
     if name in packaged.packaged_models():
@@ -101,9 +98,7 @@ def without_weights(name: str) -> "nn.Module | None":
     if name not in loading.embedded_models() and not isdir(paths.expanded(name)):
         return None
     loading.architecture(name)  # says what is wrong with a configuration
-    config = AutoConfig.from_pretrained(loading.locate(name), trust_remote_code=False)
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config)
+    return shapes.empty_of(loading.locate(name))
 
 
 def _check_patterns(name: str, model: str, empty: "nn.Module", values: "Parameters") -> None:

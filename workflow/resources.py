@@ -2,15 +2,13 @@
 
 import math
 
-import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from stade_nb.engine import arithmetic
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.engine.plan import LARGEST_GROUP
 from stade_nb.models import architectures, loading, papers_model
-from stade_nb.models.shapes import empty, shapes
+from stade_nb.models.shapes import empty, empty_of, shapes
 
 # A Python process with torch, transformers and a kernel beside it.
 BASE = {"mem_mb": 4000, "runtime": 30, "gpu": 0}
@@ -35,9 +33,7 @@ def shape(model: str, dtype: str) -> nn.Module | None:
         return empty(known, dtype)
     if model not in loading.embedded_models():
         return None
-    config = AutoConfig.from_pretrained(loading.locate(model))
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+    return empty_of(loading.locate(model), dtype)
 
 
 def cells(values: dict, types: int) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from stade_nb import paths
 from stade_nb.errors import unknown
@@ -63,9 +63,17 @@ def empty(name: str, dtype: str = "float16") -> nn.Module:
     >>> sum(parameter.numel() for parameter in empty("opt-125m").parameters())
     125239296
     """
-    config = AutoConfig.for_model(**shape(name).config)
+    return _unfilled(AutoConfig.for_model(**shape(name).config), dtype).eval()
+
+
+def empty_of(where: str, dtype: str = "float16") -> nn.Module:
+    """As `empty`, of the model in a folder, or under the hub's id, that `loading.locate` names."""
+    return _unfilled(AutoConfig.from_pretrained(where, trust_remote_code=False), dtype)
+
+
+def _unfilled(config: PreTrainedConfig, dtype: str) -> nn.Module:
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).eval()
+        return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
 
 
 def filled(model: nn.Module, device: torch.device | str = "cpu") -> nn.Module:

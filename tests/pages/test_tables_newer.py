@@ -10,6 +10,7 @@ from stade_nb.beyond.methods import BEYOND
 from stade_nb.engine.cell import DENSE
 from stade_nb.numerics.masks import parse_pattern
 from stade_nb.numerics.methods import METHODS
+from workflow.profiles import NOTEBOOKS, defaults
 
 
 def test_every_row_says_of_what_and_from_where():
@@ -71,12 +72,8 @@ def test_the_records_of_newer_methods_are_compared_on_the_first_seed():
 
 
 def test_the_metrics_that_ignore_covariances_are_run_beside_the_greedy_masks(monkeypatch):
-    given = {
-        "models": ["llama-230k"], "real_models": ["smollm2-135m"], "patterns": ["2:4"],
-        "methods": ["greedy", "ria"], "calibration": "embedded", "windows": 2, "window_length": 64,
-        "evaluation": "embedded", "evaluation_windows": 2, "seeds": [0], "device": "cpu",
-        "dtype": "float32", "batch_size": 8, "results_dir": "build/results-smoke",
-    }  # fmt: skip
+    given = defaults(NOTEBOOKS / "newer_methods.ipynb")
+    given |= {"models": ["llama-230k"], "patterns": ["2:4"], "methods": ["greedy", "ria"]}
     asked = []
     monkeypatch.setattr(perplexity, "run", lambda p, cells: asked.extend(cells))
     newer.run(parameters.checked(given, "newer_methods"))

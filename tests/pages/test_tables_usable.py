@@ -10,6 +10,7 @@ from stade_book.pages.tables import perplexity, usable
 from stade_book.studies import measured, owl
 from stade_nb.engine import records
 from stade_nb.engine.cell import DENSE
+from workflow.profiles import NOTEBOOKS, defaults
 
 
 def curve(*cells, model="one", method="wanda"):
@@ -48,12 +49,8 @@ def test_the_page_says_where_more_may_go_than_was_run():
 
 
 def test_wanda_is_run_with_whatever_is_asked_for(monkeypatch):
-    given = {
-        "models": ["llama-230k"], "real_models": ["smollm2-135m"], "patterns": ["0.1", "0.5"],
-        "methods": ["stade"], "calibration": "embedded", "windows": 2, "window_length": 64,
-        "evaluation": "embedded", "evaluation_windows": 2, "seeds": [0], "device": "cpu",
-        "dtype": "float32", "batch_size": 8, "results_dir": "build/results-smoke",
-    }  # fmt: skip
+    given = defaults(NOTEBOOKS / "usable.ipynb")
+    given |= {"models": ["llama-230k"], "patterns": ["0.1", "0.5"], "methods": ["stade"]}
     asked = []
     monkeypatch.setattr(perplexity, "run", lambda p, cells: asked.extend(cells))
     usable.run(parameters.checked(given, "usable"))

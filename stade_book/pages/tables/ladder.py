@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from stade_book.claims import paper
 from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
@@ -16,7 +14,7 @@ from stade_book.pages.tables import earlier, perplexity
 from stade_nb import paths
 from stade_nb.engine import shipped
 from stade_nb.errors import StadeError, unknown
-from stade_nb.models import loading
+from stade_nb.models import loading, shapes
 from stade_nb.models.packaged import packaged_models
 
 METHODS = ("stade", "std", "wanda_with_bias", "std_without_correction", "sparsegpt")
@@ -44,9 +42,7 @@ def rung(name: str) -> Rung:
         return Rung(measured[name]["parameters"], measured[name]["learned"])
     if name in packaged_models():
         return Rung(packaged_models()[name].parameters, WEB)
-    config = AutoConfig.from_pretrained(loading.locate(name))
-    with torch.device("meta"):  # shapes without numbers
-        model = AutoModelForCausalLM.from_config(config)
+    model = shapes.empty_of(loading.locate(name))
     learned = DOCUMENTATION if name in loading.embedded_models() else WEB
     return Rung(sum(p.numel() for p in model.parameters()), learned)
 

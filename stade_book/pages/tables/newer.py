@@ -18,7 +18,6 @@ from stade_book.pages.tables.ladder import percent
 from stade_book.studies import mask_or_compensation as study
 from stade_nb import paths
 from stade_nb.beyond.methods import BEYOND
-from stade_nb.engine.cell import DENSE, cells
 from stade_nb.numerics.methods import method
 from stade_nb.numerics.metrics import METRICS, Needs
 
@@ -53,9 +52,7 @@ READS = {
 
 def run(p: Methods) -> pandas.DataFrame:
     """The methods asked for, and Wanda's and STD's cells, on `p.models`, by `perplexity.run`."""
-    rivals = [above for _, above in study.COVARIANCES]
-    methods = dict.fromkeys([*rivals, *p.methods])
-    return perplexity.run(p, [DENSE, *cells(list(methods), p.patterns, seeds=p.seeds)])
+    return perplexity.run_beside(p, [above for _, above in study.COVARIANCES])
 
 
 def against_wanda(ran: pandas.DataFrame, names: Sequence[str] = NEWER) -> pandas.DataFrame:

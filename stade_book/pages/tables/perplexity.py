@@ -12,7 +12,7 @@ from stade_book import claims
 from stade_book.claims import paper
 from stade_book.claims.paper import sparsity
 from stade_book.pages import html, models
-from stade_book.pages.notebooks import Measured
+from stade_book.pages.notebooks import Measured, Methods
 from stade_nb.corpus import documents
 from stade_nb.engine import cell as engine_cells
 from stade_nb.engine.cell import DENSE, Cell
@@ -98,6 +98,12 @@ def run(
     ran = pandas.DataFrame(rows)
     ran.loc[ran["method"] == paper.DENSE, "pattern"] = paper.DENSE
     return paper.with_relative(ran)
+
+
+def run_beside(p: Methods, rivals: Sequence[str]) -> pandas.DataFrame:
+    """`run` of the methods asked for and, before them, those that they are compared with."""
+    methods = list(dict.fromkeys([*rivals, *p.methods]))
+    return run(p, [DENSE, *engine_cells.cells(methods, p.patterns, seeds=p.seeds)])
 
 
 def layout(

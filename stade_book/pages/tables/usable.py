@@ -11,7 +11,6 @@ from stade_book.claims.verdicts import NOT_RUN
 from stade_book.pages.notebooks import Methods
 from stade_book.pages.tables import earlier, perplexity, real
 from stade_book.studies import measured, owl
-from stade_nb.engine.cell import DENSE, cells
 from stade_nb.numerics.methods import METHODS
 from stade_nb.numerics.metrics import Needs
 
@@ -22,8 +21,7 @@ RISE = 0.10  # of the page's sentence
 
 def run(p: Methods) -> pandas.DataFrame:
     """The cells of `p.models` as `perplexity.run` has them, and Wanda's, with which all compare."""
-    methods = dict.fromkeys([earlier.RIVAL, *p.methods])
-    return perplexity.run(p, [DENSE, *cells(list(methods), p.patterns, seeds=p.seeds)])
+    return perplexity.run_beside(p, [earlier.RIVAL])
 
 
 def recorded(names: Sequence[str]) -> pandas.DataFrame:

@@ -4,7 +4,7 @@
 
 PYTHON is the interpreter of an environment with xllamacpp, see llama_cpp.py. Each case is a model
 that is pruned at 2:4 and handed on four ways; what comes back is judged by the rule of
-`stade_nb.models.conformance`.
+`stade_book.studies.conformance`.
 """
 
 import argparse
@@ -25,11 +25,12 @@ from tiny_models import CONFIGS
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
+from stade_book.studies import conformance
 from stade_nb import paths
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
 from stade_nb.files import write_at_once
-from stade_nb.models import conformance, gguf_export, loading
+from stade_nb.models import gguf_export, loading
 
 FILE = paths.DATA / "conformance.json"
 TOKENIZER = "llama-390k"

@@ -31,7 +31,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from stade_book.pages import provenance
 from stade_book.pages.tables.speed import layer_shapes
-from stade_nb.engine import arithmetic, speed
+from stade_book.studies import speed
+from stade_nb.engine import arithmetic
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows, cells
 from stade_nb.engine.streams import Room
 from stade_nb.engine.sweep import sweep

@@ -3,7 +3,7 @@
 import pytest
 
 from stade_book.pages.tables import earlier
-from stade_nb.engine import shipped
+from stade_book.studies import shipped
 
 SMALL, LARGE = "smollm2-135m", "gemma-3-270m"
 

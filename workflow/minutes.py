@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from stade_book.pages.tables import gpu
-from stade_nb.engine import shipped
+from stade_book.studies import shipped
 from stade_nb.models.packaged import packaged_models
 from workflow import ROOT, Words, status_of
 

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stade_nb.engine import shipped
+from stade_book.studies import shipped
 from stade_nb.errors import StadeError
 from workflow import Words, status_of
 

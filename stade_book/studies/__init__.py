@@ -1,1 +1,1 @@
-"""The questions that the paper leaves open: what is measured for each, and its rule."""
+"""The questions that the paper leaves open: what is measured for each, its rule, its records."""

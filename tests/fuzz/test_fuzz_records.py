@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stade_nb.engine import records, shipped
+from stade_book.studies import shipped
+from stade_nb.engine import records
 from stade_nb.errors import StadeError
 from stade_nb.files import digest
 

@@ -16,10 +16,11 @@ import torch
 from tiny_models import CONFIGS, build
 from transformers import AutoModelForCausalLM
 
+from stade_book.studies import conformance
 from stade_nb.cli.program import main
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import conformance, gguf_export, gguf_file, loading
+from stade_nb.models import gguf_export, gguf_file, loading
 from workflow import ROOT
 
 TEXT = "The function returns 123 arrays of foo_bar.\n\n  It's a test!"

@@ -6,8 +6,9 @@ import pandas
 import pytest
 
 from stade_book.pages.tables import conformance as table
-from stade_nb.models import architectures, conformance
-from stade_nb.models.conformance import KEPT, LOST, OTHER, SAME, TOLERANCE
+from stade_book.studies import conformance
+from stade_book.studies.conformance import KEPT, LOST, OTHER, SAME, TOLERANCE
+from stade_nb.models import architectures
 from stade_nb.models.gguf_export import BIASES
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stade_book.claims import paper, verdicts
 from stade_book.pages.tables import earlier
-from stade_nb.engine import shipped
+from stade_book.studies import shipped
 from stade_nb.errors import StadeError
 from stade_nb.numerics.methods import METHODS
 

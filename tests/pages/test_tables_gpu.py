@@ -1,7 +1,7 @@
 """What one GPU did, as pages show it: nothing but what the records say."""
 
 from stade_book.pages.tables import gpu
-from stade_nb.engine import shipped
+from stade_book.studies import shipped
 
 
 def test_products_are_counted_by_way_and_tokens():

@@ -4,7 +4,7 @@ import pandas
 import pytest
 
 from stade_book.pages.tables import earlier, guessed
-from stade_nb.engine import shipped
+from stade_book.studies import shipped
 
 MODEL = "smollm2-135m"
 

@@ -6,8 +6,7 @@ import pytest
 
 from stade_book.pages.notebooks import LayerInputs
 from stade_book.pages.tables import earlier, losses, sentences
-from stade_book.studies import first_tokens, layer_inputs, layer_losses, measured
-from stade_nb.engine import shipped
+from stade_book.studies import first_tokens, layer_inputs, layer_losses, measured, shipped
 from stade_nb.errors import StadeError
 
 REAL = ["smollm2-135m", "gemma-3-270m"]

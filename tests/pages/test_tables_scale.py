@@ -6,7 +6,8 @@ import pytest
 
 from stade_book.claims import paper, verdicts
 from stade_book.pages.tables import scale
-from stade_nb.engine import arithmetic, shipped
+from stade_book.studies import shipped
+from stade_nb.engine import arithmetic
 from stade_nb.engine.cell import Cell, Setting, Windows
 from stade_nb.models import PAPERS_MODELS
 from stade_nb.models.shapes import empty

@@ -12,8 +12,7 @@ from stade_book import style
 from stade_book.pages.plots import texts as plots
 from stade_book.pages.tables import texts
 from stade_book.studies import calibration_texts as study
-from stade_book.studies import helpful
-from stade_nb.engine import shipped
+from stade_book.studies import helpful, shipped
 from stade_nb.errors import StadeError
 
 

@@ -9,10 +9,11 @@ import pandas
 import torch
 
 from stade_book.pages.notebooks import Anywhere
+from stade_book.studies import conformance
+from stade_book.studies.conformance import KEPT
 from stade_nb import paths
 from stade_nb.engine.pruning import prune_model
-from stade_nb.models import conformance, gguf_export, loading
-from stade_nb.models.conformance import KEPT
+from stade_nb.models import gguf_export, loading
 from stade_nb.models.saving import save
 from stade_nb.numerics.methods import METHODS
 

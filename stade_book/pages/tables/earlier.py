@@ -8,9 +8,8 @@ from statistics import fmean
 import pandas
 
 from stade_book.claims import pairing, paper, verdicts
-from stade_book.studies import budget
+from stade_book.studies import budget, shipped
 from stade_book.studies.measured import TEXTS
-from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 from stade_nb.models.packaged import packaged_models
 from stade_nb.numerics.bias import KEPT

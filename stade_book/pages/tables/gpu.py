@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas
 
 from stade_book.claims import paper
+from stade_book.studies import shipped
+from stade_book.studies.shipped import TOLERANCE
 from stade_nb import paths
-from stade_nb.engine import shipped
-from stade_nb.engine.shipped import TOLERANCE
 
 FILE = paths.DATA / "gpu.json"
 

@@ -13,7 +13,7 @@ import pandas
 from stade_book.claims import accuracy, paper
 from stade_book.claims.verdicts import NOT_RUN
 from stade_book.pages.tables import earlier
-from stade_nb.engine import shipped
+from stade_book.studies import shipped
 
 
 def tasks(name: str) -> list[str]:

@@ -11,8 +11,8 @@ from stade_book.claims.verdicts import CONTRADICTED, OPEN, SUPPORTED
 from stade_book.pages import models
 from stade_book.pages.notebooks import SizeLadder
 from stade_book.pages.tables import earlier, perplexity
+from stade_book.studies import shipped
 from stade_nb import paths
-from stade_nb.engine import shipped
 from stade_nb.errors import StadeError, unknown
 from stade_nb.models import loading, shapes
 from stade_nb.models.packaged import packaged_models

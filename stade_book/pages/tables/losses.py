@@ -22,8 +22,8 @@ from stade_book.studies import (
     nudges,
     outliers,
     owl,
+    shipped,
 )
-from stade_nb.engine import shipped
 from stade_nb.engine.cell import Cell, cells
 from stade_nb.models import loading
 from stade_nb.models.token_ids import window_length

@@ -9,8 +9,8 @@ from IPython.display import HTML
 from stade_book.claims import paper
 from stade_book.pages import html
 from stade_book.pages.tables import accuracy, dated, earlier, ladder, layers, perplexity
+from stade_book.studies import shipped
 from stade_nb import paths
-from stade_nb.engine import shipped
 from stade_nb.evaluation import harness
 from stade_nb.models import packaged
 from stade_nb.numerics.masks import parse_pattern

@@ -8,7 +8,8 @@ import pandas
 from stade_book.claims import paper, verdicts
 from stade_book.claims.printed import TASK_SIZES
 from stade_book.pages.notebooks import Scale
-from stade_nb.engine import arithmetic, shipped
+from stade_book.studies import shipped
+from stade_nb.engine import arithmetic
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.models import PAPERS_MODELS
 from stade_nb.models.shapes import empty, shapes

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from stade_book.pages.notebooks import Speed
-from stade_nb.engine import speed
+from stade_book.studies import speed
 from stade_nb.models import architectures
 from stade_nb.models.shapes import empty, filled
 

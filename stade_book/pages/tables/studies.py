@@ -11,10 +11,9 @@ from stade_book.pages import models
 from stade_book.pages.notebooks import MaskOrCompensation
 from stade_book.pages.tables import earlier, perplexity
 from stade_book.pages.tables.ladder import percent
-from stade_book.studies import calibration_texts, ladder, measured, nudges, shares
+from stade_book.studies import calibration_texts, ladder, measured, nudges, shares, shipped
 from stade_book.studies import mask_or_compensation as study
 from stade_nb.beyond.methods import LADDER, PLACES, RUNGS
-from stade_nb.engine import shipped
 from stade_nb.engine.cell import DENSE, cells
 from stade_nb.models import architectures
 from stade_nb.numerics.methods import method

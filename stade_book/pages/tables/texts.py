@@ -6,9 +6,8 @@ import pandas
 
 from stade_book.claims import paper, verdicts
 from stade_book.claims.verdicts import NOT_RUN, Count, Difference
-from stade_book.studies import budget, measured, medians
+from stade_book.studies import budget, measured, medians, shipped
 from stade_book.studies import calibration_texts as study
-from stade_nb.engine import shipped
 from stade_nb.errors import StadeError
 
 

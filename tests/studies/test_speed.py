@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import build
 
-from stade_nb.engine import speed
+from stade_book.studies import speed
 from stade_nb.errors import StadeError
 from stade_nb.models import architectures
 

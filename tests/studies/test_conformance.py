@@ -6,10 +6,10 @@ import pytest
 import torch
 from tiny_models import build, windows
 
+from stade_book.studies import conformance
+from stade_book.studies.conformance import KEPT, LOST, OTHER, REFUSED, SAME, fate
 from stade_nb.engine.pruning import prune_model
 from stade_nb.errors import StadeError
-from stade_nb.models import conformance
-from stade_nb.models.conformance import KEPT, LOST, OTHER, REFUSED, SAME, fate
 
 ROWS = torch.zeros(3, 5)
 

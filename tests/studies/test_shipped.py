@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from stade_nb.engine import records, shipped
+from stade_book.studies import shipped
+from stade_nb.engine import records
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.sweep import sweep
 from stade_nb.errors import StadeError

@@ -17,8 +17,8 @@ WITH_EXAMPLES = [name for name, path in FILES.items() if ">>> " in path.read_tex
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_examples(name, request):
-    more = {"getfixture": request.getfixturevalue}  # as pytest's own doctests have it
+def test_examples(name, tmp_path):
+    more = {"folder": tmp_path}  # the reader's
     result = doctest.testmod(importlib.import_module(name), extraglobs=more)
     assert result.attempted and not result.failed
 

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import stade_nb
+from workflow import ROOT
 
+PAGE = (ROOT / "book" / "python.md").read_text("utf-8")
 NAMES = [name for name in stade_nb.__all__ if name not in ("METHODS", "__version__")]
 
 
@@ -44,6 +47,19 @@ def test_editors_are_told_the_same_homes():
     (told,) = (node for node in tree.body if isinstance(node, ast.If))
     homes = {name.name: node.module for node in told.body for name in node.names}
     assert homes == stade_nb._HOME
+
+
+def test_the_page_has_every_name():
+    entries = re.findall(r"^\.\. (?:auto|py:)\w+:: (\w+)$", PAGE, re.MULTILINE)
+    assert sorted(entries) == sorted({*stade_nb.__all__} - {"__version__"})
+
+
+def test_the_pages_examples_run():
+    """One after the other, as a reader types them."""
+    code = "".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+    examples = doctest.DocTestParser().get_doctest(code, {}, "python.md", "book/python.md", 0)
+    result = doctest.DocTestRunner().run(examples)
+    assert result.attempted == len(examples.examples) > 20 and not result.failed
 
 
 def test_a_name_that_is_not_there():

@@ -42,7 +42,7 @@ def sweep(
 
     >>> import stade_nb as snb
     >>> few = snb.Windows("embedded", 4, 64)
-    >>> setting = snb.Setting(few, few, results_dir=getfixture("tmp_path"))
+    >>> setting = snb.Setting(few, few, results_dir=folder)  # of yours
     >>> dense, stade = snb.sweep("llama-230k", snb.cells(["dense", "stade"], ["2:4"]), setting)
     >>> dense["perplexity"] < stade["perplexity"]
     True

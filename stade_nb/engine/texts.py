@@ -31,7 +31,7 @@ def sweep_texts(
 
     >>> import stade_nb as snb
     >>> few = snb.Windows("embedded", 8, 64)
-    >>> setting = snb.Setting(few, None, results_dir=getfixture("tmp_path"))
+    >>> setting = snb.Setting(few, None, results_dir=folder)  # of yours
     >>> texts = [few, snb.Windows("embedded", 16, 64)]
     >>> rows = sweep_texts("llama-230k", snb.cells(["wanda"], ["2:4"]), setting, texts)
     >>> [len(row["losses"]) for (row,) in rows]

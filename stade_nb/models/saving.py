@@ -77,9 +77,9 @@ def save(model: nn.Module, tokenizer: object, folder: str | Path) -> None:
     or the disk fills up on the way: nothing half is left then. And for what is no model of
     transformers; what torch.compile has made of one is saved as that one.
 
-    >>> from stade_nb.models.loading import load
-    >>> folder = getfixture("tmp_path") / "pruned"
-    >>> save(*load("llama-230k"), folder)
+    >>> import stade_nb as snb
+    >>> model, tokenizer = snb.load("llama-230k")
+    >>> snb.save(model, tokenizer, folder)  # a Path of yours
     >>> (folder / "config.json").is_file()
     True
     """

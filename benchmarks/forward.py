@@ -1,18 +1,16 @@
-"""Passes and statistics beside the machine's own matrix rate, and a cell beside the public loop.
+"""Passes and statistics beside the machine's own matrix rate.
 
     python benchmarks/forward.py --model smollm2-135m --windows 8 --window-length 512 --threads 1 \\
         --blocks 6 --out benchmarks/results/smollm2-135m-forward-cpu.json
 
 Everything is measured in turns in one process, so that what else the machine does falls on all
-alike, and in processor seconds, which other processes do not lengthen. The public procedure is
-Wanda's, restated here as the plain loop that it is. It must come to the engine's perplexity.
+alike, and in processor seconds, which other processes do not lengthen.
 """
 
 import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import sweep
@@ -20,58 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from stade_nb.engine import arithmetic, effort, pruning
-from stade_nb.engine.cell import Cell
-from stade_nb.engine.streams import Room
-from stade_nb.engine.traversal import traverse
 from stade_nb.evaluation.perplexity import losses_of
 from stade_nb.models import architectures, blockwise, loading
 from stade_nb.numerics.metrics import Needs
 
 TURNS = 3
-
-
-def public_wanda(model: nn.Module, calibration: Tensor, evaluation: Tensor, share: float) -> float:
-    """Wanda as its authors' loop has it: window by window, every layer watched; the perplexity.
-
-    Each block is run twice for all windows, the last one too. The model is pruned afterwards.
-    """
-    stack = architectures.blocks(model)
-    inputs, arguments = pruning.enter_all(model, calibration, 1)
-    given = next(iter(arguments.values()))
-    outputs: list[Tensor] = list(inputs)
-    for index, block in enumerate(stack):
-        layers = architectures.linear_layers(block)
-        rows = {name: torch.zeros(layer.in_features) for name, layer in layers.items()}
-        seen = dict.fromkeys(layers, 0)
-
-        def watcher(name: str, rows: dict = rows, seen: dict = seen) -> Callable:
-            def add(_, args, __) -> None:
-                x = args[0].reshape(-1, args[0].shape[-1]).t().float()
-                rows[name] *= seen[name] / (seen[name] + 1)
-                seen[name] += 1
-                rows[name] += torch.norm(x, p=2, dim=1) ** 2 / seen[name]
-
-            return add
-
-        hooks = [layer.register_forward_hook(watcher(name)) for name, layer in layers.items()]
-        for at, hidden in enumerate(inputs):
-            outputs[at] = blockwise.run_block(block, hidden, given[index])
-        for hook in hooks:
-            hook.remove()
-        for name, layer in layers.items():
-            score = layer.weight.abs() * rows[name].sqrt()[None]
-            mask = torch.zeros_like(score, dtype=torch.bool)
-            order = torch.sort(score, dim=-1, stable=True)[1]
-            mask.scatter_(1, order[:, : int(score.shape[1] * share)], True)
-            layer.weight[mask] = 0
-        for at, hidden in enumerate(inputs):
-            outputs[at] = blockwise.run_block(block, hidden, given[index])
-        inputs, outputs = outputs, list(inputs)
-    losses = []
-    for one in evaluation.split(1):
-        logits = model(input_ids=one, use_cache=False).logits[0, :-1]
-        losses.append(nn.functional.cross_entropy(logits, one[0, 1:]))
-    return torch.stack(losses).mean().exp().item()
 
 
 def measure(model: nn.Module, ids: Tensor, batch_size: int) -> dict[str, dict]:
@@ -116,21 +67,6 @@ def measure(model: nn.Module, ids: Tensor, batch_size: int) -> dict[str, dict]:
     }
 
 
-def beside(model: nn.Module, ids: Tensor, batch_size: int) -> dict[str, dict]:
-    """A cell of Wanda at 50 %, by the engine and by the public loop, in processor seconds."""
-    start = time.process_time()
-    cell, room = Cell("wanda", "0.5"), Room("cpu")
-    (found,) = traverse(model, [cell], {0: ids}, ids, batch_size=batch_size, room=room)
-    engine = time.process_time() - start
-    start = time.process_time()
-    perplexity = public_wanda(model, ids, ids, 0.5)
-    public = time.process_time() - start
-    return {
-        "engine": {"seconds": engine, "perplexity": found["perplexity"]},
-        "public": {"seconds": public, "perplexity": perplexity},
-    }
-
-
 def main() -> None:
     """Measure, show and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -153,7 +89,7 @@ def main() -> None:
     ids = torch.randint(0, model.config.vocab_size, size, generator=generator)
     with blockwise.evaluating(model):
         passes = measure(model, ids, chosen.batch_size)
-        found = {"about": about, "passes": passes, "cell": beside(model, ids, chosen.batch_size)}
+    found = {"about": about, "passes": passes}
     print(json.dumps(found, indent=1))
     if chosen.out:
         chosen.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")

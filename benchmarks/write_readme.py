@@ -1,4 +1,4 @@
-"""The measured tables of benchmarks/README.md, from what sweep.py and forward.py have stored.
+"""The measured tables of benchmarks/README.md, from what the benchmarks have stored.
 
 python benchmarks/write_readme.py benchmarks/results/*.json
 """
@@ -6,6 +6,8 @@ python benchmarks/write_readme.py benchmarks/results/*.json
 import json
 import sys
 from pathlib import Path
+
+import public
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
@@ -20,6 +22,8 @@ def table(content: dict) -> str:
     """One stored run in Markdown: the ways side by side, the engine's parts, the floor."""
     if "passes" in content:
         return passes(content)
+    if "public" in content:
+        return beside_public(content)
     about = content["about"]
     names = sorted(name for name in content if name.startswith("table"))
     lines = [
@@ -36,11 +40,9 @@ def table(content: dict) -> str:
 
 
 def passes(content: dict) -> str:
-    """A stored run of forward.py in Markdown: rates beside a product's, a cell beside the loop."""
-    about, found, cell = content["about"], content["passes"], content["cell"]
+    """A stored run of forward.py in Markdown: rates beside a product's."""
+    about, found = content["about"], content["passes"]
     whole = found[PRODUCT]["rate"]
-    ratio = cell["public"]["seconds"] / cell["engine"]["seconds"]
-    apart = abs(cell["public"]["perplexity"] / cell["engine"]["perplexity"] - 1)
     met = {
         name: "" if name in (PRODUCT, HEAD) else "yes" if one["rate"] >= GOAL * whole else "no"
         for name, one in found.items()
@@ -58,10 +60,19 @@ def passes(content: dict) -> str:
             f"{one['rate'] / whole:.0%} | {best[name] / best[PRODUCT]:.0%} | {met[name]} |"
             for name, one in found.items()
         ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def beside_public(content: dict) -> str:
+    """A stored run of public.py in Markdown: the public procedure beside the engine."""
+    about, found = content["about"], content["public"]
+    lines = [
+        f"**{about['model']}**, the public procedure: {about['windows']}; blocks: "
+        f"{found['blocks']}.",
+        f"{about['machine']}; {about['versions']}; {about['date']}; commit {about['commit']}.",
         "",
-        f"- A cell of Wanda at 50 % on these windows: {cell['engine']['seconds']:.1f} processor s "
-        f"by the engine, {cell['public']['seconds']:.1f} by the public loop, {ratio:.2f} times as "
-        f"many. Relative difference of the perplexities: {apart:.1e}.",
+        f"- {public.shown(found)}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -151,12 +151,12 @@ def _beside(
         raise StadeError(f"{repetitions} repetitions: expected 1 or more")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch calls its formats prototypes
-        setup, sparse = _clocked(make, x.device)
+        setup, sparse = clocked(make, x.device)
         # The first calls choose kernels and allocate.
         expected, found = dense(x), sparse(x)
         error = float((found - expected).abs().max() / expected.abs().max())
         pairs = [
-            [_clocked(lambda f=f: f(x), x.device)[0] for f in (dense, sparse)]
+            [clocked(lambda f=f: f(x), x.device)[0] for f in (dense, sparse)]
             for _ in range(repetitions)
         ]
     ratio = statistics.median(one / other for one, other in pairs)
@@ -164,7 +164,7 @@ def _beside(
     return Timing(seconds, dense_seconds, ratio, setup, error)
 
 
-def _clocked(call: Callable[[], object], device: torch.device) -> tuple[float, object]:
+def clocked(call: Callable[[], object], device: torch.device) -> tuple[float, object]:
     """Seconds that a call takes, and what it returns.
 
     On a CPU processor time, of all threads together, so that other work on the machine is not

@@ -1,5 +1,6 @@
 """The benchmarks measure what they say."""
 
+import copy
 import json
 import sys
 import time
@@ -14,6 +15,7 @@ from stade_nb.models import architectures, blockwise
 from workflow import ROOT
 
 FOLDER = ROOT / "benchmarks"
+WAYS = ("engine", "public")
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def benchmarks(monkeypatch):
     """The folder's modules, importable as when a script of it runs."""
     monkeypatch.syspath_prepend(str(FOLDER))
     yield
-    for name in ("sweep", "floor", "parts", "forward", "write_readme"):
+    for name in ("sweep", "floor", "parts", "forward", "public", "write_readme"):
         sys.modules.pop(name, None)
 
 
@@ -69,23 +71,33 @@ def test_parts_add_up(benchmarks, monkeypatch):
 
 
 def test_the_public_loop_is_wandas(benchmarks):
-    """Its masks are the engine's, and so is its perplexity."""
+    """Its masks are the engine's, and so are its perplexities, cell by cell."""
+    import public
+
+    model, ids = build("llama"), windows(6)
+    before = copy.deepcopy(model.state_dict())
+    found = public.beside(model, ids, ids, 4)
+    assert len(found["cells"]) == 7 and found["cells"][0].startswith("dense")
+    ways = [dict(zip(found["cells"], found[way]["perplexities"], strict=True)) for way in WAYS]
+    # The public code sets one weight more of a matrix to zero: it takes those at the threshold.
+    one_more = [way.pop("magnitude 0.5") for way in ways]
+    assert one_more[0] == pytest.approx(one_more[1], rel=0.02) and one_more[0] != one_more[1]
+    assert ways[0] == pytest.approx(ways[1], rel=1e-5)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    shown = public.shown(found | {"unit": "s"})
+    assert shown.startswith("7 cells of Table 3 take") and "goal of 2 times" in shown
+    with blockwise.evaluating(model):
+        public.public(model, ids, ids, Cell("wanda", "4:8"))
+    layers = [layer for _, _, layer in architectures.named_layers(model)]
+    assert all(int((layer.weight == 0).sum()) == layer.weight.numel() // 2 for layer in layers)
+
+
+def test_rates_of_passes(benchmarks):
     import forward
 
     model, ids = build("llama"), windows(6)
     with blockwise.evaluating(model):
-        found = forward.beside(model, ids, 4)
-        assert found["public"]["perplexity"] == pytest.approx(
-            found["engine"]["perplexity"], rel=1e-5
-        )
-        zeros = [
-            int((layer.weight == 0).sum())
-            for block in model.model.layers
-            for layer in architectures.linear_layers(block).values()
-        ]
         passes = forward.measure(model, ids, 4)
-    layers = architectures.linear_layers(model.model.layers[0]).values()
-    assert zeros == 3 * [layer.weight.numel() // 2 for layer in layers]
     assert all(way["rate"] > 0 and way["least"] <= way["seconds"] for way in passes.values())
 
 
@@ -134,16 +146,31 @@ def test_the_readme_shows_rates_beside_a_products(benchmarks):
             "passes": {
                 name: {"seconds": 1.5, "least": 1.2, "rate": rate} for name, rate in rates.items()
             },
-            "cell": {
-                "engine": {"seconds": 10.0, "perplexity": 20.0},
-                "public": {"seconds": 15.0, "perplexity": 20.002},
-            },
         }
     )
     assert "| forward passes | 1.50 | 76.0 | 76% | 76% | yes |" in shown
     assert "| with statistics | 1.50 | 74.0 | 74% | 74% | no |" in shown
     assert "| head and losses | 1.50 | 50.0 | 50% | 50% |  |" in shown
-    assert "1.50 times as many. Relative difference of the perplexities: 1.0e-04" in shown
+
+
+def test_the_readme_shows_the_public_procedure(benchmarks):
+    import write_readme
+
+    names = ("model", "windows", "machine", "versions", "date", "commit")
+    found = {
+        "blocks": "4 of 30",
+        "unit": "s",
+        "cells": ["dense", "magnitude 2:4", "wanda 2:4"],
+        "engine": {"seconds": 10.0, "perplexities": [10.0, 20.0, 20.0]},
+        "public": {"seconds": 15.0, "perplexities": [10.0, 21.0, 20.002]},
+    }
+    content = {"about": {key: f"the {key}" for key in names}, "public": found}
+    shown = write_readme.table(content)
+    assert "blocks: 4 of 30" in shown and "1.50 times as many: goal of 2 times not" in shown
+    assert "at most 1.0e-04 nats in Wanda's cells, and by 4.9e-02 where" in shown
+    assert "furthest apart (magnitude 2:4)" in shown
+    found["public"]["seconds"] = 20.0
+    assert "2.00 times as many: goal of 2 times reached" in write_readme.table(content)
 
 
 def test_the_readme_is_current(benchmarks):

@@ -14,7 +14,7 @@ def gpu(monkeypatch):
     import gpu
 
     yield gpu
-    for name in ("gpu", "floor"):
+    for name in ("gpu", "floor", "public", "sweep"):
         sys.modules.pop(name, None)
 
 
@@ -61,8 +61,11 @@ def test_no_step_begins_when_the_minutes_are_over(gpu, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_shapes_and_kernels_run_small_on_a_cpu(gpu, tmp_path):
-    became = gpu.run(asked(gpu, tmp_path), 10, ["small_shape", "large_shape", "kernels"])
+    became = gpu.run(
+        asked(gpu, tmp_path), 10, ["beside_public", "small_shape", "large_shape", "kernels"]
+    )
     assert set(became.values()) == {"done"}
     found = record(tmp_path, "small_shape")["found"]
     assert found["engine_seconds"] > 0 and found["share_of_gemm_rate"] > 0
+    assert "goal of 2 times" in record(tmp_path, "beside_public")["found"]["said"]
     assert all(row["error"] < 1e-4 for row in record(tmp_path, "kernels")["found"]["rows"])

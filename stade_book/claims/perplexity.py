@@ -11,7 +11,7 @@ from stade_book.claims.printed import DISTILLED
 from stade_book.claims.scorecard import decides, decides_both
 from stade_book.claims.verdicts import RECORDS, RUNS, Verdict, by_runs
 
-BIASED = "of models with biases of their own"
+BIASED = "on models with biases of their own"
 
 
 def rule(claims: Sequence[Claim]) -> str:

@@ -125,7 +125,7 @@ def counted(rows: pandas.DataFrame, left_out: str = "", unit: str = "%") -> Coun
     inside, outside = (
         count(part["verdict"], part["change"], unit) for part in (rows[counts], rows[~counts])
     )
-    note = f"left out {left_out}: {outside}" if outside.total else ""
+    note = f"not counted, {left_out}: {outside}" if outside.total else ""
     return inside._replace(note=note)
 
 

@@ -37,7 +37,7 @@ def _by(form: Format | None) -> Callable[[object], str]:
 
     def formatted(value: object) -> str:
         if value == 0:
-            return "0"
+            return "0 %" if "%" in form else "0"
         text = form.format(value)
         if not isinstance(value, str):  # in which digits may be a name's
             text = GROUPED.sub(lambda whole: f"{int(whole[0]):,}", text)

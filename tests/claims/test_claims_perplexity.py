@@ -98,7 +98,9 @@ def test_models_with_biases_of_their_own_are_counted_apart(ran):
     made = [claim for claim in paper.TEXT_CLAIMS[5] if claim.id == "nm-bias-better"]
     (found,) = claims.perplexity.decide(made, claims.verdicts.judge(frame, made))
     assert found.count[:3] == (1, 0, 0)
-    assert found.count.note.startswith("left out of models with biases of their own: supported 1")
+    assert found.count.note.startswith(
+        "not counted, on models with biases of their own: supported 1"
+    )
 
 
 def test_equal_parameters_compares_stade_with_as_many_parameters_as_wanda(ran):

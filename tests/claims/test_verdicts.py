@@ -74,7 +74,7 @@ def test_comparisons_that_do_not_count_are_a_note():
     )
     found = claims.verdicts.counted(rows, "at 90 %")
     assert found[:5] == (1, 1, 0, -0.1, 0.0)
-    assert found.note == "left out at 90 %: supported 0, open 0, contradicted 1 of 1 (+30.0 %)"
+    assert found.note == "not counted, at 90 %: supported 0, open 0, contradicted 1 of 1 (+30.0 %)"
     assert claims.verdicts.counted(rows.drop(columns="counts"))[:3] == (1, 1, 1)
 
 

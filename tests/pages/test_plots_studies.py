@@ -19,11 +19,12 @@ def test_a_line_for_each_metric_through_its_rungs_and_a_word_where_there_is_none
     figure = plots.studies.rungs(GRID, {"0.5": "50 %", "2:4": "2:4"})
     left, right = figure.axes
     drawn = {line.get_label(): list(line.get_ydata()) for line in left.get_lines()}
-    assert drawn["Wanda's metric"] == [9, 8, 7, 6]
-    assert drawn["STD metric"][::3] == [10, 5] and math.isnan(drawn["STD metric"][2])
+    assert drawn["Wanda's metric"] == pytest.approx([1, 8 / 9, 7 / 9, 6 / 9])
+    assert drawn["STD metric"][::3] == pytest.approx([10 / 9, 5 / 9])
+    assert math.isnan(drawn["STD metric"][2])
     assert [label.get_text() for label in left.get_xticklabels()] == list(RUNGS)
     assert "no record yet" in [text.get_text() for text in right.texts]
-    assert legend(figure) == ["magnitude", "Wanda's metric", "STD metric"]
+    assert legend(figure) == ["Wanda's metric", "STD metric"]
 
 
 def test_shares_stand_in_percent_in_their_intervals():

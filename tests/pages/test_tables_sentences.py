@@ -21,8 +21,8 @@ def test_corrected_pairs_are_said_for_each_metric_over_models():
         columns=["model", "method", "pairs", "loss", "perplexity"],
     )
     assert sentences.corrected(pairs) == (
-        "the loss falls in 7 of 8 pairs, the perplexity with Wanda + bias correction 1 of 5, "
-        "STD metric 3 of 3"
+        "the loss falls in 7 of 8 pairs, the perplexity in 1 of 5 with Wanda + bias "
+        "correction, in 3 of 3 with STD metric"
     )
     assert sentences.corrected(pairs.iloc[:0]) == NOT_RUN
 

@@ -4,52 +4,51 @@ import math
 
 import pandas
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
 
 from stade_book import style
 from stade_nb.beyond.methods import RUNGS
 
-# The metrics look as the methods do that bear their names.
-METRICS = ("magnitude", "wanda", "std")
 # Of perplexity against loss, both over Wanda's: lowest and highest shown.
 SHOWN = (0.85, 1.5), (0.75, 2.2)
-TITLES = {"magnitude": "magnitude", "wanda": "Wanda's metric", "std": "STD metric"}
+BASE = "wanda"
+# The metrics look as the methods do that bear their names.
+TITLES = {BASE: "Wanda's metric", "std": "STD metric"}
 
 
 def rungs(grid: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
-    """Perplexity by compensation, a line for each metric, a panel for each model and pattern.
+    """Perplexity by compensation over that of `BASE` without one, a line for each other metric.
 
-    grid: columns model, pattern, metric and the rungs; NaN where there is no cell. patterns:
-    pattern -> heading.
+    A panel for each model and pattern. grid: columns model, pattern, metric and the rungs; NaN
+    where there is no cell. patterns: pattern -> heading. Magnitude's perplexities would press those
+    of the others into one line, and are left out.
     """
     models = list(dict.fromkeys(grid["model"]))
     figure, panels = style.axes(
         0.7 + 2.1 * len(models),
         rows=len(models),
         columns=len(patterns),
-        sharey="row",
+        sharey=True,
         squeeze=False,
     )
-    looks = style.methods(METRICS)
+    looks = style.methods(TITLES)
     for row, model in zip(panels, models, strict=True):
         for axes, (pattern, heading) in zip(row, patterns.items(), strict=True):
             found = grid[(grid["model"] == model) & (grid["pattern"] == pattern)]
+            found = found.set_index("metric")[list(RUNGS)]
+            base = found[RUNGS[0]].get(BASE, float("nan"))
             for metric, (colour, marker) in looks.items():
-                values = found.loc[found["metric"] == metric, list(RUNGS)]
-                heights = values.iloc[0] if len(values) else [float("nan")] * len(RUNGS)
+                heights = found.reindex([metric]).iloc[0] / base
                 axes.plot(range(len(RUNGS)), heights, f"{marker}-", color=colour,
                           label=TITLES[metric])  # fmt: skip
-            if found[list(RUNGS)].isna().all(axis=None):
+            axes.axhline(1, color=style.INK, linewidth=1, linestyle=":")
+            if found.reindex(looks).div(base).isna().all(axis=None):
                 axes.text(0.5, 0.5, "no record yet", transform=axes.transAxes, ha="center")
             axes.set_title(f"{model}, {heading}", fontsize=9)
             axes.set(xticks=range(len(RUNGS)), xlim=(-0.3, len(RUNGS) - 0.7), yscale="log")
             narrow = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
             axes.set_xticklabels(RUNGS, **(narrow if len(patterns) > 3 else {}))
-            axes.yaxis.set_major_formatter("{x:,g}")
-            axes.yaxis.set_minor_formatter(
-                LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 1))
-            )
-        row[0].set_ylabel("perplexity")
+        row[0].set_ylabel("perplexity / Wanda's")
+    style.log_ticks(panels[0][0])
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 

@@ -79,16 +79,19 @@ def _explain(axes: Axes) -> None:
 def scorecard(found: Sequence[Verdict]) -> Figure:
     """A line for each claim and a place for each kind of evidence; supported / open / contradicted.
 
-    found: from `claims.scorecard.collected`. A verdict without a count has no mark.
+    found: from `claims.scorecard.collected`. A verdict without a count has no mark, and one that
+    judges a claim by another statement than the others do has a line of its own.
     """
-    texts = dict(reversed([(verdict.id, verdict.claim) for verdict in found]))
-    order = list(dict.fromkeys(verdict.id for verdict in found))
-    lines = ["\n".join(textwrap.wrap(texts[claim], LINE)) for claim in order]
+    first = {verdict.id: at for at, verdict in reversed(list(enumerate(found)))}
+    said = dict.fromkeys((verdict.id, verdict.claim) for verdict in found)
+    order = sorted(said, key=lambda one: first[one[0]])
+    lines = ["\n".join(textwrap.wrap(claim, LINE)) for _, claim in order]
     figure, axes = style.axes(0.8 + 0.2 * sum(1.3 + line.count("\n") for line in lines))
     places = dict(zip(order, range(len(order)), strict=True))
     for verdict in found:
         if verdict.count.total:
-            at, count = (KINDS.index(verdict.by), places[verdict.id]), verdict.count
+            at = KINDS.index(verdict.by), places[verdict.id, verdict.claim]
+            count = verdict.count
             colour, marker = WORD_STYLE[verdict.word]
             axes.plot(*at, marker, color=colour, markersize=8)
             text = f"{count.supported:,} / {count.open:,} / {count.contradicted:,}"

@@ -34,7 +34,7 @@ _ADDED = r"W_{i,j}^2\,%s_{j,j}+2\,W_{i,j}\sum_{r\in P}%s_{j,r}W_{i,r}"
 SCORES = {
     "rose": METRICS["sparsegpt"].formula,
     "greedy": _ADDED.replace("%s", "G"),
-    "greedy_with_bias": _ADDED.replace("%s", "C"),
+    "greedy_with_bias": _ADDED.replace("%s", r"\Sigma"),
 }
 FOLLOWS = {
     "dsnot": "weights are swapped until what is removed has a mean near zero",

@@ -25,14 +25,19 @@ def corrected(pairs: pandas.DataFrame) -> str:
         return NOT_RUN
     sums = pairs.groupby("method", sort=False)[["pairs", "loss", "perplexity"]].sum()
     parts = [
-        f"{paper.title(layer_losses.CORRECTED[row.Index])} {row.perplexity} of {row.pairs}"
+        f"in {row.perplexity} of {row.pairs} with {paper.title(layer_losses.CORRECTED[row.Index])}"
         for row in sums.itertuples()
     ]
     whole = sums.sum()
     return (
-        f"the loss falls in {whole['loss']} of {whole['pairs']} pairs, the perplexity with "
+        f"the loss falls in {whole['loss']} of {whole['pairs']} pairs, the perplexity "
         f"{', '.join(parts)}"
     )
+
+
+def agreeing(row: tuple) -> str:
+    """How often two ways to call layers centred agree, of a row of `centred_inputs.split`."""
+    return f"place and measurement agree in {row.agree:.0%} of {row.layers} layers"
 
 
 def types(cells: pandas.DataFrame) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pandas
 import pytest
-from figures import legend, marks
+from figures import legend, marks, points
 
 from stade_book.pages import plots
 from stade_nb.beyond.methods import RUNGS
@@ -59,3 +60,14 @@ def test_inputs_taken_as_centred_are_circles_and_the_others_squares():
     (axes,) = plots.studies.ratios(inputs, 0.1).axes
     assert marks(axes, "o").tolist() == [[0.2, 0], [0.1, 0]]
     assert marks(axes, "s").tolist() == [[1.0, 1]]
+
+
+def test_changes_from_wanda_stand_over_the_share_that_went():
+    rows = [("one", "0.1", "std", 0.02, 0.01, 0.03), ("two", "0.25", "stade", -0.1, -0.2, 0.0)]
+    columns = ["model", "pattern", "method", "change", "low", "high"]
+    left, right = plots.studies.by_share(pandas.DataFrame(rows, columns=columns)).axes
+    for axes, place in ((left, [10, 2]), (right, [25, -10])):
+        assert points(axes)[~np.isnan(points(axes)).any(axis=1)].tolist() == [pytest.approx(place)]
+    (bar,) = [bars for bars in left.collections if len(bars.get_segments())]
+    assert bar.get_segments()[0][:, 1] == pytest.approx([1, 3])
+    assert left.get_ylim()[0] < -20 and left.get_yscale() == "symlog"

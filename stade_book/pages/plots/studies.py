@@ -6,6 +6,7 @@ import pandas
 from matplotlib.figure import Figure
 
 from stade_book import style
+from stade_book.claims import paper
 from stade_nb.beyond.methods import RUNGS
 
 # Of perplexity against loss, both over Wanda's: lowest and highest shown.
@@ -50,6 +51,33 @@ def rungs(grid: pandas.DataFrame, patterns: dict[str, str]) -> Figure:
         row[0].set_ylabel("perplexity / Wanda's")
     style.log_ticks(panels[0][0])
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def by_share(compared: pandas.DataFrame) -> Figure:
+    """Change of perplexity from Wanda, %, by the share pruned: a line for each method, with bars.
+
+    A panel for each model, logarithmic beyond ±1. compared: columns model, pattern (a share),
+    method, change, low, high.
+    """
+    models, looks = list(dict.fromkeys(compared["model"])), style.methods(compared["method"])
+    figure, panels = style.axes(3.2, columns=len(models), sharex=True, sharey=True, squeeze=False)
+    for axes, model in zip(panels[0], models, strict=True):
+        for method, (colour, marker) in looks.items():
+            rows = compared[(compared["model"] == model) & (compared["method"] == method)]
+            change = 100 * rows["change"]
+            ends = [change - 100 * rows["low"], 100 * rows["high"] - change]
+            axes.errorbar(100 * rows["pattern"].astype(float), change, ends, color=colour,
+                          marker=marker, label=paper.title(method))  # fmt: skip
+        axes.axhspan(-100, 0, color=style.INK, alpha=0.06, linewidth=0)
+        axes.set(title=model, xlabel="sparsity, %")
+        axes.set_yscale("symlog", linthresh=1)
+        axes.yaxis.set_major_formatter(lambda x, _: f"{x:+g}" if x else "0")
+        axes.title.set_fontsize(9)
+    low, high = 100 * compared["low"].min(), 100 * compared["high"].max()
+    panels[0][0].set(ylim=(1.3 * min(low, -1), 1.3 * max(high, 1)))
+    panels[0][0].set_ylabel("change of perplexity\nfrom Wanda, %")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 

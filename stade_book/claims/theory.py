@@ -51,7 +51,7 @@ def wanda_optimal(ledger: pandas.DataFrame, agreed: pandas.DataFrame) -> Verdict
     both = zip(*(_chosen(agreed, "wanda", refit) for refit in (False, True)), strict=True)
     rule = (
         "centred inputs: each step of Eqs. 4–6 holds, and Wanda chooses the cheapest weight in "
-        "each output, with the bias kept and with the bias refitted"
+        "each output, with the bias kept and with the bias corrected"
     )
     found = _all(steps=_steps(ledger), outputs=tuple(map(sum, both)))
     return Verdict("wanda-optimal", THEORY, rule, found, "random layers, centred")
@@ -65,7 +65,7 @@ def of_the_bias(
     where, cheapest = "random layers, any means", "chooses the cheapest weight in each output"
     for claim, equation, choice, words in (
         ("bias-optimum", "Eq. 7", None, ""),
-        ("std-optimal", "Eq. 8", ("std", True), f", and STD {cheapest}, bias refitted"),
+        ("std-optimal", "Eq. 8", ("std", True), f", and STD {cheapest}, bias corrected"),
         ("no-bias-optimum", "Eq. 9", ("without_bias", False), f", and Eq. 9 {cheapest}, bias kept"),
     ):
         near = drawn[drawn["equation"].str.startswith(equation)]["furthest"] < ERRORS
@@ -77,7 +77,7 @@ def of_the_bias(
     (wanda, outputs), (std, _) = (_chosen(agreed, metric, True) for metric in ("wanda", "std"))
     note = f"Wanda's is the cheapest in {wanda:,} of {outputs:,} outputs"
     rule = (
-        "any means, bias refitted: in some output Wanda does not choose the cheapest weight, and "
+        "any means, bias corrected: in some output Wanda does not choose the cheapest weight, and "
         "STD does in each"
     )
     yield Verdict("wanda-suboptimal", THEORY, rule, checked([wanda < outputs == std], note), where)
@@ -94,7 +94,7 @@ def more_general(centred: pandas.DataFrame, general: pandas.DataFrame) -> Verdic
     stade, wanda = map(sum, zip(*cases, strict=True))
     true = [ours >= theirs and stade > wanda for ours, theirs in cases]
     rule = (
-        "inputs centred or not, bias refitted or kept: STADE (Eq. 8 with a bias; without one the "
+        "inputs centred or not, bias corrected or kept: STADE (Eq. 8 with a bias; without one the "
         "form that agrees with Eq. 9, not Eq. 12 as printed) is optimal, for single weights, "
         "wherever Wanda is, and somewhere else too"
     )
@@ -206,7 +206,7 @@ def sets(
         rows = frame[(frame["refit"] == refit) & (frame["correlation"] == rho)]
         share = rows[rows["choice"] == choice]["optimal"]
         note = f"in at least {100 * share.min():.0f} % of the outputs"
-        where = f"{inputs}, bias {'refitted' if refit else 'kept'}"
+        where = f"{inputs}, bias {'corrected' if refit else 'kept'}"
         rule = "each pattern: the cheapest set in every output"
         text = f"{where}: {'STD' if choice == 'std' else 'Wanda'} removes the cheapest set"
         found = _all(patterns=_so(share == 1))._replace(note=note)

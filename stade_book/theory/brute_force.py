@@ -12,6 +12,7 @@ from stade_book.theory.synthetic import Layer
 from stade_nb.numerics import metrics
 
 LAYERS_AT_ONCE = 250
+TITLES = {"wanda": "Wanda", "std": "STD", "without_bias": "Eq. 9"}
 SHOWN_LAYERS = 20  # among whose outputs the one that is drawn is looked for
 
 
@@ -71,6 +72,17 @@ def agreements(layers: Layer) -> list[Agreement]:
             agree, excess = int((choice == at).sum()), float(cost.sum() / best.sum() - 1)
             found.append(Agreement(metric, refit, at.numel(), agree, excess))
     return found
+
+
+def in_words(table: DataFrame) -> DataFrame:
+    """A table of `agreements` or of sets, for a page: titles of metrics, and words for `refit`.
+
+    They are in the column bias: "corrected" or "kept".
+    """
+    found = table.rename(columns={"refit": "bias"}).replace(
+        {name: TITLES for name in ("metric", "choice") if name in table}
+    )
+    return found.assign(bias=table["refit"].map({True: "corrected", False: "kept"}))
 
 
 def right(table: DataFrame, metric: str, refit: bool) -> int:

@@ -20,7 +20,7 @@ from stade_nb.errors import unknown
 
 # The lines that Eqs. 3–9 display. E(·) is an expectation, Gauss(·) the same over the normal
 # density, D(·) the derivative by B*, Root(·) the B* where something is zero. Bn is B*. X_j is the
-# input whose weight goes, X_i another one; S_1 to S_3 are independent draws of X_j, N their number.
+# input whose weight goes, X_i another one; x_1 to x_3 are independent draws of X_j, N their number.
 LOSS = "(B - Bn)**2 + 2*(B - Bn)*mu_j*W_j + (sigma_j**2 + mu_j**2)*W_j**2"
 ROOT = "mu_j*W_j + B"
 
@@ -54,26 +54,26 @@ CHAINS = (
     ),
     Chain(
         "Eq. 5, N = 2",
-        ("((S_1 - mu_j)**2 + (S_2 - mu_j)**2)/(2 - 1)", "(S_1**2 + S_2**2)/(2 - 1)"),
+        ("((x_1 - mu_j)**2 + (x_2 - mu_j)**2)/(2 - 1)", "(x_1**2 + x_2**2)/(2 - 1)"),
         {"mu_j": "0"},
     ),
     Chain(
         "Eq. 5, N = 3",
         (
-            "((S_1 - mu_j)**2 + (S_2 - mu_j)**2 + (S_3 - mu_j)**2)/(3 - 1)",
-            "(S_1**2 + S_2**2 + S_3**2)/(3 - 1)",
+            "((x_1 - mu_j)**2 + (x_2 - mu_j)**2 + (x_3 - mu_j)**2)/(3 - 1)",
+            "(x_1**2 + x_2**2 + x_3**2)/(3 - 1)",
         ),
         {"mu_j": "0"},
     ),
-    Chain("Eq. 5, expectation, N = 2", ("E((S_1 - mu_j)**2 + (S_2 - mu_j)**2)/(2 - 1)",
+    Chain("Eq. 5, expectation, N = 2", ("E((x_1 - mu_j)**2 + (x_2 - mu_j)**2)/(2 - 1)",
                                         "2*sigma_j**2/(2 - 1)")),
     Chain("Eq. 5, expectation, any N", ("N*E((X_j - mu_j)**2)/(N - 1)",
                                         "N*sigma_j**2/(N - 1)")),
     Chain("Eq. 6, squared", ("(sigma_j*Abs(W_j))**2", "sigma_j**2*W_j**2")),
     Chain(
         "Eq. 6, squared, N = 2",
-        ("(sqrt((S_1**2 + S_2**2)/(N - 1))*Abs(W_j))**2",
-         "(sqrt(S_1**2 + S_2**2)*Abs(W_j))**2/(N - 1)"),
+        ("(sqrt((x_1**2 + x_2**2)/(N - 1))*Abs(W_j))**2",
+         "(sqrt(x_1**2 + x_2**2)*Abs(W_j))**2/(N - 1)"),
     ),
     Chain("Eq. 7", ("D(E((B - Bn + X_j*W_j)**2))", f"D({LOSS})", "-2*(B - Bn) - 2*mu_j*W_j")),
     Chain("Eq. 7, root", ("Root(-2*(B - Bn) - 2*mu_j*W_j)", ROOT)),
@@ -91,8 +91,8 @@ CHAINS = (
     *(
         Chain(f"Eq. 8, expectation, N = {count}", (f"E({text})/({count} - 1)", "sigma_j**2"))
         for count, text in (
-            (2, "(S_1 - (S_1 + S_2)/2)**2 + (S_2 - (S_1 + S_2)/2)**2"),
-            (3, " + ".join(f"(S_{n} - (S_1 + S_2 + S_3)/3)**2" for n in (1, 2, 3))),
+            (2, "(x_1 - (x_1 + x_2)/2)**2 + (x_2 - (x_1 + x_2)/2)**2"),
+            (3, " + ".join(f"(x_{n} - (x_1 + x_2 + x_3)/3)**2" for n in (1, 2, 3))),
         )
     ),
     Chain("Eq. 9", ("E((B - Bn + X_j*W_j)**2)", LOSS, "(sigma_j**2 + mu_j**2)*W_j**2"),
@@ -102,7 +102,7 @@ CHAINS = (
         (
             "E((B - Bn + X_i*W_i + X_j*W_j)**2)",
             "(B - Bn + W_i*mu_i + W_j*mu_j)**2"
-            " + sigma_i**2*W_i**2 + sigma_j**2*W_j**2 + 2*C_ij*W_i*W_j",
+            " + sigma_i**2*W_i**2 + sigma_j**2*W_j**2 + 2*Sigma_ij*W_i*W_j",
         ),
     ),
     Chain(
@@ -134,7 +134,7 @@ _ROOT = _shown("Root", r"\operatorname{root}_{B^*}")
 
 _SYMBOLS = {
     name: Symbol(name, real=True)
-    for name in ["B", "W_i", "W_j", "X_i", "X_j", "mu_i", "mu_j", "C_ij", "S_1", "S_2", "S_3"]
+    for name in ["B", "W_i", "W_j", "X_i", "X_j", "mu_i", "mu_j", "Sigma_ij", "x_1", "x_2", "x_3"]
 } | {
     "Bn": Symbol("B^*", real=True),
     "N": Symbol("N", integer=True, positive=True),
@@ -143,7 +143,7 @@ _SYMBOLS = {
 }
 _FUNCTIONS = {"E": _E, "Gauss": _GAUSS, "D": _D, "Root": _ROOT}
 # Whose mean and standard deviation a random symbol has.
-_FEATURE = {"X_i": "i", "X_j": "j", "S_1": "j", "S_2": "j", "S_3": "j"}
+_FEATURE = {"X_i": "i", "X_j": "j", "x_1": "j", "x_2": "j", "x_3": "j"}
 
 
 def _parsed(text: str) -> Expr:
@@ -160,7 +160,7 @@ def _moment(powers: dict[str, int]) -> Expr:
     if first == second:
         covariance = _SYMBOLS[f"sigma_{_FEATURE[first]}"] ** 2
     else:  # draws are independent, two inputs of a layer need not be
-        covariance = _SYMBOLS["C_ij"] if {first, second} == {"X_i", "X_j"} else 0
+        covariance = _SYMBOLS["Sigma_ij"] if {first, second} == {"X_i", "X_j"} else 0
     return mean[0] * mean[1] + covariance
 
 

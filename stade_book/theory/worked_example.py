@@ -100,12 +100,19 @@ def table1() -> pandas.DataFrame:
             rows.append({
                 "name": method.name, "method": method.title,
                 "centred": kind, "input": INPUT_WORDS[kind],
-                "metric": treatment.metric.formula, "equation": treatment.metric.equation or "–",
+                "metric": treatment.metric.formula, "equation": _source(treatment.metric),
                 "corrects_bias": treatment.corrects, "updates_weights": method.updates_weights,
                 "score": squared_score(method, centred),
                 "pruned": layer.pruned, "weight": layer.weight, "bias": layer.bias,
             })  # fmt: skip
     return pandas.DataFrame(rows)
+
+
+def _source(metric: metrics.Metric) -> str:
+    """Which equation has the metric's formula: what the paper prints of SparseGPT's is another."""
+    if metric.name == "sparsegpt":
+        return "its algorithm"
+    return metric.equation or "–"
 
 
 def by_mask(table: pandas.DataFrame) -> dict[tuple, list[str]]:

@@ -242,3 +242,12 @@ def test_each_step_adds_least_to_the_exact_loss(pattern):
     found = many_weights.stepwise(weight, inputs.second_moment, pattern)
     wanted = greedy.chosen(weight, inputs.second_moment, masks.parse_pattern(pattern))
     assert torch.equal(found, wanted)
+
+
+def test_the_answer_to_the_question_of_the_page():
+    """Two inputs that nearly move together: weights of opposite signs cost little."""
+    covariance = torch.tensor([[1, 0.9], [0.9, 1]], dtype=torch.float64)
+    w = torch.tensor([[1.0, -1], [1, 1]], dtype=torch.float64)
+    the_sets = w, torch.ones(2, 2, dtype=torch.bool), covariance
+    assert many_weights.set_loss(*the_sets).tolist() == pytest.approx([0.2, 3.8])
+    assert many_weights.sum_of_single_losses(*the_sets).tolist() == [2, 2]

@@ -32,8 +32,8 @@ CHANGES = [
     ("Eq. 4, best bias", 1, "B", "B + W_j", [0]),
     ("Eq. 4", 0, "sigma_j**2", "2*sigma_j**2", [0]),
     ("Eq. 4", 1, "0**2 +", "1**2 +", [0, 1]),
-    ("Eq. 5, N = 2", 1, "S_2**2", "S_1*S_2", [0]),
-    ("Eq. 5, N = 3", 0, "(S_3 - mu_j)", "(S_3 - 1)", [0]),
+    ("Eq. 5, N = 2", 1, "x_2**2", "x_1*x_2", [0]),
+    ("Eq. 5, N = 3", 0, "(x_3 - mu_j)", "(x_3 - 1)", [0]),
     ("Eq. 5, expectation, N = 2", 1, "2*sigma_j**2", "sigma_j**2", [0]),
     ("Eq. 5, expectation, any N", 1, "N*sigma", "sigma", [0]),
     ("Eq. 6, squared", 0, "Abs(W_j)", "Abs(W_j + 1)", [0]),
@@ -46,10 +46,10 @@ CHANGES = [
     ("Eq. 8", 2, "- 2*", "+ 2*", [1, 2]),
     ("Eq. 8", 3, "sigma_j**2", "sigma_j", [2]),
     ("Eq. 8, expectation, N = 2", 0, "/(2 - 1)", "/2", [0]),
-    ("Eq. 8, expectation, N = 3", 0, "/3)**2 + (S_2", "/2)**2 + (S_2", [0]),
+    ("Eq. 8, expectation, N = 3", 0, "/3)**2 + (x_2", "/2)**2 + (x_2", [0]),
     ("Eq. 9", 1, "mu_j**2", "mu_j", [0, 1]),
     ("Eq. 9", 2, "+ mu_j**2", "- mu_j**2", [1]),
-    ("two weights", 1, "2*C_ij", "C_ij", [0]),
+    ("two weights", 1, "2*Sigma_ij", "Sigma_ij", [0]),
     ("two weights, root", 1, "W_i*mu_i", "W_i*mu_j", [0]),
 ]
 

@@ -178,3 +178,15 @@ def test_the_output_that_is_shown_is_the_one_with_the_worst_choice():
     # With the bias kept Wanda is never wrong, and the first output is shown.
     score, _ = brute_force.one_output(layers, refit=False)
     assert score.tolist() == scores[0].tolist()
+
+
+def test_agreements_in_words():
+    layers = synthetic.random_layers((2, 3, 4), (-1, 1), (1, 2), torch.Generator().manual_seed(0))
+    found = brute_force.in_words(pandas.DataFrame(brute_force.agreements(layers)))
+    assert set(found["metric"]) == {"Wanda", "STD", "Eq. 9"}
+    assert list(found.columns) == ["metric", "bias", "outputs", "agree", "excess"]
+    optimal = found[(found["metric"] == "STD") & (found["bias"] == "corrected")]
+    assert list(optimal["agree"]) == list(optimal["outputs"]) and set(found["bias"]) == {
+        "corrected",
+        "kept",
+    }

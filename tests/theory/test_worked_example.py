@@ -7,7 +7,7 @@ from stade_book.pages import audit
 from stade_book.pages.models import LayerInputs
 from stade_book.theory import misprints, worked_example
 from stade_nb.numerics.masks import select
-from stade_nb.numerics.methods import METHODS
+from stade_nb.numerics.methods import METHODS, prune_layer
 from stade_nb.numerics.metrics import METRICS
 
 EXACT = torch.float64
@@ -136,3 +136,24 @@ def test_formulas_are_those_the_methods_run_by(table):
     assert (
         rows.loc[("STADE (w/o bias)", "not centred"), "metric"] == METRICS["without_bias"].formula
     )
+
+
+def test_the_answers_to_the_questions_of_the_page():
+    """What the page on Table 1 asks the reader, computed."""
+    scores = worked_example.weight().square() * worked_example.moments().variance
+    assert scores[1].tolist() == [25 * 8, 36 * 4, 16 * 4, 49 * 6]
+    pruned = prune_layer(
+        worked_example.weight(),
+        torch.tensor(worked_example.BIAS, dtype=torch.float64),
+        worked_example.moments(),
+        "std",
+        worked_example.PATTERN,
+        centred=False,
+    )
+    assert pruned.pruned[1].nonzero()[:, 0].tolist() == [1, 2] and pruned.bias[1] == -13
+    x, w = torch.tensor(worked_example.INPUTS), torch.tensor(worked_example.WEIGHT)
+    changes = {pair: (x[:, pair] @ w[0, pair]).square().sum().item() for pair in ((0, 1), (1, 3))}
+    assert changes == {(0, 1): 340, (1, 3): 536}
+    layer = worked_example.weight(), None, worked_example.moments()
+    taken = prune_layer(*layer, "wanda", worked_example.PATTERN, centred=True)
+    assert taken.pruned[0].nonzero()[:, 0].tolist() == [1, 3]

@@ -85,7 +85,10 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     wanda, by_std = m**2 + s**2 < mean**2 + std**2, s < std
     region = np.select([wanda & by_std, ~wanda & ~by_std, by_std], [0, 1, 2], 3)
     colours = [SKY, "#FFFFFF", ORANGE, "#DDDDDD"]
-    axes.contourf(m, s, region, levels=[-0.5, 0.5, 1.5, 2.5, 3.5], colors=colours)
+    # Where dark pages turn the colours round, the last two would be one without a hatch.
+    hatches = [None, None, None, "//"]
+    levels = [-0.5, 0.5, 1.5, 2.5, 3.5]
+    axes.contourf(m, s, region, levels=levels, colors=colours, hatches=hatches)
     axes.axhline(std, color=METHOD_STYLE["std"][0], linewidth=2)
     radius, angle = np.hypot(mean, std), np.linspace(0, np.pi, 200)
     circle = radius * np.cos(angle), radius * np.sin(angle)
@@ -98,7 +101,8 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     words = ["both remove the second", "both remove the first",
              "STD the second, Wanda the first", "STD the first, Wanda the second"]  # fmt: skip
     handles = [
-        Patch(facecolor=c, edgecolor=INK, label=w) for c, w in zip(colours, words, strict=True)
+        Patch(facecolor=c, edgecolor=INK, label=w, hatch=h)
+        for c, w, h in zip(colours, words, hatches, strict=True)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     axes.set(xlabel="mean μ of the second weight's input", ylabel="its standard deviation σ")
@@ -185,7 +189,7 @@ def order(cases: dict[str, tuple[synthetic.Layer, bool]]) -> Figure:
         for at, (text, lower) in words.items():
             axes.annotate(text, (scores[at], costs[at]), (12, lower), textcoords="offset points")
         axes.set_title(heading, fontsize=10)
-        axes.set(xlabel="Wanda's score, Eq. 10")
+        axes.set(xlabel="Wanda's score, Eq. 6")
     panels[0][0].set(ylabel="what the removal costs")
     return figure
 

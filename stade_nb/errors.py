@@ -1,8 +1,10 @@
-"""The one error class of the package, and messages for unknown names and for absent files."""
+"""The one error class of the package, and messages for unknown names, absent files, wrong words."""
 
+import argparse
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
 
 
 class StadeError(ValueError):
@@ -15,6 +17,14 @@ class StadeError(ValueError):
     ...     print(error)
     pattern '2of4': expected a share such as '0.5' or '50%', or N:M: '2:4'
     """
+
+
+class Words(argparse.ArgumentParser):
+    """The words of a small command; what is wrong with them is said in one line, status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with the message and where to read on."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def unknown(kind: str, value: object, options: Iterable[str], meant: str = "") -> StadeError:

@@ -5,19 +5,10 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, Words
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class Words(argparse.ArgumentParser):
-    """The words of a step's command line; what is wrong with them is said in one line, status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """End the process with the message and where to read on."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def study_words(name: str, about: str | None) -> Words:

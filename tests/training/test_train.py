@@ -97,7 +97,7 @@ def test_an_unknown_recipe_is_named():
         (["llama-230k", "nosuch"], "unknown embedded model 'nosuch': known: llama-230k"),
         (["llama-230k", "--device", "tpu"], "unknown device 'tpu'"),
         ([], "name a model, or say --all; see python -m stade_book.training --help"),
-        (["--devise", "cpu"], "unrecognized arguments: --devise cpu; see python -m"),
+        (["--devise", "cpu"], "unrecognized arguments: --devise; see python -m"),
     ],
 )
 def test_bad_words_end_before_anything_is_trained(monkeypatch, capsys, words, said):

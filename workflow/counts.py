@@ -19,7 +19,7 @@ from workflow import ROOT, Words
 
 LIBRARY, BOOK = "stade_nb", "stade_book"
 LONGEST, SHORTEST, PARAMETERS = 300, 40, 7
-FILES, LINES, NUMERICS = 85, 10_900, 850
+FILES, LINES, NUMERICS = 85, 10_900, 860
 # Doors, and the one equation that the paper sets apart.
 MAY_BE_SHORT = (
     "stade_nb/errors.py", "stade_nb/__main__.py", "stade_nb/numerics/bias.py",

@@ -120,6 +120,8 @@ ALIASES = {
     "stadew": "stade",
     "stadew_star": "stade_without_bias",
     "stadenobias": "stade_without_bias",
+    "stdnobias": "std_without_bias",
+    "stade_star": "std_without_bias",
     "sparsegptnoupdate": "sparsegpt_without_update",
 }
 

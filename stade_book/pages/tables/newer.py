@@ -37,7 +37,7 @@ SCORES = {
     "greedy_with_bias": _ADDED.replace("%s", r"\Sigma"),
 }
 FOLLOWS = {
-    "dsnot": "weights are swapped until what is removed has a mean near zero",
+    "dsnot": "weights are swapped until what is removed has a mean near zero (as described)",
     "sparsegpt": "column by column; the weights to the right are updated",
     "rose": "as SparseGPT, beginning with the columns that would lose most",
     "greedy": "one weight of a row after the other",

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas
 from IPython.display import HTML
 
-from stade_book.claims import paper
+from stade_book.claims import paper, verdicts
 from stade_book.pages import html
 from stade_book.pages.tables import accuracy, dated, earlier, ladder, layers, perplexity
-from stade_book.studies import shipped
+from stade_book.studies import mask_or_compensation, shipped
 from stade_nb import paths
 from stade_nb.evaluation import harness
 from stade_nb.models import packaged
@@ -25,6 +25,12 @@ SWEEP = (
     "--patterns {patterns}{more} --calibration c4_documents.txt --nsamples 32 "
     "--evaluation wiki.test.raw --evaluation-windows 64 --window-length 512"
 )
+
+
+def counted(ran: pandas.DataFrame, below: str, above: str) -> str:
+    """In how many cells of `ran` one method's perplexity is below another's, as verdicts count."""
+    judged = mask_or_compensation.against(ran, [(below, above)])
+    return str(verdicts.counted(judged)) or verdicts.NOT_RUN
 
 
 def table(

@@ -101,3 +101,9 @@ def test_tasks_are_the_books_own_seven_or_named():
     assert sentences.asked([*own, *own]) == "seven tasks made for this book's small models"
     assert sentences.asked(own[:2]) == "affirmed or denied, true premise"
     assert sentences.asked(["rte", "rte", "boolq"]) == "rte, boolq"
+
+
+def test_how_often_place_and_measurement_agree():
+    row = pandas.DataFrame({"agree": [0.27], "layers": [210], "inputs": [0.38]}).itertuples()
+    said = "place and measurement agree in 27 % of 210 layers, counted by input in 38 %"
+    assert sentences.agreeing(next(row)).replace("%", " %") == said

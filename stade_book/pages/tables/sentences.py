@@ -37,7 +37,10 @@ def corrected(pairs: pandas.DataFrame) -> str:
 
 def agreeing(row: tuple) -> str:
     """How often two ways to call layers centred agree, of a row of `centred_inputs.split`."""
-    return f"place and measurement agree in {row.agree:.0%} of {row.layers} layers"
+    return (
+        f"place and measurement agree in {row.agree:.0%} of {row.layers} layers, counted by input "
+        f"in {row.inputs:.0%}"
+    )
 
 
 def types(cells: pandas.DataFrame) -> dict[str, str]:

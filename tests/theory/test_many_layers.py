@@ -1,5 +1,6 @@
 """Sets of weights on many layers: pooled as by hand, orders that theory guarantees."""
 
+import pandas
 import pytest
 import torch
 
@@ -40,6 +41,13 @@ def test_orders_that_theory_guarantees(layers):
     assert table.set_index(index)["optimal"][False, 0.0, "wanda"] == 1
 
 
+def test_after_a_relu_std_alone_is_optimal_and_only_without_correlation(layers):
+    table = many_layers.over_correlations(layers, [0.0, 0.6], [0.5], correlated_inputs.relu)
+    optimal = table[(table["optimal"] == 1) & table["choice"].isin(["magnitude", "wanda", "std"])]
+    found = optimal[["refit", "correlation", "choice"]]
+    assert list(found.itertuples(index=False, name=None)) == [(True, 0.0, "std")]
+
+
 @pytest.mark.parametrize("family", many_layers.FAMILIES)
 def test_single_losses_add_up_where_nothing_is_correlated(layers, family):
     # Independent inputs stay independent under max(·, 0); Student's t is uncorrelated only.
@@ -74,6 +82,19 @@ def test_bias_gains_are_ratios_of_losses_pooled_by_hand(layers):
     # Without correlations STD's sets are the cheapest; with them nothing guarantees that.
     found = table[(table["correlation"] == 0) & (table["spread"] == 0.5)].iloc[0]
     assert 0 < found["wanda"] < found["std"] and found["cheapest"] > 0
+
+
+def test_only_what_the_cheapest_sets_gain_rises_with_the_correlation_in_every_draw():
+    """What the page says of its figure: for the metrics' sets the direction is that of a draw."""
+    rises = []
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        drawn = synthetic.random_layers((16, 8, 8), (-1, 1), (0.1, 2), generator)
+        table = many_layers.bias_gains(drawn, [0.0, 0.9], [1.0], 0.5).set_index("correlation")
+        rises.append(table.loc[0.9] - table.loc[0.0])
+    rises = pandas.DataFrame(rises)
+    assert (rises["cheapest"] > 0.05).all()
+    assert (rises[["wanda", "std"]].min() < 0).all() and (rises[["wanda", "std"]].max() > 0).all()
 
 
 def test_simulation_agrees_for_every_family_and_would_show_a_wrong_loss(layers, monkeypatch):

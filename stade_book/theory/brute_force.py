@@ -58,7 +58,7 @@ class Agreement(NamedTuple):
 def agreements(layers: Layer) -> list[Agreement]:
     """Eqs. 8 and 9: does each metric choose the weight whose removal costs least?
 
-    Every weight of every output is removed in turn, with B* refitted (Eq. 8) and with B* = B
+    Every weight of every output is removed in turn, with the best B* (Eq. 8) and with B* = B
     (Eq. 9); the least loss found this way is what the metric's choice is compared with.
     """
     found = []

@@ -70,7 +70,7 @@ def single_and_exact(
     pattern: AnyPattern,
     family: Family = correlated_inputs.gaussian,
 ) -> Pair:
-    """Eq. 8 added up over the sets that STD takes, and their exact loss, the bias refitted."""
+    """Eq. 8 added up over the sets that STD takes, and their exact loss, the bias corrected."""
     pairs = []
     for weight, inputs in each(layers, family, correlation):
         removed = weight, many_weights.greedy(weight, inputs, pattern)["std"], inputs.covariance
@@ -94,7 +94,7 @@ def bias_gains(
     """Which share of the loss a bias saves, at each correlation and each size of the means.
 
     The means of `layers` are multiplied by each of `spreads`. Columns: correlation, spread; then
-    1 - (loss with the bias refitted) / (loss with the bias kept), summed over all outputs, for
+    1 - (loss with the bias corrected) / (loss with the bias kept), summed over all outputs, for
     wanda, Wanda's sets both times; std, STD's sets against Wanda's with the bias kept; cheapest,
     the cheapest sets for either.
     """
@@ -133,7 +133,7 @@ def simulated(
 ) -> pandas.DataFrame:
     """The exact loss beside a simulation, for one layer (out, in), each family and each bias.
 
-    The sets are STD's where the bias is refitted and Wanda's where it is kept. Columns: inputs,
+    The sets are STD's where the bias is corrected and Wanda's where it is kept. Columns: inputs,
     correlation, refit, exact and simulated (means over outputs), errors (the furthest output, in
     standard errors).
     """

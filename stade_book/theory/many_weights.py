@@ -29,7 +29,7 @@ MOST_SETS = 200_000
 
 
 def matrix_of(inputs: Inputs, refit: bool) -> Tensor:
-    """The matrix of the exact loss: with the bias refitted Cov(X), with the bias kept E[X Xᵀ]."""
+    """The matrix of the exact loss: with the bias corrected Cov(X), with the bias kept E[X Xᵀ]."""
     return inputs.covariance if refit else inputs.second_moment
 
 

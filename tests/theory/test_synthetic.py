@@ -186,7 +186,15 @@ def test_agreements_in_words():
     assert set(found["metric"]) == {"Wanda", "STD", "Eq. 9"}
     assert list(found.columns) == ["metric", "bias", "outputs", "agree", "excess"]
     optimal = found[(found["metric"] == "STD") & (found["bias"] == "corrected")]
-    assert list(optimal["agree"]) == list(optimal["outputs"]) and set(found["bias"]) == {
-        "corrected",
-        "kept",
-    }
+    assert list(optimal["agree"]) == list(optimal["outputs"]) == [6]
+    assert set(found["bias"]) == {"corrected", "kept"}
+
+
+def test_the_answer_to_the_question_of_the_page():
+    """What the page on one weight asks the reader: mean 2, standard deviation ½, weight 1."""
+    variance = Fraction(1, 2) ** 2
+    for mean in (Fraction(2), Fraction(0)):
+        best = synthetic.best_bias(0, 1, mean)
+        assert synthetic.loss(0, best, 1, mean, variance) == Fraction("0.25")
+        kept = synthetic.loss(0, 0, 1, mean, variance)
+        assert kept == Fraction("4.25" if mean else "0.25")

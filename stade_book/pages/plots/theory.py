@@ -78,7 +78,7 @@ def which_goes(mean: float = 1.0, std: float = 1.0) -> Figure:
     """Eqs. 10 and 11: of two equal weights, which goes, over the (mean, std) of the second's input.
 
     The first weight's input has `mean` and `std`. STD compares stds, Wanda the root of
-    sigma² + mu²; where they disagree STD is right if the bias is refitted, Wanda if it is kept.
+    sigma² + mu²; where they disagree STD is right if the bias is corrected, Wanda if it is kept.
     """
     figure, axes = style.axes(4.2)
     m, s = np.meshgrid(np.linspace(-3, 3, 601), np.linspace(0, 3, 301))

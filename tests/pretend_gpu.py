@@ -82,7 +82,7 @@ def call(function, args, kwargs):
         there = any(isinstance(one, Far) for one in given)
         here = any(one.dim() and not isinstance(one, Far) for one in given)
         if name == "__get__" and function.__self__ is Tensor.device:
-            return GPU if there else CPU
+            return GPU if there else args[0].device
         if name == "__get__" and function.__self__ is Tensor.is_cuda:
             return there
         if name == "_has_compatible_shallow_copy_type":

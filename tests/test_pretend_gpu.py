@@ -81,6 +81,26 @@ def test_losses_kept_of_a_gpu_go_on(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+SAME_MODEL = """
+import torch
+from stade_nb.evaluation.perplexity import window_losses
+from stade_nb.models import loading
+import pretend_gpu
+
+ids = torch.arange(64).reshape(4, 16)
+cpu = window_losses(loading.load("llama-230k")[0], ids)
+pretend_gpu.installed()
+model, _ = loading.load("llama-230k", "cuda")
+assert model.device.type == "cuda" and window_losses(model, ids).equal(cpu)
+"""
+
+
+def test_a_model_on_the_pretend_gpu_is_the_one_of_the_cpu():
+    path = f"import sys; sys.path.insert(0, {str(TESTS)!r})"
+    done = on_pretend_gpu("-c", path + SAME_MODEL)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

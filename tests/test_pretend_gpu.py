@@ -95,6 +95,36 @@ assert model.device.type == "cuda" and window_losses(model, ids).equal(cpu)
 """
 
 
+SNAPSHOT = """
+import torch
+from stade_nb.engine import pruning, weights
+from stade_nb.models import loading
+import pretend_gpu
+
+pretend_gpu.installed()
+for name in ("llama-230k", "opt-340k"):
+    model, _ = loading.load(name, "cuda")
+    before, dense = loading.fingerprint(model), weights.snapshot(model)
+    kept = [tensor for _, *both in dense for tensor in both if tensor is not None]
+    assert {tensor.device.type for tensor in kept} == {"cpu"}
+    for restored in (True, False):
+        pruning.prune_model(model, torch.arange(64).reshape(4, 16), "std", "2:4")
+        assert loading.fingerprint(model) != before
+        if restored:
+            weights.restore(dense)
+            assert loading.fingerprint(model) == before
+    weights.drop_biases(dense)
+    for layer, _, bias in dense:
+        assert layer.bias is None if bias is None else layer.bias.cpu().equal(bias)
+"""
+
+
+def test_of_a_model_on_a_gpu_what_it_was_waits_on_the_host():
+    path = f"import sys; sys.path.insert(0, {str(TESTS)!r})"
+    done = on_pretend_gpu("-c", path + SNAPSHOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_a_model_on_the_pretend_gpu_is_the_one_of_the_cpu():
     path = f"import sys; sys.path.insert(0, {str(TESTS)!r})"
     done = on_pretend_gpu("-c", path + SAME_MODEL)

@@ -58,7 +58,9 @@ def measure(name: str, folder: Path, device: str = "cpu") -> Path:
         pruning.prune_model(model, ids, medians.PLAIN, pattern, progress=True)
         keep(about | {"method": medians.PLAIN}, began)
         began = time.perf_counter()
-        removed = {full: before[full] - layer.weight for full, layer in layers.items()}
+        removed = {
+            full: before[full].to(layer.weight) - layer.weight for full, layer in layers.items()
+        }
         with means.correct(model, removed, ids, medians.PART, medians.WAY, progress=True):
             keep(about | {"method": medians.CANDIDATE}, began)
         weights.restore(dense)

@@ -54,9 +54,13 @@ def report_of(layer: nn.Linear, result: LayerResult) -> LayerReport:
 
 
 def snapshot(model: nn.Module) -> Snapshot:
-    """The weights and biases that pruning may change."""
+    """The weights and biases that pruning may change, in host memory: a GPU has no second room."""
+
+    def kept(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.detach().to("cpu", copy=True)
+
     return [
-        (layer, layer.weight.clone(), None if layer.bias is None else layer.bias.clone())
+        (layer, kept(layer.weight), kept(layer.bias))
         for _, _, layer in architectures.named_layers(model)
     ]
 

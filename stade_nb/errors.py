@@ -71,3 +71,17 @@ def shortened(value: object, most: int = 80) -> str:
     """
     text = str(value)
     return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+
+
+# What torch, CUDA's libraries and the system say in errors that have no class of their own for it.
+_NO_MEMORY = ("out of memory", "annot allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, a GPU's or the host's.
+
+    >>> lacks_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"))
+    True
+    """
+    said = str(error) if isinstance(error, RuntimeError | OSError) else ""
+    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)

@@ -6,10 +6,8 @@ import sys
 import time
 import traceback
 
-import torch
-
 from stade_nb import paths
-from stade_nb.errors import StadeError, shortened
+from stade_nb.errors import StadeError, lacks_memory, shortened
 
 DEBUG = "STADE_NB_DEBUG"
 LOG = "errors.log"
@@ -32,8 +30,6 @@ def explain(error: Exception) -> int:
     foresaw), the full traceback goes to a log file, which the line names; STADE_NB_DEBUG=1 prints
     it too.
     """
-    if isinstance(error, torch.OutOfMemoryError):
-        return complain(f"{error}; take a smaller --batch-size or shorter windows")
     known, first = isinstance(error, StadeError), error
     while isinstance(first, StadeError) and first.__cause__ is not None:
         first = first.__cause__
@@ -48,7 +44,7 @@ def explain(error: Exception) -> int:
         return complain(f"{said}: change its permissions, or name another place\n{place}")
     if known or isinstance(error, OSError):
         return complain(f"{error}\n{place}")
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         said = f"out of memory ({error}); take a smaller --batch-size, fewer or shorter windows"
         return complain(f"{said}\n{place}")
     words = " ".join([f"{type(error).__name__}:", *str(error).split()])

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils.peft_utils import find_adapter_config_file
 
-from stade_nb.errors import StadeError
+from stade_nb.errors import StadeError, lacks_memory
 from stade_nb.models import architectures
 
 # Stored tensors that change no logits: tables of positions and a version number that older
@@ -50,13 +50,34 @@ def reading(name: str, remedy: str, verb: str = "load") -> Iterator[None]:
     """
     try:
         yield
-    except (StadeError, MemoryError, torch.OutOfMemoryError):
+    except StadeError:
         raise
     except BaseException as error:
+        if lacks_memory(error):
+            raise
         # The tokenizers library is written in Rust, whose panics are no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise StadeError(f"cannot {verb} {name!r}: {reason(error)}\n{remedy}") from error
+
+
+@contextmanager
+def fitting(name: str, dtype: torch.dtype, device: torch.device) -> Iterator[None]:
+    """Where a model's weights have no room on `device`, or on the way there, a StadeError says so.
+
+    No smaller batch would help, which is what is said of all other memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        half = "take dtype bfloat16, of half the size, " if dtype == torch.float32 else "take "
+        sweep = " or a sweep, which has one block at a time there" * (device.type == "cuda")
+        raise StadeError(
+            f"model {name!r} in {str(dtype).removeprefix('torch.')} does not fit into the memory "
+            f"of the device {device}: {half}a smaller model, a device with more memory{sweep}"
+        ) from error
 
 
 def reason(error: BaseException) -> str:

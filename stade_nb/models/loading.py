@@ -21,6 +21,7 @@ from stade_nb.models.checkpoint import (
     check_own_code,
     check_plain,
     check_sizes,
+    fitting,
     reading,
     tokenizer_of,
 )
@@ -236,7 +237,7 @@ def load(
     whether one that cannot be read is an error now, or only when it is used, see
     `checkpoint.Missing`; a model that comes without any is one to be used on token ids.
     StadeError where nothing of that name exists, the hub cannot be reached, the device or dtype is
-    not available, or the architecture is not supported.
+    not available or has no room for the model, or the architecture is not supported.
 
     >>> model, tokenizer = load("llama-230k")
     >>> type(model).__name__
@@ -246,6 +247,7 @@ def load(
     options = _options(cache_dir)
     # Reading a local folder takes no time worth a progress bar; a download does.
     with (
+        fitting(name, dtype, torch.device("cpu")),
         quiet(bars=not isdir(where)),
         reading(name, _remedy(where)),
         hub_access.answering(where, cache_dir),
@@ -260,7 +262,8 @@ def load(
     architectures.blocks(model)
     check_complete(name, report)
     check_head(name, model)
-    return model.to(device).eval().requires_grad_(False), tokenizer
+    with fitting(name, dtype, device):
+        return model.to(device).eval().requires_grad_(False), tokenizer
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -660,7 +660,7 @@ def test_out_of_memory_and_interruption(capsys, prune, monkeypatch):
 
     stop(torch.OutOfMemoryError("CUDA out of memory.\nTried"))
     assert main([*prune, "--sparsity_ratio", "0.5"]) == 2
-    assert "CUDA out of memory. Tried; take a smaller --batch-size" in capsys.readouterr().err
+    assert "CUDA out of memory. Tried); take a smaller --batch-size" in capsys.readouterr().err
     stop(KeyboardInterrupt())
     assert main([*prune, "--sparsity_ratio", "0.5"]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == (

@@ -82,13 +82,22 @@ def test_a_name_that_is_too_long_is_cut_and_a_shorter_one_asked_for(capsys, tmp_
         (RuntimeError("a\nb"), 1, "this should not have happened: RuntimeError: a b. Full"),
         (AssertionError(), 1, "this should not have happened: AssertionError. Full traceback: "),
         (MemoryError("71 PiB"), 2, "out of memory (71 PiB); take a smaller --batch-size"),
-        (torch.OutOfMemoryError("CUDA out of memory.\nTried"), 2, "Tried; take a smaller --batch"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried"), 2, "Tried); take a smaller --batch"),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), 2, "ALLOC_FAILED); take a smaller --batch"),
     ],
 )
 def test_whatever_else_comes_is_one_line_too(capsys, error, status, words):
     assert explain(raised(error)) == status
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and said.startswith("stade_nb: ") and words in said
+
+
+def test_memory_that_a_cpu_lacks_is_no_surprise(capsys):
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 55)
+    assert explain(caught.value) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("stade_nb: out of memory (") and "take a smaller --batch-size" in said
 
 
 def test_a_log_that_cannot_be_written_goes_to_the_next_place_or_nowhere(capsys, folders):

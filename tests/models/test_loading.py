@@ -202,6 +202,35 @@ def test_dropped_biases_are_an_error(tokenizer, tmp_path):
         loading.load(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUDA error: out of memory")],
+)
+def test_a_model_that_a_device_has_no_room_for(monkeypatch, folder, error):
+    """A smaller batch, which is the advice elsewhere, would not help."""
+
+    def no_room(*_, **__):
+        raise error
+
+    monkeypatch.setattr(loading, "check_device", lambda _: torch.device("cuda", 0))
+    monkeypatch.setattr(torch.nn.Module, "to", no_room)
+    with pytest.raises(
+        StadeError,
+        match=r"in float32 does not fit into .* the device cuda:0: take dtype bfloat16.*sweep",
+    ):
+        loading.load(str(folder))
+    with pytest.raises(
+        StadeError, match=r"in float16 does not fit .* cuda:0: take a smaller model"
+    ):
+        loading.load(str(folder), dtype="float16")
+    monkeypatch.setattr(loading.AutoModelForCausalLM, "from_pretrained", no_room)
+    with pytest.raises(StadeError, match="does not fit into the memory of the device cpu"):
+        loading.load(str(folder))
+    error = KeyError("another")
+    with pytest.raises(StadeError, match="cannot load"):
+        loading.load(str(folder))
+
+
 def test_devices_and_dtypes(monkeypatch, folder):
     assert loading.check_device("cpu").type == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -10,6 +10,9 @@ from tqdm import tqdm
 from stade_nb.errors import StadeError
 from stade_nb.models import blockwise, token_ids
 
+# Bytes of logits at once, if it is more than a window: of 8 windows of Gemma they would be 17 GB.
+LOGITS = 1 << 31
+
 
 def perplexity(model: nn.Module, ids: Tensor, batch_size: int = 8, progress: bool = False) -> float:
     """Section 4: perplexity of a model on `ids`, (windows, tokens), see `perplexity_of`.
@@ -35,9 +38,10 @@ def window_losses(
 ) -> Tensor:
     """Section 4: each window's mean negative log-likelihood (nats) of its tokens 2 to n.
 
-    ids: (windows, tokens). Returns (windows,) float64 on the CPU; the loss of a token is computed
-    in float32. keep: an `engine.kept.KeptLosses`, from which a killed run goes on. StadeError
-    where the model cannot read the windows, or a loss is not finite.
+    ids: (windows, tokens). batch_size: windows at once, fewer where their logits take more than
+    `LOGITS`. Returns (windows,) float64 on the CPU; the loss of a token is computed in float32.
+    keep: an `engine.kept.KeptLosses`, from which a killed run goes on. StadeError where the model
+    cannot read the windows, or a loss is not finite.
 
     >>> import stade_nb as snb
     >>> model, tokenizer = snb.load("llama-230k")
@@ -46,7 +50,10 @@ def window_losses(
     torch.Size([4])
     """
     token_ids.check_windows(model, ids)
-    batches, losses = token_ids.in_batches(ids, batch_size), keep.begun() if keep else []
+    token_ids.check_batch_size(batch_size)
+    fit = LOGITS // (ids.shape[1] * model.config.vocab_size * model.dtype.itemsize)
+    batches = token_ids.in_batches(ids, min(batch_size, max(1, fit)))
+    losses = keep.begun() if keep else []
     known, seen = sum(map(len, losses)), 0
     with blockwise.evaluating(model):
         for part in with_bar(batches, "perplexity", progress):

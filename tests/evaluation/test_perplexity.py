@@ -7,6 +7,7 @@ import torch
 from tiny_models import build, windows
 
 from stade_nb.errors import StadeError
+from stade_nb.evaluation import perplexity
 from stade_nb.evaluation.perplexity import losses_of, perplexity_of, window_losses
 
 
@@ -28,6 +29,18 @@ def test_batches_do_not_matter():
     one, all_at_once = (window_losses(model, ids, batch_size=size) for size in (1, 7))
     torch.testing.assert_close(one, all_at_once, rtol=1e-6, atol=0)
     assert model.training is False
+
+
+@pytest.mark.parametrize(("limit", "calls"), [(0, 7), (2, 4), (3, 3), (100, 1)])
+def test_logits_of_so_many_windows_as_fit(monkeypatch, limit, calls):
+    """Eight windows of a large vocabulary would take more memory than the model itself."""
+    model, ids, sizes = build("gemma2"), windows(7), []
+    expected = window_losses(model, ids)
+    model.lm_head.register_forward_hook(lambda *seen: sizes.append(seen[2].nbytes))
+    room = limit * ids.shape[1] * model.config.vocab_size * model.dtype.itemsize
+    monkeypatch.setattr(perplexity, "LOGITS", room)
+    torch.testing.assert_close(window_losses(model, ids), expected, rtol=1e-6, atol=0)
+    assert len(sizes) == calls and (not limit or max(sizes) <= room)
 
 
 def test_half_precision_logits_are_widened():

@@ -36,18 +36,18 @@ def inverse_factor(hessian: Tensor, damping: float = 0.01) -> tuple[Tensor, Tens
     if damping < 0:
         raise StadeError(f"damping {damping}: expected 0 or more; SparseGPT's own value is 0.01")
     matrix, dead = damped(hessian, damping)
-    # H read backwards is L Lᵀ, so H = U Uᵀ with U upper, and C = U⁻¹: the inverse of H, whose
-    # condition is the square of U's, is never formed.
-    lower, _ = torch.linalg.cholesky_ex(matrix.flip(0, 1))
     # Of a singular H the rounding errors leave pivots of this size; NaN fails the test as well.
     least = len(dead) * torch.finfo(torch.float64).eps * matrix.diagonal().flip(0)
-    if not (lower.diagonal().square() > least).all():
+    # H read backwards is L Lᵀ, so H = U Uᵀ with U upper, and C = U⁻¹: the inverse of H, whose
+    # condition is the square of U's, is never formed. Each matrix goes before the next two come.
+    matrix, failed = torch.linalg.cholesky_ex(matrix.flip(0, 1))
+    if not ((matrix.diagonal().square() > least) & (failed == 0)).all():
         raise StadeError(
             f"the Hessian of {len(dead)} input features is not positive definite at damping "
             f"{damping}: calibrate with more tokens (at least one per feature) or damp it more"
         )
-    identity = torch.eye(len(dead), dtype=torch.float64, device=matrix.device)
-    return torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1), dead
+    matrix = torch.linalg.solve_triangular(matrix, matrix.new_ones(len(dead)).diag(), upper=False)
+    return matrix.flip(0, 1), dead
 
 
 def solve(
@@ -93,9 +93,9 @@ def solve(
         new[:, here], pruned[:, here] = part.masked_fill_(mask, 0), mask
         if update:
             new[:, later] -= errors @ factor[here, later]
-    if not new.isfinite().all():  # once a layer: a GPU's host waits for the answer
+    if not (new := new.to(weight.dtype)).isfinite().all():  # once a layer: a GPU's host waits
         raise StadeError("updated weights are not finite: calibrate with more tokens, or damp more")
-    return new.to(weight.dtype), pruned
+    return new, pruned
 
 
 def _prune_block(

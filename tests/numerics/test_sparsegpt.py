@@ -5,6 +5,8 @@ import torch
 from conftest import PATTERNS
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stade_nb.errors import StadeError
 from stade_nb.numerics import masks, metrics, sparsegpt
@@ -196,6 +198,39 @@ def test_too_little_calibration():
         sparsegpt.solve(torch.ones(1, 12), hessian * float("nan"), parse_pattern("0.5"))
 
 
+def test_what_is_not_positive_definite_has_no_factor():
+    for off in (2.0, 100.0):  # a pivot below 0 whose square is none
+        hessian = torch.tensor([[1, off, 0], [off, 1, 0], [0, 0, 1]], dtype=torch.float64)
+        with pytest.raises(StadeError, match="is not positive definite at damping 0"):
+            sparsegpt.inverse_factor(hessian, damping=0)
+
+
+class Matrices(TorchDispatchMode):
+    """The most matrices of some size that there are at once, besides those from outside."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.alive, self.most = size, {}, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **kwargs or {})
+        for each in found if isinstance(found, tuple | list) else [found]:
+            if isinstance(each, torch.Tensor) and each.untyped_storage().nbytes() == self.size:
+                held = StorageWeakRef(each.untyped_storage())
+                self.alive[held.cdata] = held
+        self.alive = {key: held for key, held in self.alive.items() if not held.expired()}
+        self.most = max(self.most, len(self.alive))
+        return found
+
+
+def test_few_matrices_of_the_inputs_size_at_once():
+    """Of an input of 14,336 features, as Llama 3 has them, each takes 1.6 GB."""
+    weight, hessian = problem(4, 48, dtype=torch.float32)
+    with Matrices(hessian.nbytes) as matrices:
+        sparsegpt.solve(weight, hessian, parse_pattern("2:4"))
+    assert matrices.most <= 3  # and the Hessian itself
+
+
 def test_bad_input():
     weight, hessian = problem(4, 12)
     with pytest.raises(StadeError, match="damping -1: expected 0 or more"):
@@ -211,9 +246,10 @@ def test_bad_input():
         sparsegpt.hessian(Moments.zeros(3))
 
 
-def test_updates_that_overflow_are_refused():
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_updates_that_overflow_are_refused(dtype):
     weight, hessian = problem(3, 12)
-    large = (weight / weight.abs().max() * torch.finfo(torch.float32).max).float()
+    large = (weight / weight.abs().max() * torch.finfo(dtype).max).to(dtype)
     with pytest.raises(StadeError, match="updated weights are not finite"):
         sparsegpt.solve(large, hessian, parse_pattern("2:4"))
 

@@ -135,7 +135,6 @@ class Scale(Parameters):
     window_length: fields.AtLeastTwo
     seeds: fields.Seeds
     tokens_per_request: fields.AtLeastTwo
-    batch_size: fields.Batch
     teraflops: Annotated[int | float, between(0.001, 1e6)]
     teraflops_float64: Annotated[int | float, between(0.001, 1e6)]
     share: Annotated[int | float, between(0.001, 1)]

@@ -18,6 +18,7 @@ from stade_nb.numerics.metrics import Needs
 # Bytes a logit takes while losses are computed: itself and copies in float32 and of its softmax.
 _LOSS_BYTES = 8
 _GRAM_BYTES = 8  # float64, see numerics.moments
+_SOLVER = 4  # matrices as large as an input's cross products that `sparsegpt.solve` has at once
 
 
 class Operations(NamedTuple):
@@ -111,8 +112,8 @@ class Bytes(NamedTuple):
     hidden: int  # of one cell, on the device or spilled to the host
     block: int
     around: int  # embeddings, head, norms
-    logits: int  # of one batch, with what the losses need beside them
-    gram: int  # of one block's inputs
+    logits: int  # of one window, with what the losses need beside them
+    gram: int  # of one block's inputs, and what the solver makes of the widest
 
     @property
     def device(self) -> int:
@@ -138,14 +139,13 @@ def memory(model: nn.Module, cells: Sequence[Cell], setting: Setting) -> Bytes:
     if setting.evaluation:
         count, length = _size(setting.evaluation)
         hidden += count * length
-        batch = min(setting.batch_size, count) * length
-        logits = batch * model.config.vocab_size * (width + _LOSS_BYTES)
+        logits = length * model.config.vocab_size * (width + _LOSS_BYTES)
     if any(cell.needs_calibration for cell in cells):
         count, length = _size(setting.calibration)
         hidden += count * length
     for cell in (cell for cell in cells if cell.method.needs == Needs.GRAM):
         squares = [size * size for size in _inputs(stack[0], cell.types_in(stack[0])).values()]
-        gram = max(gram, _GRAM_BYTES * sum(squares))
+        gram = max(gram, _GRAM_BYTES * (sum(squares) + _SOLVER * max(squares)))
     hidden *= model.config.hidden_size * width
     return Bytes(whole, hidden, max(sizes), whole - sum(sizes), logits, gram)
 

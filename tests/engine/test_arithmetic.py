@@ -86,10 +86,10 @@ def test_bytes_are_those_of_the_tensors():
     assert found.around == 4 * (64 * 32 + 32)  # embeddings, shared by the head, and the last norm
     assert found.block == (found.weights - found.around) / 3
     assert found.hidden == windows(4).numel() * 32 * 4
-    assert found.logits == 2 * 16 * 64 * (4 + 8) and found.gram == 0
+    assert found.logits == 16 * 64 * (4 + 8) and found.gram == 0
     more = memory(model, [DENSE, Cell("sparsegpt", "2:4")], setting())
     assert more.hidden == (windows(4).numel() + windows(6).numel()) * 32 * 4
-    assert more.gram == 8 * (3 * 32**2 + 48**2)
+    assert more.gram == 8 * (3 * 32**2 + (1 + 4) * 48**2)
     assert more.all == more.weights + more.hidden + more.device
 
 

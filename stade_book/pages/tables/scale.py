@@ -55,7 +55,7 @@ def setting(number: int, model: str, p: Scale) -> Setting:
     evaluation = Windows("wikitext2", windows, length)
     if number == 4:
         evaluation = Windows("requests", REQUESTS, p.tokens_per_request)
-    return Setting(Windows("c4", p.windows, length), evaluation, None, batch_size=p.batch_size)
+    return Setting(Windows("c4", p.windows, length), evaluation, None)
 
 
 def _calibrated(how: Setting) -> Setting:
@@ -68,7 +68,7 @@ def work(p: Scale) -> pandas.DataFrame:
     Columns table, model, cells, operations (floating-point), hours (of one GPU at `p.share` of
     its rate), gram (the share of the hours that goes into cross products in float64), and the bytes
     of `arithmetic.Bytes`: weights, hidden, device. Table 4 has its models whole on the device, with
-    a copy of their blocks and the hidden states of the calibration windows.
+    the hidden states of the calibration windows.
     """
     rows = []
     for number in TABLES:
@@ -82,9 +82,8 @@ def work(p: Scale) -> pandas.DataFrame:
             spent = arithmetic.seconds(found, rate, p.share, double)
             alone = arithmetic.seconds(found._replace(gram=0.0), rate, p.share)
             size = arithmetic.memory(shape, asked, how if number != 4 else _calibrated(how))
-            # The whole model answers questions, on the device, beside a copy of its dense blocks.
-            whole = 2 * size.weights - size.around + size.hidden
-            device = size.device if number != 4 else whole
+            # The whole model answers questions, on the device; its dense blocks wait on the host.
+            device = size.device if number != 4 else size.weights + size.hidden
             rows.append(
                 {
                     "table": number,

@@ -112,6 +112,8 @@ def key_fields(cell_fields: dict, biases: str, harness: Harness, task: Questions
     if task is None:
         return cell_fields if biases == KEPT else cell_fields | {"biases": biases}
     shared = {name: value for name, value in cell_fields.items() if name != "evaluation"}
+    if cell_fields["dtype"] != "float32":  # lm-eval's own is the model's
+        shared["softmax"] = "float32"
     return shared | {
         "biases": biases,
         "task": task.name,

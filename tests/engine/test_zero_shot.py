@@ -1,5 +1,7 @@
 """Records of the zero-shot table: one for each task, resumed after a kill; biases dropped."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import zero_shot_questions
@@ -7,7 +9,7 @@ from plain import run_cells
 from recorded import all_records
 from transformers import AutoModelForCausalLM
 
-from stade_nb.engine import kept, pruning
+from stade_nb.engine import kept, pruning, zero_shot
 from stade_nb.engine.cell import DENSE, Cell, Setting, Windows
 from stade_nb.engine.weights import drop_biases, snapshot
 from stade_nb.engine.zero_shot import DROPPED, KEPT, run
@@ -74,6 +76,15 @@ def test_each_cell_is_what_the_steps_by_hand_give(tasks, asked, tmp_path):
         naive = AutoModelForCausalLM.from_pretrained(tmp_path / "plain").eval()
     by_hand = harness.evaluate(naive, tokenizer, tasks)
     assert numbers(dropped) == numbers({"tasks": by_hand})
+
+
+def test_records_of_half_precision_say_what_log_probabilities_are_in():
+    asker, task = SimpleNamespace(bos=None, positions=8), SimpleNamespace(name="rte", digest="0")
+    full, half = (
+        zero_shot.key_fields({"dtype": dtype}, KEPT, asker, task)
+        for dtype in ("float32", "bfloat16")
+    )
+    assert "softmax" not in full and half == full | {"dtype": "bfloat16", "softmax": "float32"}
 
 
 @pytest.mark.parametrize("name", [LLAMA, OPT])

@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+import torch
 import yaml
 import zero_shot_questions
 from conftest import SHARED, needs_shared
@@ -42,6 +43,20 @@ def tasks(folder):
 @pytest.fixture
 def loaded():
     return loading.load(MODEL)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_of_a_half_precision_model_log_probabilities_are_in_float32(tasks, dtype):
+    model, tokenizer = loading.load(MODEL, dtype=dtype)
+    lm, (question, *_) = harness.Harness(model, tokenizer).lm, tasks[0].task.instances
+    ((found, _),) = lm.loglikelihood([question], disable_tqdm=True)
+    context, choice = lm._encode_pair(*question.args)
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[*context, *choice]])).logits[
+            0, -len(choice) - 1 : -1
+        ]
+    chances = logits.float().log_softmax(-1)[range(len(choice)), choice]
+    assert found == pytest.approx(chances.sum().item(), rel=1e-6)
 
 
 def directly(model_folder, tasks_dir, place, limit=None):

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -16,6 +17,19 @@ LARGEST_GROUP = 16
 # Of the memory that is free, this share may be taken: pinned memory is rounded up to powers of 2,
 # and blocks and activations need room too.
 HOST_SHARE, DEVICE_SHARE = 1 / 3, 1 / 2
+
+# Where a process's control groups are named, and of either version of them: where they are, with
+# which files for the limit and for what is used, and what of that is only kept until it is needed.
+OWN_GROUPS = Path("/proc/self/cgroup")
+GROUPS = {
+    "": (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    "memory": (
+        Path("/sys/fs/cgroup/memory"),
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+}
 
 
 def units(model: nn.Module, cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -102,8 +116,25 @@ def free_host_memory() -> int:
     else:
         # Not all systems say how much is free: half of all of it, then.
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
-    control = Path("/sys/fs/cgroup")
-    limit, used = control / "memory.max", control / "memory.current"
-    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
-        found.append(max(0, int(limit.read_text()) - int(used.read_text())))
-    return min(found)
+    return max(0, min(found + _left_in_groups()))
+
+
+def _left_in_groups() -> list[int]:
+    """What the control groups of this process, its own and those above, leave of their limits.
+
+    A job of Slurm has its limit in a group of its own, and there what a file's pages take counts as
+    used until somebody needs it: after a checkpoint has been read, as much as the model itself.
+    """
+    found = []
+    lines = OWN_GROUPS.read_text().splitlines() if OWN_GROUPS.exists() else []
+    for _, kind, path in (line.split(":", 2) for line in lines):
+        if kind not in GROUPS:
+            continue
+        place, limit, used, idle = GROUPS[kind]
+        own = place / path.lstrip("/")
+        for folder in (own, *own.parents):
+            with suppress(OSError, ValueError):  # no such group, or no limit: "max"
+                most = int((folder / limit).read_text())
+                stat = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
+                found.append(most - int((folder / used).read_text()) + int(stat[idle]))
+    return found

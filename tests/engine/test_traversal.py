@@ -444,6 +444,31 @@ def test_groups():
     assert sizes(many, math.inf) == [16, 16, 7]
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_jobs_limit_is_in_a_group_of_its_own_and_files_pages_are_free(
+    tmp_path, monkeypatch, version
+):
+    kind = "memory" if version == 1 else ""
+    _, *names, idle = plan.GROUPS[kind]
+
+    def group(folder, *contents):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in zip((*names, "memory.stat"), contents, strict=True):
+            (folder / name).write_text(f"{content}\n")
+
+    group(tmp_path / "groups/slurm/job", 9000, 5000, f"anon 1000\n{idle} 4000")
+    if version == 2:
+        group(tmp_path / "groups", "max", 9000, f"{idle} 0")
+        group(tmp_path / "groups/slurm", 10_000, 9000, f"{idle} 0")
+    own = tmp_path / "own"
+    own.write_text(f"12:cpu:/elsewhere\n4:{kind}:/slurm/job/step\n")
+    monkeypatch.setattr(plan, "OWN_GROUPS", own)
+    monkeypatch.setattr(plan, "GROUPS", {kind: (tmp_path / "groups", *names, idle)})
+    assert plan.free_host_memory() == (8000 if version == 1 else 1000)
+    monkeypatch.setattr(plan, "OWN_GROUPS", tmp_path / "none")
+    assert plan.free_host_memory() > 2**20
+
+
 def test_measured_memory():
     on_device, in_all = plan.limits(torch.device("cpu"), None, None)
     assert on_device == math.inf and 2**20 < in_all < 2**60

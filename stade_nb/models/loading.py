@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from difflib import get_close_matches
 from os import PathLike
 from os.path import isdir, isfile
@@ -71,11 +72,10 @@ def check_device(device: str | torch.device) -> torch.device:
     text = str(device)
     if text == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = text.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+    if (match := re.fullmatch(r"cpu(?::0)?|cuda(?::(0|[1-9][0-9]*))?", text)) is None:
         raise unknown("device", text, ["cpu", "cuda", "cuda:1", "auto"])
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if kind == "cuda" and int(index or 0) >= count:
+    if text.startswith("cuda") and int(match[1] or 0) >= count:
         raise StadeError(
             f"device {text!r}: this machine has {count} CUDA devices; "
             "use device 'cpu', or 'auto' to take what is there"

@@ -239,8 +239,9 @@ def test_devices_and_dtypes(monkeypatch, folder):
         loading.load(str(folder), device="cuda")
     with pytest.raises(StadeError, match="unknown device 'gpu'"):
         loading.check_device("gpu")
-    with pytest.raises(StadeError, match="unknown device 'cuda:x'"):
-        loading.check_device("cuda:x")
+    for name in ("cuda:x", "cuda:", "cuda:01", "cuda:\u0663", "cpu:1", "mps"):
+        with pytest.raises(StadeError, match=f"unknown device '{name}'"):
+            loading.check_device(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert loading.check_device("cuda:1") == torch.device("cuda", 1)

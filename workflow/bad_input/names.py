@@ -56,6 +56,7 @@ NAMES = (
         change=stage.content("broken.gguf", b"GGUF" + bytes(60)),
     ),
     Row("a device that nobody has", f"{MEASURED} --device tpu", "unknown device 'tpu'"),
+    Row("a device without its number", f"{MEASURED} --device cuda:", "unknown device 'cuda:'"),
     Row("a device that is not here", f"{MEASURED} --device cuda:99", "this machine has"),
     Row("a number format misspelt", f"{MEASURED} --dtype float23", "did you mean 'float32'"),
 )

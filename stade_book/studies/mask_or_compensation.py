@@ -46,7 +46,6 @@ DESIGNS = {
     "magnitude, Wanda and STD, every compensation": (("magnitude", "wanda", "std"), RUNGS),
 }
 JUDGED = next(iter(DESIGNS))
-BOTH_CORRECTED = [("std", "wanda_with_bias")]  # STD's mask against Wanda's, both with Eq. 7
 TERMS = (("metric",), ("compensation",), ("metric", "compensation"))
 TOGETHER = "context"
 TEXTS = ["model", "evaluation", "calibration", "pattern"]  # a context in the grid of texts
